@@ -1,0 +1,71 @@
+package ep
+
+import (
+	"encoding/binary"
+
+	"github.com/purselane/purselane/internal/money"
+)
+
+// The inputs of every session key, MAC and TAC of EP purchase and load (purse facts 6.4 and 6.5). Each function returns
+// the bytes before padding. Amounts must have passed PutAmount; these panic on one that has not, because a MAC over a
+// truncated amount would be a forged one.
+
+func amount4(a money.Amount) []byte {
+	var b [4]byte
+	if err := PutAmount(b[:], a); err != nil {
+		panic(err)
+	}
+	return b[:]
+}
+
+func be16(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
+func be32(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+func cat(parts ...[]byte) []byte {
+	var out []byte
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// PurchaseSession is the data that the purchase key turns into the session key: card random, offline counter before
+// the debit, low two bytes of the terminal transaction serial.
+func PurchaseSession(random [4]byte, counter uint16, terminalSerial uint32) (s [8]byte) {
+	copy(s[:], cat(random[:], be16(counter), be16(uint16(terminalSerial))))
+	return s
+}
+
+// LoadSession is the same for a load: card random, online counter before the load, 8000.
+func LoadSession(random [4]byte, counter uint16) (s [8]byte) {
+	copy(s[:], cat(random[:], be16(counter), []byte{0x80, 0x00}))
+	return s
+}
+
+// PurchaseMAC1 is amount, type, terminal, date and time (18 bytes).
+func PurchaseMAC1(amount money.Amount, kind Type, term TerminalNumber, at DateTime) []byte {
+	return cat(amount4(amount), []byte{byte(kind)}, term[:], at[:])
+}
+
+// PurchaseMAC2 is the amount (4 bytes).
+func PurchaseMAC2(amount money.Amount) []byte { return amount4(amount) }
+
+// PurchaseTAC is amount, type, terminal, terminal transaction serial, date and time (22 bytes).
+func PurchaseTAC(amount money.Amount, kind Type, term TerminalNumber, serial uint32, at DateTime) []byte {
+	return cat(amount4(amount), []byte{byte(kind)}, term[:], be32(serial), at[:])
+}
+
+// LoadMAC1 is balance before, amount, type, terminal (15 bytes).
+func LoadMAC1(before, amount money.Amount, kind Type, term TerminalNumber) []byte {
+	return cat(amount4(before), amount4(amount), []byte{byte(kind)}, term[:])
+}
+
+// LoadMAC2 is amount, type, terminal, host date and time (18 bytes).
+func LoadMAC2(amount money.Amount, kind Type, term TerminalNumber, at DateTime) []byte {
+	return PurchaseMAC1(amount, kind, term, at)
+}
+
+// LoadTAC is balance after, online counter before the load, amount, type, terminal, date and time (24 bytes).
+func LoadTAC(after money.Amount, counter uint16, amount money.Amount, kind Type, term TerminalNumber, at DateTime) []byte {
+	return cat(amount4(after), be16(counter), amount4(amount), []byte{byte(kind)}, term[:], at[:])
+}

@@ -1,0 +1,92 @@
+// Package keys is the scheme's key hierarchy and the two doors to it: [HSM] in the backend, [SAM] in a terminal. No
+// other package of the product sees a key; they pass data to a door and get a MAC back.
+//
+// Start with [HSM] and its software implementation [Soft], which keeps master keys from a sealed file and says so: it
+// is for development. 3DES as the PBOC purse uses it is in des.go (JR/T 0025.2; purse facts chapter 6).
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/purselane/purselane/internal/money"
+)
+
+// Purpose says what a master key is for; a key is never used for another purpose.
+type Purpose string
+
+// Purposes of the EP purse (purse facts 6.3).
+const (
+	Purchase    Purpose = "purchase"    // MPK, derives DPK
+	Load        Purpose = "load"        // MLK, derives DLK
+	TAC         Purpose = "tac"         // MTK, derives DTK
+	Maintenance Purpose = "maintenance" // MAMK, derives DAMK
+)
+
+// ID names one master key: its purpose, version and algorithm byte as the card's INITIALIZE answer gives them.
+type ID struct {
+	Purpose   Purpose
+	Version   byte
+	Algorithm byte
+}
+
+// String prints purpose/version/algorithm.
+func (id ID) String() string { return fmt.Sprintf("%s/%02X/%02X", id.Purpose, id.Version, id.Algorithm) }
+
+// Card names one card's key: the master key and the diversification factors, issuer first (purse facts 6.3, C17). One
+// factor is plain PBOC, two are T-Union.
+type Card struct {
+	ID      ID
+	Factors [][8]byte
+}
+
+// ErrUnknownKey says that a door has no key of that purpose, version and algorithm.
+var ErrUnknownKey = errors.New("no key of that purpose, version and algorithm")
+
+// ErrBadMAC says that a MAC or TAC does not verify.
+var ErrBadMAC = errors.New("MAC does not verify")
+
+// HSM is the backend's door. Implementations are safe for concurrent use. Errors are ErrUnknownKey or the device's own.
+type HSM interface {
+	// TAC returns the transaction authentication code over message under the card's TAC key (its halves XORed).
+	TAC(ctx context.Context, card Card, message []byte) ([4]byte, error)
+	// SessionMAC returns the MAC over message under the session key that the card's key makes from session.
+	SessionMAC(ctx context.Context, card Card, session [8]byte, message []byte) ([4]byte, error)
+}
+
+// PurchaseRequest is what a SAM needs to start a purchase (8070, purse facts 5.2).
+type PurchaseRequest struct {
+	Random    [4]byte // of the card's INITIALIZE answer
+	Counter   uint16  // offline counter before the debit
+	Amount    money.Amount
+	Type      byte
+	DateTime  [7]byte
+	Version   byte
+	Algorithm byte
+	Factors   [][8]byte // issuer first; the SAM's wire order is its own business
+}
+
+// SAM is the terminal's door: a PSAM. It holds one purchase at a time. Errors are typed by the implementation;
+// ErrUnknownKey and ErrBadMAC are told by errors.Is.
+type SAM interface {
+	// TerminalNumber is the PSAM's own number, which enters every MAC.
+	TerminalNumber() [6]byte
+	// InitPurchase returns the terminal transaction serial, never used twice, and MAC1.
+	InitPurchase(ctx context.Context, r PurchaseRequest) (serial uint32, mac1 [4]byte, err error)
+	// CheckMAC2 verifies the card's MAC2 of the purchase last started (8072).
+	CheckMAC2(ctx context.Context, mac2 [4]byte) error
+}
+
+// Key is a double-length 3DES key. It never prints.
+type Key [16]byte
+
+// String hides the key.
+func (Key) String() string { return "[key]" }
+
+// GoString hides the key.
+func (Key) GoString() string { return "[key]" }
+
+// LogValue hides the key from structured logs, whatever their format.
+func (Key) LogValue() slog.Value { return slog.StringValue("[key]") }
