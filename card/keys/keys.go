@@ -33,7 +33,9 @@ type ID struct {
 }
 
 // String prints purpose/version/algorithm.
-func (id ID) String() string { return fmt.Sprintf("%s/%02X/%02X", id.Purpose, id.Version, id.Algorithm) }
+func (id ID) String() string {
+	return fmt.Sprintf("%s/%02X/%02X", id.Purpose, id.Version, id.Algorithm)
+}
 
 // Card names one card's key: the master key and the diversification factors, issuer first (purse facts 6.3, C17). One
 // factor is plain PBOC, two are T-Union.
