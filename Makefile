@@ -1,0 +1,53 @@
+# Purselane. `make demo` and `make test` do all the set-up on a fresh Debian machine with Go 1.26 or later.
+
+GO ?= go
+ARTIFACTS ?= artifacts
+
+.PHONY: all build demo test test-go test-pcsc test-town lint fuzz bench-tap generate clean
+
+all: build
+
+build:
+	scripts/setup.sh
+	$(GO) build -o bin/ ./cmd/purselane ./cmd/purselane-terminal
+
+# The whole scheme in one process, on embedded defaults.
+demo:
+	scripts/setup.sh
+	$(GO) run ./cmd/purselane demo $(DEMO)
+
+# Everything CI runs. The steps print what they ran; none is skipped in silence.
+test:
+	scripts/setup.sh test
+	$(MAKE) --no-print-directory lint test-go test-pcsc
+
+lint:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
+	$(GO) vet ./...
+
+test-go:
+	mkdir -p $(ARTIFACTS)
+	PURSELANE_ARTIFACTS=$(abspath $(ARTIFACTS)) $(GO) test -timeout 8m ./...
+
+# One load and one purchase, and the reader's own tests, over a real pcscd with virtual readers.
+test-pcsc:
+	scripts/pcsc-test.sh
+
+# The deterministic town alone: make test-town SEED=7 replays one run.
+test-town:
+	$(GO) test -count=1 ./simulator/town -run Town $(if $(SEED),-args -seed $(SEED))
+
+# A short run of every fuzz target: make fuzz FUZZTIME=1m
+FUZZTIME ?= 10s
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench-tap:
+	$(GO) run ./simulator/benchtap
+
+# Generated code is committed; this makes it anew (needs protoc and protoc-gen-go on the PATH).
+generate:
+	protoc --go_out=. --go_opt=module=github.com/purselane/purselane uplink/wire/wire.proto
+
+clean:
+	rm -rf bin $(ARTIFACTS)

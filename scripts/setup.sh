@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what the tests need on a fresh Debian machine, and nothing that is there already.
+#   scripts/setup.sh            what `go build` and `make demo` need: checks Go only
+#   scripts/setup.sh test       also pcscd with its virtual reader, a C compiler and Chromium
+set -euo pipefail
+
+want=${1:-build}
+
+if ! command -v go >/dev/null; then
+	echo "setup: Go is missing. Purselane needs Go 1.26 or later on the PATH." >&2
+	exit 1
+fi
+version=$(go env GOVERSION)
+minor=$(printf '%s' "$version" | sed -E 's/^go1\.([0-9]+).*/\1/')
+if [ "${minor:-0}" -lt 26 ]; then
+	echo "setup: $version is too old. Purselane needs Go 1.26 or later." >&2
+	exit 1
+fi
+[ "$want" = test ] || exit 0
+
+missing=()
+need() { # need PACKAGE FILE
+	[ -e "$2" ] || missing+=("$1")
+}
+need pcscd /usr/sbin/pcscd
+need vsmartcard-vpcd /usr/lib/pcsc/drivers/serial/libifdvpcd.so
+need libpcsclite-dev /usr/include/PCSC/winscard.h
+need pkg-config /usr/bin/pkg-config
+need gcc /usr/bin/gcc
+need iproute2 /usr/sbin/ip
+need chromium /usr/bin/chromium
+need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+if [ "${#missing[@]}" -eq 0 ]; then
+	exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+	echo "setup: missing Debian packages: ${missing[*]}. Install them as root: apt-get install ${missing[*]}" >&2
+	exit 1
+fi
+echo "setup: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+	tail -n 30 "$log" >&2
+	echo "setup: apt-get failed; the whole log is in $log" >&2
+	exit 1
+fi
+rm -f "$log"
