@@ -1,0 +1,154 @@
+package shadowaccount
+
+import (
+	"slices"
+
+	"github.com/purselane/purselane/internal/money"
+)
+
+// Status is what a claim is worth. Numbers are stored: they are never given a new meaning.
+type Status int8
+
+// Statuses. The comment says who moves next.
+const (
+	Nothing  Status = 0 // not decided yet
+	Stands   Status = 1 // proved by its TAC; settlement moves next
+	Inferred Status = 2 // no TAC, but the card's next counter shows it; settlement moves next, a TAC for the slot beats it
+	Open     Status = 3 // nobody knows; the card's next record decides
+	Clone    Status = 4 // a second proved claim to the slot; an officer decides
+	BadTAC   Status = 5 // its TAC does not verify; an officer decides
+	Void     Status = 6 // it did not happen; nobody moves
+)
+
+// String names the status as pages and reports do.
+func (s Status) String() string {
+	return [...]string{"undecided", "accepted", "inferred", "unknown", "clone", "bad-tac", "void"}[s]
+}
+
+// Occupies reports whether a claim of that status fills its slot: the shadow account follows it.
+func (s Status) Occupies() bool { return s == Stands || s == Inferred }
+
+// Next is what is known of the slot after this one: the balance the card showed when its counter was one higher.
+type Next struct {
+	Known  bool
+	Before money.Amount
+}
+
+// NextFrom reads Next out of the claims to the following slot. A claim whose TAC is bad says nothing; of the others a
+// proved one is believed first, then the oldest.
+func NextFrom(claims []Claim) Next {
+	var best *Claim
+	for i := range claims {
+		c := &claims[i]
+		if c.Proof == ProofBad {
+			continue
+		}
+		if best == nil || better(*c, *best) {
+			best = c
+		}
+	}
+	if best == nil {
+		return Next{}
+	}
+	return Next{Known: true, Before: best.Before}
+}
+
+func better(a, b Claim) bool {
+	if (a.Proof == ProofGood) != (b.Proof == ProofGood) {
+		return a.Proof == ProofGood
+	}
+	return older(a, b) < 0
+}
+
+// Explained reports whether a rise of the balance between two debits is explained by loads of the card. A difference of
+// zero needs none.
+type Explained func(rise money.Amount) bool
+
+// Decide returns the status of each claim to one slot, in the order given.
+//
+//   - Proved claims: the oldest stands, the others are clones. "Oldest" is by terminal time, so that who came first to
+//     the backend does not matter.
+//   - No proved claim: the slot was used if the next one is known, and an unproved claim whose amount leads to
+//     the next balance is inferred. Of several the newest is: the card showed this counter again at the later
+//     tap, so the earlier ones had not debited it.
+//   - Claims that the slot's standing one excludes are void; claims that nothing decides stay open.
+func Decide(claims []Claim, next Next, explained Explained) []Status {
+	out := make([]Status, len(claims))
+	standing := -1
+	for i, c := range claims {
+		switch {
+		case c.Proof == ProofBad:
+			out[i] = BadTAC
+		case c.Proof == ProofGood && (standing < 0 || older(c, claims[standing]) < 0):
+			standing = i
+		}
+	}
+	if standing >= 0 {
+		for i, c := range claims {
+			switch {
+			case i == standing:
+				out[i] = Stands
+			case c.Proof == ProofGood:
+				out[i] = Clone
+			case c.Proof == ProofNone:
+				out[i] = Void
+			}
+		}
+		return out
+	}
+	inferred := -1
+	for i, c := range claims {
+		if c.Proof != ProofNone || c.Said == SaidVoided || !leadsTo(c, next, explained) {
+			continue
+		}
+		if inferred < 0 || surer(c, claims[inferred]) {
+			inferred = i
+		}
+	}
+	for i, c := range claims {
+		switch {
+		case c.Proof == ProofBad:
+		case c.Said == SaidVoided:
+			out[i] = Void
+		case i == inferred:
+			out[i] = Inferred
+		case inferred >= 0:
+			out[i] = Void
+		default:
+			out[i] = Open
+		}
+	}
+	return out
+}
+
+// surer prefers a claim that the card's log backs, then the newer one.
+func surer(a, b Claim) bool {
+	if (a.Said == SaidCardLog) != (b.Said == SaidCardLog) {
+		return a.Said == SaidCardLog
+	}
+	return older(a, b) > 0
+}
+
+func leadsTo(c Claim, next Next, explained Explained) bool {
+	if !next.Known {
+		return false
+	}
+	after, err := c.Before.Sub(c.Amount)
+	if err != nil {
+		return false
+	}
+	rise, err := next.Before.Sub(after)
+	if err != nil || rise.Sign() < 0 {
+		return false
+	}
+	return rise.IsZero() || explained(rise)
+}
+
+// Standing returns the claim that occupies the slot, if one does.
+func Standing(claims []Claim, statuses []Status) (Claim, bool) {
+	i := slices.IndexFunc(statuses, Status.Occupies)
+	if i < 0 {
+		return Claim{}, false
+	}
+	return claims[i], true
+}
