@@ -1,0 +1,194 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/internal/ids"
+)
+
+// Arrived is a batch whose signature was good.
+type Arrived struct {
+	Terminal ids.TerminalID
+	Epoch    uint64
+	FirstSeq uint64
+	Records  [][]byte // FirstSeq, FirstSeq+1 …
+	Envelope []byte
+	At       time.Time
+	Day      string // clearing day by arrival
+}
+
+// Kept says what a batch changed.
+type Kept struct {
+	New, Same, Conflicts int
+	Through              uint64 // highest number of the epoch up to which nothing is missing
+}
+
+// Keep stores a batch and its records. What is there already stays as it is: the same bytes are a duplicate, other
+// bytes under the same number are kept apart as a conflict.
+func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
+	var k Kept
+	digest := sha256.Sum256(a.Envelope)
+	epoch := int64(a.Epoch)
+	if _, err := t.exec(ctx, "keep batch", `INSERT INTO batch (terminal, epoch, digest, first_seq, last_seq, received_ms, envelope)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(a.Terminal), epoch, digest[:], a.FirstSeq, a.FirstSeq+uint64(len(a.Records))-1, a.At.UnixMilli(), a.Envelope); err != nil {
+		return k, err
+	}
+	for i, body := range a.Records {
+		seq := a.FirstSeq + uint64(i)
+		hash := sha256.Sum256(body)
+		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli())
+		if err != nil {
+			return k, err
+		}
+		if n, err := r.RowsAffected(); err != nil {
+			return k, err
+		} else if n == 1 {
+			k.New++
+			continue
+		}
+		var have []byte
+		if _, err := t.one(ctx, "kept record", `SELECT hash FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`,
+			[]any{string(a.Terminal), epoch, seq}, &have); err != nil {
+			return k, err
+		}
+		if bytes.Equal(have, hash[:]) {
+			k.Same++
+			continue
+		}
+		k.Conflicts++
+		if _, err := t.exec(ctx, "keep conflict", `INSERT INTO record_conflict (terminal, epoch, seq, hash, body, received_ms)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hash[:], body, a.At.UnixMilli()); err != nil {
+			return k, err
+		}
+	}
+	if err := t.count(ctx, "duplicates", k.Same); err != nil {
+		return k, err
+	}
+	if err := t.count(ctx, "conflicts", k.Conflicts); err != nil {
+		return k, err
+	}
+	var err error
+	k.Through, err = t.advance(ctx, a.Terminal, a.Epoch)
+	return k, err
+}
+
+// advance moves the watermark of an epoch over what has arrived without a hole, and returns it.
+func (t *Tx) advance(ctx context.Context, terminal ids.TerminalID, epoch uint64) (uint64, error) {
+	through, err := t.Through(ctx, terminal, epoch)
+	if err != nil {
+		return 0, err
+	}
+	start := through
+	err = t.rows(ctx, "advance", func(scan func(...any) error) error {
+		var seq uint64
+		if err := scan(&seq); err != nil {
+			return err
+		}
+		if seq == through+1 {
+			through = seq
+		}
+		return nil
+	}, `SELECT seq FROM record WHERE terminal = ? AND epoch = ? AND seq > ? ORDER BY seq`, string(terminal), int64(epoch), start)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, "advance", `INSERT INTO terminal_epoch (terminal, epoch, through) VALUES (?, ?, ?)
+		ON CONFLICT (terminal, epoch) DO UPDATE SET through = excluded.through`, string(terminal), int64(epoch), through)
+	return through, err
+}
+
+// Through is the highest sequence number of an epoch up to which nothing is missing, 0 for none.
+func (t *Tx) Through(ctx context.Context, terminal ids.TerminalID, epoch uint64) (uint64, error) {
+	var n uint64
+	_, err := t.one(ctx, "through", `SELECT through FROM terminal_epoch WHERE terminal = ? AND epoch = ?`, []any{string(terminal), int64(epoch)}, &n)
+	return n, err
+}
+
+// SeqRange is a run of sequence numbers, both ends included.
+type SeqRange struct{ First, Last uint64 }
+
+// Missing lists the holes above the watermark of an epoch up to its highest record, at most limit.
+func (t *Tx) Missing(ctx context.Context, terminal ids.TerminalID, epoch uint64, limit int) ([]SeqRange, error) {
+	through, err := t.Through(ctx, terminal, epoch)
+	if err != nil {
+		return nil, err
+	}
+	var out []SeqRange
+	next := through + 1
+	err = t.rows(ctx, "missing", func(scan func(...any) error) error {
+		var seq uint64
+		if err := scan(&seq); err != nil {
+			return err
+		}
+		if seq > next && len(out) < limit {
+			out = append(out, SeqRange{next, seq - 1})
+		}
+		next = seq + 1
+		return nil
+	}, `SELECT seq FROM record WHERE terminal = ? AND epoch = ? AND seq > ? ORDER BY seq`, string(terminal), int64(epoch), through)
+	return out, err
+}
+
+// Pending is an accepted record that is not posted.
+type Pending struct {
+	Terminal   ids.TerminalID
+	Epoch, Seq uint64
+	Body       []byte
+	Day        string
+	ReceivedMS int64
+}
+
+// PendingRecords lists accepted records that are not posted, in one fixed order, at most limit.
+func (t *Tx) PendingRecords(ctx context.Context, limit int) ([]Pending, error) {
+	var out []Pending
+	err := t.rows(ctx, "pending records", func(scan func(...any) error) error {
+		var p Pending
+		var epoch int64
+		if err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS); err != nil {
+			return err
+		}
+		p.Epoch = uint64(epoch)
+		out = append(out, p)
+		return nil
+	}, `SELECT terminal, epoch, seq, body, day, received_ms FROM record WHERE verdict IS NULL ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, limit)
+	return out, err
+}
+
+// PendingOfDay counts the records of a clearing day that are accepted and not posted.
+func (t *Tx) PendingOfDay(ctx context.Context, day string) (int, error) {
+	var n int
+	_, err := t.one(ctx, "pending of day", `SELECT COUNT(*) FROM record WHERE verdict IS NULL AND day = ?`, []any{day}, &n)
+	return n, err
+}
+
+// SetVerdict notes what became of a record.
+func (t *Tx) SetVerdict(ctx context.Context, p Pending, verdict, reason string) error {
+	_, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ? WHERE terminal = ? AND epoch = ? AND seq = ?`,
+		verdict, reason, string(p.Terminal), int64(p.Epoch), p.Seq)
+	return err
+}
+
+// count adds n to a named tally.
+func (t *Tx) count(ctx context.Context, name string, n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := t.exec(ctx, "count "+name, `INSERT INTO tally (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n`, name, n)
+	return err
+}
+
+// Tally reads a named count: "duplicates" and "conflicts" of arrived records.
+func (t *Tx) Tally(ctx context.Context, name string) (int, error) {
+	var n int
+	_, err := t.one(ctx, "tally "+name, `SELECT n FROM tally WHERE name = ?`, []any{name}, &n)
+	if err != nil {
+		return 0, fmt.Errorf("tally: %w", err)
+	}
+	return n, nil
+}
