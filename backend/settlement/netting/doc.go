@@ -2,6 +2,6 @@
 //
 // Start with [Net]. It is pure: it takes sums that somebody else collected and decides only what follows from them.
 // Two proofs come with every result. Zero sum: what all parties are owed and what the trust account moves by add up
-// to nothing. Identity: the trust account moves by what the holders' money and the held money move by, plus the fees
-// earned, less the fees paid. The two are computed from different inputs, so that one wrong sum breaks one of them.
+// to nothing. Identity: the trust account moves by what the holders' money moves by, plus the fees earned, less the
+// fees paid. The two are computed from different inputs, so that one wrong sum breaks one of them.
 package netting

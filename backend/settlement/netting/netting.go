@@ -16,7 +16,6 @@ type Acquirer struct {
 	Adjustments money.Amount // what purchases of earlier days became worth more (or less) by
 	Fees        money.Amount // what its merchants are charged on both
 	SoldLoads   money.Amount // cash it took for loads, which is ours
-	Held        money.Amount // taken from cards, but not given to it: what became suspect this day, less what ceased to be
 }
 
 // Bearer says who bears a channel's fee.
@@ -58,8 +57,7 @@ type Result struct {
 	Positions    []Position   // acquirers, then channels, each by name
 	Loads        money.Amount // sold by acquirers and paid through channels
 	Use          money.Amount // accepted and adjusted purchases
-	Held         money.Amount // movement of what is held as suspect
-	Float        money.Amount // movement of the holders' money: loads − use − held
+	Float        money.Amount // movement of the holders' money, on cards and on the way there: loads − use
 	MerchantFees money.Amount
 	ChannelFees  money.Amount // borne by the issuer
 	Trust        money.Amount // movement of the trust account once every position is paid
@@ -88,7 +86,6 @@ func Net(acquirers []Acquirer, channels []Channel) (Result, error) {
 		r.Use = s.add(r.Use, use)
 		r.Loads = s.add(r.Loads, a.SoldLoads)
 		r.MerchantFees = s.add(r.MerchantFees, a.Fees)
-		r.Held = s.add(r.Held, a.Held)
 	}
 	for _, c := range channels {
 		pays := c.Collected
@@ -103,7 +100,7 @@ func Net(acquirers []Acquirer, channels []Channel) (Result, error) {
 		add(KindChannel, c.ID, s.sub(money.Amount{}, pays))
 		r.Loads = s.add(r.Loads, c.Collected)
 	}
-	r.Float = s.sub(s.sub(r.Loads, r.Use), r.Held)
+	r.Float = s.sub(r.Loads, r.Use)
 	sort.Slice(r.Positions, func(i, j int) bool {
 		a, b := r.Positions[i], r.Positions[j]
 		if a.Kind != b.Kind {
@@ -127,10 +124,11 @@ func (r Result) ZeroSum() (money.Amount, error) {
 	return sum, s.err
 }
 
-// Identity is the right-hand side of: trust = float + held + merchant fees − channel fees.
+// Identity is the right-hand side of: trust = float + merchant fees − channel fees. What is held as suspect
+// has left no shadow account and reached nobody, so it stands in neither.
 func (r Result) Identity() (money.Amount, error) {
 	s := summer{}
-	return s.sub(s.add(s.add(r.Float, r.Held), r.MerchantFees), r.ChannelFees), s.err
+	return s.sub(s.add(r.Float, r.MerchantFees), r.ChannelFees), s.err
 }
 
 // Prove checks both proofs.
@@ -147,7 +145,7 @@ func (r Result) Prove() error {
 		return fmt.Errorf("%w: positions and trust movement add up to %v, not to zero", ErrNotProved, zero)
 	}
 	if right.Cmp(r.Trust) != 0 {
-		return fmt.Errorf("%w: the trust account moves by %v, float, held and fees say %v", ErrNotProved, r.Trust, right)
+		return fmt.Errorf("%w: the trust account moves by %v, float and fees say %v", ErrNotProved, r.Trust, right)
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func TestNetRefuses(t *testing.T) {
 
 func TestProveFindsOneWrongSum(t *testing.T) {
 	day := func() netting.Result {
-		r, err := netting.Net([]netting.Acquirer{{ID: "bus", Accepted: amt("10.00"), Fees: amt("0.05"), SoldLoads: amt("3.00"), Held: amt("1.00")}}, nil)
+		r, err := netting.Net([]netting.Acquirer{{ID: "bus", Accepted: amt("10.00"), Fees: amt("0.05"), SoldLoads: amt("3.00")}}, nil)
 		require.NoError(t, err)
 		return r
 	}
@@ -92,7 +92,6 @@ func TestProveFindsOneWrongSum(t *testing.T) {
 		"a position":   func(r *netting.Result) { r.Positions[0].Net, _ = r.Positions[0].Net.Add(cent) },
 		"the trust":    func(r *netting.Result) { r.Trust, _ = r.Trust.Add(cent) },
 		"the float":    func(r *netting.Result) { r.Float, _ = r.Float.Add(cent) },
-		"the held":     func(r *netting.Result) { r.Held, _ = r.Held.Add(cent) },
 		"the fees":     func(r *netting.Result) { r.MerchantFees, _ = r.MerchantFees.Add(cent) },
 		"channel fees": func(r *netting.Result) { r.ChannelFees, _ = r.ChannelFees.Add(cent) },
 	} {
@@ -110,7 +109,7 @@ func TestAnyDaySumsToZero(t *testing.T) {
 		var acquirers []netting.Acquirer
 		for i := range rapid.IntRange(0, 6).Draw(t, "acquirers") {
 			acquirers = append(acquirers, netting.Acquirer{ID: ids.AcquirerID("a" + strconv.Itoa(i)), Accepted: draw("accepted"),
-				Adjustments: draw("adjustments"), Fees: draw("fees"), SoldLoads: draw("sold loads"), Held: draw("held")})
+				Adjustments: draw("adjustments"), Fees: draw("fees"), SoldLoads: draw("sold loads")})
 		}
 		var channels []netting.Channel
 		for i := range rapid.IntRange(0, 4).Draw(t, "channels") {
