@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/terminal/reader/vpcdproto"
 )
-
-// DefaultPort is the driver's port for the first slot; slot n listens on DefaultPort+n.
-const DefaultPort = 35963
 
 // AwayTime is how long a slot must stay empty before a card comes back: two polls of the driver and some.
 const AwayTime = 900 * time.Millisecond
@@ -52,8 +50,8 @@ func (s Slot) Run(ctx context.Context, card Card) error {
 	if len(atr) == 0 {
 		atr, _ = ATR(nil)
 	}
-	if len(atr) > 33 {
-		return fmt.Errorf("vpcd: ATR of %d bytes: want at most 33", len(atr))
+	if len(atr) > vpcdproto.MaxATR {
+		return fmt.Errorf("vpcd: ATR of %d bytes: want at most %d", len(atr), vpcdproto.MaxATR)
 	}
 	delay := firstDelay
 	for {
@@ -87,14 +85,12 @@ func Serve(ctx context.Context, conn net.Conn, card Card, atr []byte) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	for {
-		quickAck(conn)
-		message, err := readMessage(conn)
+		vpcdproto.QuickAck(conn)
+		message, err := vpcdproto.Read(conn)
 		if err != nil {
 			return fmt.Errorf("driver is gone: %w", err)
 		}
-		// The option does not stick, and Debian's driver sends length and body as two packets without TCP_NODELAY: each
-		// command would cost a delayed ACK of 44 ms.
-		quickAck(conn)
+		vpcdproto.QuickAck(conn)
 		var answer []byte
 		if len(message) == 1 {
 			answer = control(card, message[0], atr)
@@ -110,7 +106,7 @@ func Serve(ctx context.Context, conn net.Conn, card Card, atr []byte) error {
 				return fmt.Errorf("%w: answer of %d bytes", ErrWithdrawn, len(answer))
 			}
 		}
-		if err := writeMessage(conn, answer); err != nil {
+		if err := vpcdproto.Write(conn, answer); err != nil {
 			return fmt.Errorf("driver is gone: %w", err)
 		}
 	}
@@ -120,13 +116,13 @@ func Serve(ctx context.Context, conn net.Conn, card Card, atr []byte) error {
 // sent; they get no answer.
 func control(card Card, code byte, atr []byte) []byte {
 	switch code {
-	case ctlOff:
+	case vpcdproto.Off:
 		card.Power(false)
-	case ctlOn:
+	case vpcdproto.On:
 		card.Power(true)
-	case ctlReset:
+	case vpcdproto.Reset:
 		card.Reset()
-	case ctlATR:
+	case vpcdproto.ATR:
 		return atr
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/terminal/reader/vpcdproto"
 )
 
 // chip is a card that writes down what happens to it and answers by a function.
@@ -22,7 +24,11 @@ type chip struct {
 
 func (c *chip) note(e string) { c.mu.Lock(); c.events = append(c.events, e); c.mu.Unlock() }
 
-func (c *chip) seen() []string { c.mu.Lock(); defer c.mu.Unlock(); return append([]string(nil), c.events...) }
+func (c *chip) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.events...)
+}
 
 func (c *chip) Power(on bool) {
 	if on {
@@ -53,25 +59,25 @@ func TestADriverSession(t *testing.T) {
 	card := &chip{answer: echo}
 	driver, done := serve(t, card)
 	ask := func(message []byte, answer []byte) {
-		require.NoError(t, writeMessage(driver, message))
+		require.NoError(t, vpcdproto.Write(driver, message))
 		if answer == nil {
 			return
 		}
-		got, err := readMessage(driver)
+		got, err := vpcdproto.Read(driver)
 		require.NoError(t, err)
 		require.Equal(t, answer, got)
 	}
 	atr := []byte{0x3B, 0x80, 0x80, 0x01, 0x01}
-	ask([]byte{ctlATR}, atr) // from any state
-	ask([]byte{ctlOn}, nil)
-	ask([]byte{ctlATR}, atr)
+	ask([]byte{vpcdproto.ATR}, atr) // from any state
+	ask([]byte{vpcdproto.On}, nil)
+	ask([]byte{vpcdproto.ATR}, atr)
 	ask([]byte{0x80, 0x5C}, []byte{0x80, 0x5C, 0x90, 0x00})
-	ask([]byte{ctlReset}, nil)
+	ask([]byte{vpcdproto.Reset}, nil)
 	ask([]byte{0x03}, nil) // never sent by a driver; must not hang one
-	ask([]byte{ctlATR}, atr)
+	ask([]byte{vpcdproto.ATR}, atr)
 	long := bytes.Repeat([]byte{0xA5}, 65000)
 	ask(long, append(bytes.Clone(long), 0x90, 0x00))
-	ask([]byte{ctlOff}, nil)
+	ask([]byte{vpcdproto.Off}, nil)
 	require.NoError(t, driver.Close())
 	require.Error(t, <-done)
 	require.Equal(t, []string{"on", "reset", "off", "off"}, card.seen())
@@ -87,7 +93,7 @@ func TestACardWithoutAnswerLeavesAndNeverSendsAnEmptyMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			card := &chip{answer: answer}
 			driver, done := serve(t, card)
-			require.NoError(t, writeMessage(driver, []byte{0x00, 0xB0}))
+			require.NoError(t, vpcdproto.Write(driver, []byte{0x00, 0xB0}))
 			rest, err := io.ReadAll(driver)
 			require.NoError(t, err)
 			require.Empty(t, rest)
@@ -112,8 +118,8 @@ func TestRunComesBackWhenTheDriverDoes(t *testing.T) {
 	meet := func(l net.Listener) {
 		conn, err := l.Accept()
 		require.NoError(t, err)
-		require.NoError(t, writeMessage(conn, []byte{ctlATR}))
-		_, err = readMessage(conn)
+		require.NoError(t, vpcdproto.Write(conn, []byte{vpcdproto.ATR}))
+		_, err = vpcdproto.Read(conn)
 		require.NoError(t, err)
 		require.NoError(t, conn.Close())
 		require.NoError(t, l.Close())
@@ -135,7 +141,7 @@ func TestRunEndsWhenTheCardLeaves(t *testing.T) {
 	go func() { done <- Slot{Addr: l.Addr().String()}.Run(t.Context(), card) }()
 	conn, err := l.Accept()
 	require.NoError(t, err)
-	require.NoError(t, writeMessage(conn, []byte{0x00, 0xB0}))
+	require.NoError(t, vpcdproto.Write(conn, []byte{0x00, 0xB0}))
 	require.ErrorIs(t, <-done, ErrWithdrawn)
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
 	_, err = conn.Read(make([]byte, 1))
@@ -149,20 +155,4 @@ func TestATR(t *testing.T) {
 	_, err = ATR(make([]byte, 16))
 	require.Error(t, err)
 	require.Error(t, Slot{ATR: make([]byte, 34)}.Run(t.Context(), &chip{}))
-}
-
-// FuzzMessage: what can be read can be written back to the same bytes, and nothing else is read.
-func FuzzMessage(f *testing.F) {
-	for _, s := range []string{"\x00\x01\x04", "\x00\x02\x90\x00", "\x00\x00", "\x00", "\xff\xff"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		body, err := readMessage(bytes.NewReader(raw))
-		if err != nil {
-			return
-		}
-		var out bytes.Buffer
-		require.NoError(t, writeMessage(&out, body))
-		require.Equal(t, raw[:out.Len()], out.Bytes())
-	})
 }
