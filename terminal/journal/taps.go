@@ -1,0 +1,214 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Begin writes draft as the open intent of its card and returns the tap number, which it also sets in the draft. When it returns, the
+// intent survives a power cut; DEBIT must not go out before. A card has at most one open intent.
+func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
+	var tap uint64
+	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
+		card := draft.GetCardNumber()
+		if tx.Bucket(bucketByCard).Get(card) != nil {
+			return fmt.Errorf("journal: the card has an open intent: recover it first")
+		}
+		tap = m.nextTap
+		m.nextTap++
+		d := proto.Clone(draft).(*wire.Record)
+		d.Tap, d.Terminal, d.Epoch = tap, string(m.terminal), m.epoch
+		if err := putIntent(tx, tap, intent{phaseIntent, d}); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketByCard).Put(card, key(tap))
+	})
+	draft.Tap = tap
+	return tap, err
+}
+
+func putIntent(tx *bolt.Tx, tap uint64, i intent) error {
+	raw, err := i.bytes()
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketIntents).Put(key(tap), raw)
+}
+
+func getIntent(tx *bolt.Tx, tap uint64) (intent, error) {
+	raw := tx.Bucket(bucketIntents).Get(key(tap))
+	if raw == nil {
+		return intent{}, fmt.Errorf("tap %d: %w", tap, ErrNoIntent)
+	}
+	return parseIntent(raw)
+}
+
+func removeIntent(tx *bolt.Tx, tap uint64, card []byte) error {
+	if err := tx.Bucket(bucketByCard).Delete(card); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketIntents).Delete(key(tap))
+}
+
+// Drop takes an intent away without a record. It is for a DEBIT that surely was not carried out: never sent, or refused by
+// the card.
+func (j *Journal) Drop(tap uint64) error {
+	return j.commit("drop", func(tx *bolt.Tx, _ *meta) error {
+		i, err := getIntent(tx, tap)
+		if err != nil {
+			return err
+		}
+		if err := checkMove(i.phase, wire.State_STATE_UNSPECIFIED); err != nil {
+			return err
+		}
+		return removeIntent(tx, tap, i.draft.GetCardNumber())
+	})
+}
+
+// MarkUnknown writes the UNKNOWN record of an intent whose DEBIT got no answer, and keeps the intent open until the
+// card tells.
+func (j *Journal) MarkUnknown(tap uint64) error {
+	return j.commit("unknown", func(tx *bolt.Tx, m *meta) error { return markUnknown(tx, m, tap) })
+}
+
+func markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
+	i, err := getIntent(tx, tap)
+	if err != nil {
+		return err
+	}
+	if err := checkMove(i.phase, wire.State_STATE_UNKNOWN); err != nil {
+		return err
+	}
+	r := proto.Clone(i.draft).(*wire.Record)
+	r.State, r.Evidence = wire.State_STATE_UNKNOWN, wire.Evidence_EVIDENCE_NONE
+	if err := appendRecord(tx, m, r); err != nil {
+		return err
+	}
+	i.phase = phaseUnknown
+	return putIntent(tx, tap, i)
+}
+
+// Finish writes the final record of a tap and takes its intent away, in one commit. When it returns, the record survives a
+// power cut; the light must not show before.
+func (j *Journal) Finish(tap uint64, final *wire.Record) error {
+	return j.commit("finish", func(tx *bolt.Tx, m *meta) error {
+		i, err := getIntent(tx, tap)
+		if err != nil {
+			return err
+		}
+		if err := checkMove(i.phase, final.GetState()); err != nil {
+			return err
+		}
+		final.Tap = tap
+		if err := appendRecord(tx, m, final); err != nil {
+			return err
+		}
+		return removeIntent(tx, tap, i.draft.GetCardNumber())
+	})
+}
+
+// OpenIntent finds the open intent of a card: its draft, and whether its outcome is already recorded as unknown.
+func (j *Journal) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, found bool, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		raw := tx.Bucket(bucketByCard).Get(card[:])
+		if raw == nil {
+			return nil
+		}
+		if len(raw) != 8 {
+			return damaged(j.path, fmt.Errorf("card index entry of %d bytes", len(raw)))
+		}
+		i, err := getIntent(tx, binary.BigEndian.Uint64(raw))
+		if err != nil {
+			return damaged(j.path, err)
+		}
+		draft, unknown, found = i.draft, i.phase == phaseUnknown, true
+		return nil
+	})
+	return draft, unknown, found, err
+}
+
+// OpenIntents lists the drafts of all open intents by tap number.
+func (j *Journal) OpenIntents() ([]*wire.Record, error) {
+	var out []*wire.Record
+	err := j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketIntents).ForEach(func(_, raw []byte) error {
+			i, err := parseIntent(raw)
+			if err != nil {
+				return damaged(j.path, err)
+			}
+			out = append(out, i.draft)
+			return nil
+		})
+	})
+	return out, err
+}
+
+// RecoverBoot is called once after Open: an intent that the terminal died with may have been debited, so each
+// becomes UNKNOWN. It returns how many there were.
+func (j *Journal) RecoverBoot() (int, error) {
+	n := 0
+	err := j.commit("boot", func(tx *bolt.Tx, m *meta) error {
+		n = 0
+		var taps []uint64
+		if err := tx.Bucket(bucketIntents).ForEach(func(k, raw []byte) error {
+			i, err := parseIntent(raw)
+			if err != nil {
+				return damaged(j.path, err)
+			}
+			if i.phase == phaseIntent {
+				taps = append(taps, binary.BigEndian.Uint64(k))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, tap := range taps {
+			if err := markUnknown(tx, m, tap); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+// Stats is how full the journal is, for limits and screens.
+type Stats struct {
+	Backlog     uint64    // records without a receipt
+	Oldest      time.Time // terminal time of the oldest of them, zero for none
+	OpenIntents int
+	FileBytes   int64
+	MaxBytes    int64
+}
+
+// Stats reads the figures.
+func (j *Journal) Stats() (Stats, error) {
+	s := Stats{MaxBytes: j.opt.MaxBytes}
+	err := j.view(func(tx *bolt.Tx) error {
+		m, err := parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
+		if err != nil {
+			return damaged(j.path, err)
+		}
+		s.Backlog = m.nextSeq - 1 - m.acked
+		s.FileBytes = tx.Size()
+		s.OpenIntents = tx.Bucket(bucketIntents).Stats().KeyN
+		if s.Backlog == 0 {
+			return nil
+		}
+		r, err := ParseStored(tx.Bucket(bucketRecords).Get(key(m.acked + 1)))
+		if err != nil {
+			return damaged(j.path, err)
+		}
+		s.Oldest = time.UnixMilli(r.GetTerminalTimeMs())
+		return nil
+	})
+	return s, err
+}
