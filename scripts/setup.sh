@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need on a fresh Debian machine, and nothing that is there already.
 #   scripts/setup.sh            what `go build` and `make demo` need: checks Go only
-#   scripts/setup.sh test       also pcscd with its virtual reader, a C compiler and Chromium
+#   scripts/setup.sh pcsc       also pcscd with its virtual reader and a C compiler
+#   scripts/setup.sh test       also Chromium
 set -euo pipefail
 
 want=${1:-build}
@@ -16,7 +17,7 @@ if [ "${minor:-0}" -lt 26 ]; then
 	echo "setup: $version is too old. Purselane needs Go 1.26 or later." >&2
 	exit 1
 fi
-[ "$want" = test ] || exit 0
+[ "$want" != build ] || exit 0
 
 missing=()
 need() { # need PACKAGE FILE
@@ -28,8 +29,10 @@ need libpcsclite-dev /usr/include/PCSC/winscard.h
 need pkg-config /usr/bin/pkg-config
 need gcc /usr/bin/gcc
 need iproute2 /usr/sbin/ip
-need chromium /usr/bin/chromium
-need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+if [ "$want" = test ]; then
+	need chromium /usr/bin/chromium
+	need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+fi
 if [ "${#missing[@]}" -eq 0 ]; then
 	exit 0
 fi

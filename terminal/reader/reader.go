@@ -23,7 +23,7 @@ type Reader interface {
 	// ErrTwoCards and ErrReaderLost are told once for each time it happens; Wait can be called again, and then waits until
 	// the situation changes. Otherwise the error is the context's, or ErrClosed.
 	Wait(ctx context.Context) (Card, error)
-	// Close ends the reader and any Wait.
+	// Close ends the reader, any Wait, and the open session if there is one.
 	Close() error
 }
 

@@ -21,6 +21,8 @@ func (s stand) Withdraw()                    { s.r.Withdraw() }
 
 func TestConformance(t *testing.T) { readertest.Run(t, stand{inproc.New("bench")}) }
 
+func TestCloseWithOpenCard(t *testing.T) { readertest.CloseWithOpenCard(t, stand{inproc.New("bench")}) }
+
 // slow is a card whose answer waits for leave.
 type slow struct{ working, leave chan struct{} }
 

@@ -90,6 +90,22 @@ func Run(t *testing.T, stand Stand) {
 	t.Run("closed", s.closed)
 }
 
+// CloseWithOpenCard wants the reader's Close to end an open session: a card that stayed open would keep the next program
+// out of the reader.
+func CloseWithOpenCard(t *testing.T, stand Stand) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s := &test{ctx: ctx, Stand: stand}
+	s.insert()
+	c := s.wait(t)
+	require.NoError(t, s.Reader().Close())
+	_, err := c.Transmit(s.ctx, cmdCount)
+	require.ErrorIs(t, err, apdu.ErrNotSent)
+	s.removed(t, c)
+	require.NoError(t, c.Close(reader.Leave))
+	s.Withdraw()
+}
+
 type test struct {
 	ctx context.Context
 	Stand

@@ -50,6 +50,8 @@ func (s *stand) Withdraw() {
 
 func TestConformance(t *testing.T) { readertest.Run(t, newStand(t)) }
 
+func TestCloseWithOpenCard(t *testing.T) { readertest.CloseWithOpenCard(t, newStand(t)) }
+
 // dial connects as a card by hand and answers the power-up.
 func dial(t *testing.T, r *socket.Reader) (net.Conn, reader.Card) {
 	conn, err := net.Dial("tcp", r.Addr().String())

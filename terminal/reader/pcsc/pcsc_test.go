@@ -1,0 +1,137 @@
+//go:build pcsc && vpcd
+
+package pcsc_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/simulator/vpcd"
+	"github.com/purselane/purselane/terminal/reader"
+	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/readertest"
+)
+
+// slot0 is where scripts/pcsc-test.sh's pcscd has its first virtual reader.
+const (
+	slot0Reader = "Virtual PCD 00 00"
+	slot0Addr   = "127.0.0.1:35963"
+)
+
+// stand is the first virtual reader with the simulator's slot as the hand that brings cards.
+type stand struct {
+	t    *testing.T
+	r    reader.Reader
+	out  context.CancelFunc
+	done chan struct{}
+}
+
+func newStand(t *testing.T) *stand {
+	if os.Getenv("PURSELANE_PCSCD") != "private" {
+		t.Fatal("needs a pcscd of its own: run scripts/pcsc-test.sh")
+	}
+	r, err := pcsc.Open(pcsc.Options{Name: slot0Reader})
+	require.NoError(t, err)
+	s := &stand{t: t, r: r}
+	t.Cleanup(func() {
+		if s.out != nil {
+			s.Withdraw()
+		}
+		r.Close()
+	})
+	return s
+}
+
+func (s *stand) Reader() reader.Reader { return s.r }
+
+func (s *stand) Insert(chip *readertest.Chip) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.out, s.done = cancel, make(chan struct{})
+	go func() {
+		defer close(s.done)
+		_ = vpcd.Slot{Addr: slot0Addr}.Run(ctx, chip)
+	}()
+}
+
+// Withdraw takes the card out and stays away as long as the driver needs to notice.
+func (s *stand) Withdraw() {
+	s.out()
+	<-s.done
+	s.out = nil
+	<-time.After(vpcd.AwayTime)
+}
+
+func TestPCSCConformance(t *testing.T) { readertest.Run(t, newStand(t)) }
+
+func TestPCSCCloseWithOpenCard(t *testing.T) { readertest.CloseWithOpenCard(t, newStand(t)) }
+
+// signalPCSCD sends a signal to the namespace's pcscd, which scripts/pcsc-test.sh starts again, and waits until the new
+// one stands in the pid file.
+func signalPCSCD(t *testing.T, signal syscall.Signal) {
+	read := func() int {
+		raw, err := os.ReadFile("/run/pcscd/pcscd.pid")
+		if err != nil {
+			return 0
+		}
+		pid, err := strconv.Atoi(strings.Trim(string(raw), "\x00\n "))
+		require.NoError(t, err)
+		return pid
+	}
+	old := read()
+	require.NotZero(t, old)
+	require.NoError(t, syscall.Kill(old, signal))
+	require.Eventually(t, func() bool { pid := read(); return pid != 0 && pid != old }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestPCSCARestartedDaemonIsSurvived(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			s := newStand(t)
+			s.Insert(&readertest.Chip{})
+			c, err := s.r.Wait(ctx)
+			require.NoError(t, err)
+			_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
+			require.NoError(t, err)
+
+			signalPCSCD(t, signal)
+			_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
+			require.True(t, errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, apdu.ErrNotSent), "%v", err)
+			require.NoError(t, c.Removed(ctx))
+			require.NoError(t, c.Close(reader.Reset))
+
+			// The loss is told, at most once, and the card is found again without any help.
+			c, err = s.r.Wait(ctx)
+			if errors.Is(err, reader.ErrReaderLost) {
+				c, err = s.r.Wait(ctx)
+			}
+			require.NoError(t, err)
+			response, err := c.Transmit(ctx, []byte{0, 1, 2, 3})
+			require.NoError(t, err)
+			require.Equal(t, []byte{0, 0, 1, 2, 3, 0x90, 0x00}, response)
+			require.NoError(t, c.Close(reader.Leave))
+		})
+	}
+}
+
+func TestPCSCAReaderThatIsNotThereIsTold(t *testing.T) {
+	r, err := pcsc.Open(pcsc.Options{Name: "no such reader"})
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.Wait(t.Context())
+	require.ErrorIs(t, err, reader.ErrReaderLost)
+	require.ErrorContains(t, err, slot0Reader, "it says what there is")
+	names, err := pcsc.List()
+	require.NoError(t, err)
+	require.Contains(t, names, slot0Reader)
+}
