@@ -1,0 +1,43 @@
+package firmwareconfig
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// signed profiles are the YAML text behind one line that holds the signature, so that they stay readable:
+//
+//	purselane-profile-1 <base64 of Ed25519 over the domain string and the text>
+const signedHead = "purselane-profile-1 "
+
+// domain keeps a signature over a profile from being one over anything else.
+const domain = "purselane-profile-1\x00"
+
+// ErrSignature says that a profile is not signed by the key that must have signed it.
+var ErrSignature = errors.New("profile signature does not verify")
+
+// Sign puts the signature line before the text of a profile.
+func Sign(key ed25519.PrivateKey, text []byte) []byte {
+	sig := ed25519.Sign(key, append([]byte(domain), text...))
+	return append([]byte(signedHead+base64.StdEncoding.EncodeToString(sig)+"\n"), text...)
+}
+
+// OpenSigned verifies the signature and then, not before, reads the profile.
+func OpenSigned(key ed25519.PublicKey, signed []byte) (*Profile, error) {
+	if len(key) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("profile key of %d bytes: want %d", len(key), ed25519.PublicKeySize)
+	}
+	rest, ok := bytes.CutPrefix(signed, []byte(signedHead))
+	line, text, found := bytes.Cut(rest, []byte("\n"))
+	if !ok || !found {
+		return nil, fmt.Errorf("%w: no signature line; sign it with \"purselane profile sign\"", ErrSignature)
+	}
+	sig, err := base64.StdEncoding.DecodeString(string(line))
+	if err != nil || !ed25519.Verify(key, append([]byte(domain), text...), sig) {
+		return nil, fmt.Errorf("%w: it was changed, or signed by another key", ErrSignature)
+	}
+	return ParseProfile(text)
+}
