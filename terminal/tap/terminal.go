@@ -1,0 +1,63 @@
+package tap
+
+import (
+	"time"
+
+	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
+	"github.com/purselane/purselane/firmware-config/fare"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Journal is the durable memory a tap needs; terminal/journal has it. Every call that returns nil is on disk.
+type Journal interface {
+	Epoch() uint64
+	OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, found bool, err error)
+	Begin(draft *wire.Record) (tap uint64, err error)
+	Drop(tap uint64) error
+	MarkUnknown(tap uint64) error
+	Finish(tap uint64, final *wire.Record) error
+}
+
+// Terminal is what stays the same from tap to tap.
+type Terminal struct {
+	ID       ids.TerminalID
+	Merchant ids.MerchantID
+	Journal  Journal
+	SAM      keys.SAM
+	Profile  *firmwareconfig.Profile
+	Location *time.Location // of Profile.TimeZone
+	BootID   []byte
+
+	// Denied reports a card on the deny list. Nil: there is none.
+	Denied func(ids.CardNumber) bool
+	// Ready tells why the terminal must not sell now: journal full, records too old. Nil: always ready.
+	Ready func(now time.Time) error
+}
+
+// Mode is what a reader sells.
+type Mode int
+
+// Modes.
+const (
+	BusFlat Mode = iota + 1
+	MetroEntry
+	MetroExit
+	Sale // an amount from the till
+)
+
+// Request is one presentation of a card at one reader.
+type Request struct {
+	Mode      Mode
+	Line      fare.Code
+	Station   fare.Code    // the stop, or the gate's station
+	Amount    money.Amount // of a Sale
+	RequestID string       // of a Sale: the till's idempotency key
+
+	Now       time.Time
+	Clock     wire.ClockState
+	ClockErr  time.Duration // bound of Now's error
+	Monotonic time.Duration // since BootID
+}
