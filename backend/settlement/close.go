@@ -1,0 +1,331 @@
+package settlement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// Options of a close.
+type Options struct {
+	Now      time.Time      // the moment of closing; a day that lies after it is refused
+	Location *time.Location // of the scheme, for "today"; nil: Now's own
+	Term     calendar.Term  // when positions are due; zero: T+1
+	Calendar calendar.Table // zero: plain weeks without holidays
+}
+
+// Entries of settlement, so that what they move is not settled once more.
+const (
+	kindPrefix  = "settle-"
+	kindClose   = kindPrefix + "close"
+	kindPayment = kindPrefix + "pay"
+)
+
+// Close closes a clearing day: it freezes its items, posts its entries and returns its report. Closing a closed day
+// returns the same report, byte for byte, whatever has happened since. Everything is one transaction: a day is closed or it
+// is not.
+//
+// A record that arrives on a day that is closed already is settled with the next day. Errors: [ErrFuture], [ErrNotPosted],
+// [ErrOrder], [ErrBooks], and a fault in a party's fee standards.
+func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, error) {
+	date, err := calendar.ParseDate(day)
+	if err != nil {
+		return Output{}, err
+	}
+	if out, err := Load(ctx, s, day); !errors.Is(err, ErrNotClosed) {
+		return out, err
+	}
+	if o.Location == nil {
+		o.Location = o.Now.Location()
+	}
+	if o.Term == (calendar.Term{}) {
+		o.Term = calendar.Term{Unit: calendar.Working, Days: 1}
+	}
+	if today := calendar.DateOf(o.Now.In(o.Location)); date > today {
+		return Output{}, fmt.Errorf("close %s: %w: today is %s", day, ErrFuture, today)
+	}
+	due, err := o.Calendar.Due(date, o.Term)
+	if err != nil {
+		return Output{}, fmt.Errorf("close %s: %w", day, err)
+	}
+	var out Output
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if out, err = loadDay(ctx, tx, day); !errors.Is(err, ErrNotClosed) {
+			return err // somebody closed it while we waited
+		}
+		c := closing{tx: tx, day: day}
+		if err := c.allowed(ctx); err != nil {
+			return err
+		}
+		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now}
+		if err := tx.CloseDay(ctx, head); err != nil {
+			return err
+		}
+		if err := c.freeze(ctx); err != nil {
+			return err
+		}
+		frozen, err := thaw(ctx, tx, head)
+		if err != nil {
+			return err
+		}
+		if out, err = frozen.Output(); err != nil {
+			return err
+		}
+		if err := c.post(ctx, out.Report); err != nil {
+			return err
+		}
+		if err := c.check(ctx, out.Report); err != nil {
+			return err
+		}
+		return tx.SetDayDigest(ctx, day, out.Digest)
+	})
+	if err != nil {
+		return Output{}, fmt.Errorf("close %s: %w", day, err)
+	}
+	return out, nil
+}
+
+// closing is one close under way.
+type closing struct {
+	tx  *store.Tx
+	day string
+}
+
+// allowed reports why the day cannot be closed now.
+func (c closing) allowed(ctx context.Context) error {
+	last, err := c.tx.LastClosedDay(ctx)
+	if err != nil {
+		return err
+	}
+	if last != "" && c.day < last {
+		return fmt.Errorf("%w: %s is closed already, and what arrives late belongs to a later day", ErrOrder, last)
+	}
+	earlier, err := c.tx.EarlierOpenDay(ctx, last, c.day)
+	if err != nil {
+		return err
+	}
+	if earlier != "" {
+		return fmt.Errorf("%w: close %s first", ErrOrder, earlier)
+	}
+	waiting, err := c.tx.PendingThrough(ctx, c.day)
+	if err != nil {
+		return err
+	}
+	if waiting > 0 {
+		return fmt.Errorf("%w: %d records that arrived on or before the day wait to be verified: run the intake, then close again", ErrNotPosted, waiting)
+	}
+	return nil
+}
+
+// freeze writes the day's items and its parties' inputs.
+func (c closing) freeze(ctx context.Context) error {
+	taps, err := c.tx.UnsettledTaps(ctx, c.day)
+	if err != nil {
+		return err
+	}
+	for _, u := range taps {
+		if err := c.freezeTap(ctx, u); err != nil {
+			return fmt.Errorf("tap %v: %w", ids.TapID{Terminal: u.Terminal, Epoch: u.Epoch, Tap: u.Tap}, err)
+		}
+	}
+	rejects, err := c.tx.UnsettledRejects(ctx, c.day)
+	if err != nil {
+		return err
+	}
+	for _, r := range rejects {
+		if r.Acquirer == "" {
+			return fmt.Errorf("record %s/%x/%d: its terminal is not registered: register it, so that its acquirer can be told", r.Terminal, r.Epoch, r.Seq)
+		}
+		if err := c.tx.PutItem(ctx, c.day, store.Item{TapKey: store.TapKey{Terminal: r.Terminal, Epoch: r.Epoch}, Seq: r.Seq, Merchant: r.Merchant,
+			Acquirer: r.Acquirer, Arrived: r.Arrived, Class: string(Rejected), Reason: r.Verdict}); err != nil {
+			return err
+		}
+	}
+	return c.freezeParties(ctx)
+}
+
+func (c closing) freezeTap(ctx context.Context, u store.Unsettled) error {
+	class, reason, err := classify(u.Status)
+	if err != nil {
+		return err
+	}
+	item := store.Item{TapKey: u.TapKey, Seq: u.Seq, Merchant: u.Merchant, Acquirer: u.Acquirer, Arrived: u.Arrived,
+		Class: string(class), Reason: reason, Amount: u.Amount}
+	same := false
+	if u.Was.Day != "" {
+		wasClass, wasReason, err := classify(u.Was.Status)
+		if err != nil {
+			return err
+		}
+		// A correction goes to whom the tap was settled with, also if the merchant has changed its acquirer since.
+		item.Acquirer = u.Was.Acquirer
+		item.WasDay, item.WasClass, item.WasAmount = u.Was.Day, string(wasClass), u.Was.Amount
+		same = class == wasClass && reason == wasReason && u.Amount == u.Was.Amount
+	}
+	if item.Acquirer == "" {
+		return fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)
+	}
+	if err := c.tx.PutSettled(ctx, u.TapKey, store.SettledState{Day: c.day, Acquirer: item.Acquirer, Status: u.Status, Amount: u.Amount}); err != nil {
+		return err
+	}
+	// Proved instead of inferred is worth the same; and a tap that never happened was never anybody's.
+	if same || class == Void && u.Was.Day == "" {
+		return nil
+	}
+	return c.tx.PutItem(ctx, c.day, item)
+}
+
+// freezeParties notes each party's fee standards as they are now, and what its loads came to since the last close.
+func (c closing) freezeParties(ctx context.Context) error {
+	acquirers, err := c.tx.Acquirers(ctx)
+	if err != nil {
+		return err
+	}
+	channels, err := c.tx.Channels(ctx)
+	if err != nil {
+		return err
+	}
+	put := func(kind, party, name, fees string, account books.Account) error {
+		moved, err := c.tx.MovedThrough(ctx, account, c.day, kindPrefix)
+		if err != nil {
+			return err
+		}
+		settled, err := c.tx.LoadsSettled(ctx, kind, party)
+		if err != nil {
+			return err
+		}
+		loads, err := moved.Sub(settled)
+		if err != nil {
+			return fmt.Errorf("%s %s: loads: %w", kind, party, err)
+		}
+		return c.tx.PutPartyDay(ctx, c.day, store.PartyDay{Kind: kind, Party: party, Name: name, Fees: fees, Loads: loads})
+	}
+	for _, a := range acquirers {
+		if err := put(partyAcquirer, string(a.ID), a.Name, a.Fees, books.AcquirerSoldLoads(a.ID)); err != nil {
+			return err
+		}
+	}
+	for _, ch := range channels {
+		if err := put(partyChannel, ch.ID, ch.Name, ch.Fees, books.Channel(ch.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// post writes the day's entries: merchant pending → available and fees, available and sold loads → acquirer clearing,
+// channel fees. Their ids name day and party, so that no day is posted twice.
+func (c closing) post(ctx context.Context, r Report) error {
+	for _, a := range r.Acquirers {
+		id := ids.AcquirerID(a.ID)
+		var clearing []books.Line
+		for _, m := range a.Merchants {
+			if err := c.entry(ctx, "merchant:"+a.ID+":"+m.ID, merchantLines(m)); err != nil {
+				return err
+			}
+			clearing = append(clearing, move(books.MerchantAvailable(ids.MerchantID(m.ID)), books.AcquirerClearing(id), m.Net)...)
+		}
+		clearing = append(clearing, move(books.AcquirerClearing(id), books.AcquirerSoldLoads(id), a.SoldLoads)...)
+		if err := c.entry(ctx, "acquirer:"+a.ID, clearing); err != nil {
+			return err
+		}
+		if err := c.tx.SetPartyNet(ctx, c.day, partyAcquirer, a.ID, a.Net); err != nil {
+			return err
+		}
+	}
+	for _, ch := range r.Channels {
+		if ch.BorneBy == "issuer" {
+			if err := c.entry(ctx, "channel:"+ch.ID, move(books.FeeChannel, books.Channel(ch.ID), ch.Fees.Total)); err != nil {
+				return err
+			}
+		}
+		if err := c.tx.SetPartyNet(ctx, c.day, partyChannel, ch.ID, ch.Net); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c closing) entry(ctx context.Context, what string, lines []books.Line) error {
+	id := kindClose + ":" + c.day + ":" + what // ids hold no colon, so no two entries share a name
+	return c.tx.Post(ctx, books.Entry{ID: id, Kind: kindClose, Day: c.day, Ref: c.day, Lines: lines})
+}
+
+// merchantLines moves a merchant's gross out of pending: what is left of it becomes available, each kind of fee gets its part, and
+// rounding the rest.
+func merchantLines(m MerchantSection) []books.Line {
+	id := ids.MerchantID(m.ID)
+	lines := move(books.MerchantPending(id), books.MerchantAvailable(id), m.Net)
+	for _, p := range m.Fees.Parts {
+		lines = append(lines, move(books.MerchantPending(id), books.FeeMerchant+books.Account(":"+p.Kind), p.Amount)...)
+	}
+	return append(lines, move(books.MerchantPending(id), books.Rounding, m.Fees.Rounding)...)
+}
+
+// move is books.Move for sums that netting has already shown to be in range.
+func move(debit, credit books.Account, a money.Amount) []books.Line {
+	return []books.Line{{Account: debit, Amount: a}, {Account: credit, Amount: money.Minor(-a.Minor())}}
+}
+
+// check compares the books after the close with the taps and with the positions. A difference undoes the close: a day that does not
+// prove must not be paid.
+func (c closing) check(ctx context.Context, r Report) error {
+	all, err := c.tx.TrialBalance(ctx)
+	if err != nil {
+		return err
+	}
+	total, err := books.Total(all)
+	if err != nil {
+		return err
+	}
+	if !total.IsZero() {
+		return fmt.Errorf("%w: the trial balance is off by %v", ErrBooks, total)
+	}
+	left, err := c.tx.UnsettledValues(ctx)
+	if err != nil {
+		return err
+	}
+	merchants, err := c.tx.Merchants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range merchants {
+		if err := c.holds(ctx, books.MerchantPending(m.ID), left[m.ID]); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Acquirers {
+		unpaid, err := c.tx.UnpaidNet(ctx, partyAcquirer, a.ID)
+		if err != nil {
+			return err
+		}
+		if err := c.holds(ctx, books.AcquirerClearing(ids.AcquirerID(a.ID)), unpaid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds reports whether an account owes what it should.
+func (c closing) holds(ctx context.Context, a books.Account, owes money.Amount) error {
+	balance, err := c.tx.Balance(ctx, a)
+	if err != nil {
+		return err
+	}
+	off, err := balance.Add(owes)
+	if err != nil {
+		return err
+	}
+	if !off.IsZero() {
+		return fmt.Errorf("%w: account %s holds %v, the taps say %v: run 'purselane books verify'", ErrBooks, a, balance, money.Minor(-owes.Minor()))
+	}
+	return nil
+}

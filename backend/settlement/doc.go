@@ -1,0 +1,12 @@
+// Package settlement closes clearing days and says who owes whom.
+//
+// Start with [Close]: it freezes what each tap of the day is worth, charges the merchants' fees, nets each acquirer and
+// channel, posts the entries, and proves the day, all in one transaction. [Pay] mirrors the money that then moves at the
+// bank. [Load] reads the report of a closed day again, byte for byte; docs/settlement.md describes it as the outside
+// contract it is.
+//
+// A clearing day is the day on which a record arrived, not the day of the tap. A closed day is never edited: what turns
+// out later is an adjustment in a later day, the difference between what a tap is worth then and what earlier days settled.
+//
+// The deciding is pure and lies in fee, netting and calendar, and in [Frozen.Report].
+package settlement

@@ -1,0 +1,61 @@
+package settlement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/backend/store"
+)
+
+// Load reads the report of a closed day from its frozen items, and proves that it is the one that was closed. Errors:
+// [ErrNotClosed], [ErrChanged].
+func Load(ctx context.Context, s *store.Store, day string) (Output, error) {
+	if _, err := calendar.ParseDate(day); err != nil {
+		return Output{}, err
+	}
+	var out Output
+	err := s.View(ctx, func(tx *store.Tx) error {
+		var err error
+		out, err = loadDay(ctx, tx, day)
+		return err
+	})
+	return out, err
+}
+
+func loadDay(ctx context.Context, tx *store.Tx, day string) (Output, error) {
+	head, err := tx.ClosedDay(ctx, day)
+	if errors.Is(err, store.ErrNotFound) {
+		return Output{}, fmt.Errorf("%s: %w", day, ErrNotClosed)
+	}
+	if err != nil {
+		return Output{}, err
+	}
+	frozen, err := thaw(ctx, tx, head)
+	if err != nil {
+		return Output{}, err
+	}
+	out, err := frozen.Output()
+	if err != nil {
+		return Output{}, err
+	}
+	if out.Digest != head.Digest {
+		return Output{}, fmt.Errorf("%s: %w: its report now has digest %s, closed was %s", day, ErrChanged, out.Digest, head.Digest)
+	}
+	return out, nil
+}
+
+// thaw reads a closed day's frozen inputs.
+func thaw(ctx context.Context, tx *store.Tx, head store.ClearingDay) (Frozen, error) {
+	f := Frozen{Day: head.Day, Term: head.Term, Due: head.Due}
+	var err error
+	if f.Parties, err = tx.PartyDays(ctx, head.Day); err != nil {
+		return f, err
+	}
+	if f.Items, err = tx.Items(ctx, head.Day); err != nil {
+		return f, err
+	}
+	f.Held, err = tx.SuspectsAfter(ctx, head.Day)
+	return f, err
+}

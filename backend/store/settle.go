@@ -1,0 +1,353 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// ClearingChannel is a payment channel that loads are paid through. Fees is its JSON list of fee standards.
+type ClearingChannel struct {
+	ID, Name, Fees string
+}
+
+// PutChannel registers or changes a payment channel.
+func (t *Tx) PutChannel(ctx context.Context, c ClearingChannel) error {
+	if err := ids.Check(c.ID); err != nil {
+		return fmt.Errorf("channel %q: %w", c.ID, err)
+	}
+	if c.Fees == "" {
+		c.Fees = "[]"
+	}
+	_, err := t.exec(ctx, "put channel", `INSERT INTO channel (id, name, fees) VALUES (?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, fees = excluded.fees`, c.ID, c.Name, c.Fees)
+	return err
+}
+
+// Channels lists the payment channels by id.
+func (t *Tx) Channels(ctx context.Context) ([]ClearingChannel, error) {
+	var out []ClearingChannel
+	err := t.rows(ctx, "channels", func(scan func(...any) error) error {
+		var c ClearingChannel
+		err := scan(&c.ID, &c.Name, &c.Fees)
+		out = append(out, c)
+		return err
+	}, `SELECT id, name, fees FROM channel ORDER BY id`)
+	return out, err
+}
+
+// ClearingDay is a closed clearing day.
+type ClearingDay struct {
+	Day, Term, Due string
+	ClosedAt       time.Time
+	Digest         string // of the JSON report
+	PaidAt         time.Time
+	BankRef        string // "" while unpaid
+}
+
+// Paid reports whether the day's positions were paid.
+func (d ClearingDay) Paid() bool { return !d.PaidAt.IsZero() }
+
+// CloseDay writes a clearing day that has just been closed. A day is closed once.
+func (t *Tx) CloseDay(ctx context.Context, d ClearingDay) error {
+	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest) VALUES (?, ?, ?, ?, ?)`,
+		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest)
+	return err
+}
+
+// SetDayDigest notes the digest of the report of a day that is being closed.
+func (t *Tx) SetDayDigest(ctx context.Context, day, digest string) error {
+	_, err := t.exec(ctx, "digest of day", `UPDATE settlement_day SET digest = ? WHERE day = ? AND digest = ''`, digest, day)
+	return err
+}
+
+// PayDay notes that a closed day was paid.
+func (t *Tx) PayDay(ctx context.Context, day, bankRef string, at time.Time) error {
+	_, err := t.exec(ctx, "pay day", `UPDATE settlement_day SET paid_ms = ?, bank_ref = ? WHERE day = ? AND paid_ms = 0`, at.UnixMilli(), bankRef, day)
+	return err
+}
+
+// ClosedDay finds a closed clearing day, or ErrNotFound.
+func (t *Tx) ClosedDay(ctx context.Context, day string) (ClearingDay, error) {
+	all, err := t.closedDays(ctx, `WHERE day = ?`, day)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("clearing day %s: %w", day, ErrNotFound)
+	}
+	if err != nil {
+		return ClearingDay{}, err
+	}
+	return all[0], nil
+}
+
+// ClosedDays lists closed clearing days, latest first, at most limit.
+func (t *Tx) ClosedDays(ctx context.Context, limit int) ([]ClearingDay, error) {
+	return t.closedDays(ctx, `ORDER BY day DESC LIMIT ?`, limit)
+}
+
+func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]ClearingDay, error) {
+	var out []ClearingDay
+	err := t.rows(ctx, "closed days", func(scan func(...any) error) error {
+		var d ClearingDay
+		var closed, paid int64
+		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef)
+		d.ClosedAt = time.UnixMilli(closed)
+		if paid != 0 {
+			d.PaidAt = time.UnixMilli(paid)
+		}
+		out = append(out, d)
+		return err
+	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref FROM settlement_day `+where, args...)
+	return out, err
+}
+
+// LastClosedDay is the latest closed clearing day, "" for none.
+func (t *Tx) LastClosedDay(ctx context.Context) (string, error) {
+	var day string
+	_, err := t.one(ctx, "last closed day", `SELECT day FROM settlement_day ORDER BY day DESC LIMIT 1`, nil, &day)
+	return day, err
+}
+
+// PartyDay is a party's frozen inputs of a closed day, and its position.
+type PartyDay struct {
+	Kind, Party, Name string
+	Fees              string // JSON list of fee standards, as they were
+	Loads             money.Amount
+	Net               money.Amount
+}
+
+// PutPartyDay freezes a party's day.
+func (t *Tx) PutPartyDay(ctx context.Context, day string, p PartyDay) error {
+	_, err := t.exec(ctx, "freeze party", `INSERT INTO settlement_party (day, kind, party, name, fees, loads, net) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		day, p.Kind, p.Party, p.Name, p.Fees, p.Loads.Minor(), p.Net.Minor())
+	return err
+}
+
+// SetPartyNet notes the position that came out for a party of a day that is being closed.
+func (t *Tx) SetPartyNet(ctx context.Context, day, kind, party string, net money.Amount) error {
+	_, err := t.exec(ctx, "net of party", `UPDATE settlement_party SET net = ? WHERE day = ? AND kind = ? AND party = ?`, net.Minor(), day, kind, party)
+	return err
+}
+
+// PartyDays lists the parties of a closed day by kind and name.
+func (t *Tx) PartyDays(ctx context.Context, day string) ([]PartyDay, error) {
+	var out []PartyDay
+	err := t.rows(ctx, "parties of day", func(scan func(...any) error) error {
+		var p PartyDay
+		var loads, net int64
+		err := scan(&p.Kind, &p.Party, &p.Name, &p.Fees, &loads, &net)
+		p.Loads, p.Net = money.Minor(loads), money.Minor(net)
+		out = append(out, p)
+		return err
+	}, `SELECT kind, party, name, fees, loads, net FROM settlement_party WHERE day = ? ORDER BY kind, party`, day)
+	return out, err
+}
+
+// UnpaidNet sums a party's positions of closed days that are not paid.
+func (t *Tx) UnpaidNet(ctx context.Context, kind, party string) (money.Amount, error) {
+	var sum int64
+	_, err := t.one(ctx, "unpaid net", `SELECT COALESCE(SUM(p.net), 0) FROM settlement_party p JOIN settlement_day d ON d.day = p.day
+		WHERE p.kind = ? AND p.party = ? AND d.paid_ms = 0`, []any{kind, party}, &sum)
+	return money.Minor(sum), err
+}
+
+// LoadsSettled sums what closed days have settled of a party's loads.
+func (t *Tx) LoadsSettled(ctx context.Context, kind, party string) (money.Amount, error) {
+	var sum int64
+	_, err := t.one(ctx, "loads settled", `SELECT COALESCE(SUM(loads), 0) FROM settlement_party WHERE kind = ? AND party = ?`, []any{kind, party}, &sum)
+	return money.Minor(sum), err
+}
+
+// MovedThrough sums what entries up to a clearing day moved on an account, leaving out entries whose kind begins with
+// the prefix given.
+func (t *Tx) MovedThrough(ctx context.Context, a books.Account, day, exceptKind string) (money.Amount, error) {
+	var sum int64
+	_, err := t.one(ctx, "moved through", `SELECT COALESCE(SUM(l.amount), 0) FROM journal_line l JOIN journal_entry e ON e.id = l.entry
+		WHERE l.account = ? AND e.day <= ? AND substr(e.kind, 1, length(?)) <> ?`, []any{string(a), day, exceptKind, exceptKind}, &sum)
+	return money.Minor(sum), err
+}
+
+// TapKey names a tap's claim to one counter of one card. Card is empty for a record that could not be read.
+type TapKey struct {
+	Card       []byte
+	Counter    uint16
+	Terminal   ids.TerminalID
+	Epoch, Tap uint64
+}
+
+// SettledState is what the last closed day left a tap in. Day is empty for a tap never settled.
+type SettledState struct {
+	Day      string
+	Acquirer ids.AcquirerID
+	Status   shadowaccount.Status
+	Amount   money.Amount
+}
+
+// Unsettled is a tap that is worth something else than the last closed day settled.
+type Unsettled struct {
+	TapKey
+	Seq      uint64
+	Merchant ids.MerchantID
+	Acquirer ids.AcquirerID // the merchant's now; empty: the merchant is not registered
+	Arrived  string
+	Status   shadowaccount.Status
+	Amount   money.Amount
+	Was      SettledState
+}
+
+// UnsettledTaps lists the taps that arrived on or before a day and are worth something else than was settled, in one
+// fixed order.
+func (t *Tx) UnsettledTaps(ctx context.Context, through string) ([]Unsettled, error) {
+	var out []Unsettled
+	err := t.rows(ctx, "unsettled taps", func(scan func(...any) error) error {
+		var u Unsettled
+		var epoch, amount, wasAmount int64
+		err := scan(&u.Card, &u.Counter, &u.Terminal, &epoch, &u.Tap, &u.Seq, &u.Merchant, &u.Acquirer, &u.Arrived, &u.Status, &amount,
+			&u.Was.Day, &u.Was.Acquirer, &u.Was.Status, &wasAmount)
+		u.Epoch, u.Amount, u.Was.Amount = uint64(epoch), money.Minor(amount), money.Minor(wasAmount)
+		out = append(out, u)
+		return err
+	}, `SELECT c.card, c.counter, c.terminal, c.epoch, c.tap, c.seq, c.merchant, COALESCE(m.acquirer, ''), c.day, c.status, c.amount,
+			COALESCE(s.day, ''), COALESCE(s.acquirer, ''), COALESCE(s.status, 0), COALESCE(s.amount, 0)
+		FROM claim c LEFT JOIN merchant m ON m.id = c.merchant
+		LEFT JOIN settled s ON s.card = c.card AND s.counter = c.counter AND s.terminal = c.terminal AND s.epoch = c.epoch AND s.tap = c.tap
+		WHERE c.day <= ? AND (s.day IS NULL OR s.status <> c.status OR s.amount <> c.amount)
+		ORDER BY c.terminal, c.epoch, c.tap, c.card, c.counter`, through)
+	return out, err
+}
+
+// RejectedRecord is a record that never became a tap.
+type RejectedRecord struct {
+	Terminal   ids.TerminalID
+	Epoch, Seq uint64
+	Merchant   ids.MerchantID
+	Acquirer   ids.AcquirerID // empty: the terminal is not registered
+	Arrived    string
+	Verdict    string
+}
+
+// UnsettledRejects lists the records up to a day that never became taps and are in no closed day, in one fixed order.
+func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRecord, error) {
+	var out []RejectedRecord
+	err := t.rows(ctx, "unsettled rejects", func(scan func(...any) error) error {
+		var r RejectedRecord
+		var epoch int64
+		err := scan(&r.Terminal, &epoch, &r.Seq, &r.Merchant, &r.Acquirer, &r.Arrived, &r.Verdict)
+		r.Epoch = uint64(epoch)
+		out = append(out, r)
+		return err
+	}, `SELECT r.terminal, r.epoch, r.seq, COALESCE(m.id, ''), COALESCE(m.acquirer, ''), r.day, r.verdict
+		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
+		WHERE r.day <= ? AND r.verdict IS NOT NULL
+			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'superseded')
+			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = x'')
+		ORDER BY r.terminal, r.epoch, r.seq`, through)
+	return out, err
+}
+
+// PendingThrough counts the records up to a clearing day that are accepted and not posted.
+func (t *Tx) PendingThrough(ctx context.Context, day string) (int, error) {
+	var n int
+	_, err := t.one(ctx, "pending through", `SELECT COUNT(*) FROM record WHERE verdict IS NULL AND day <= ?`, []any{day}, &n)
+	return n, err
+}
+
+// EarlierOpenDay is the first day after the last closed one and before day that has taps or records, "" for none.
+func (t *Tx) EarlierOpenDay(ctx context.Context, lastClosed, day string) (string, error) {
+	var first string
+	_, err := t.one(ctx, "earlier open day", `SELECT COALESCE(MIN(d), '') FROM (
+		SELECT MIN(day) AS d FROM claim WHERE day > ? AND day < ? UNION ALL SELECT MIN(day) FROM record WHERE day > ? AND day < ?)`,
+		[]any{lastClosed, day, lastClosed, day}, &first)
+	return first, err
+}
+
+// Item is what a closed day settled of one tap or of one unreadable record.
+type Item struct {
+	TapKey
+	Seq       uint64
+	Merchant  ids.MerchantID
+	Acquirer  ids.AcquirerID
+	Arrived   string
+	Class     string
+	Reason    string
+	Amount    money.Amount
+	WasDay    string
+	WasClass  string
+	WasAmount money.Amount
+}
+
+// PutItem freezes an item of a day.
+func (t *Tx) PutItem(ctx context.Context, day string, i Item) error {
+	_, err := t.exec(ctx, "freeze item", `INSERT INTO settlement_item (day, card, counter, terminal, epoch, tap, seq, merchant, acquirer, arrived,
+		class, reason, amount, was_day, was_class, was_amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		day, blob(i.Card), int(i.Counter), string(i.Terminal), int64(i.Epoch), i.Tap, i.Seq, string(i.Merchant), string(i.Acquirer), i.Arrived,
+		i.Class, i.Reason, i.Amount.Minor(), i.WasDay, i.WasClass, i.WasAmount.Minor())
+	return err
+}
+
+// PutSettled notes the state a closing day leaves a tap in.
+func (t *Tx) PutSettled(ctx context.Context, k TapKey, s SettledState) error {
+	_, err := t.exec(ctx, "note settled", `INSERT INTO settled (card, counter, terminal, epoch, tap, day, acquirer, status, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET day = excluded.day, status = excluded.status, amount = excluded.amount`,
+		blob(k.Card), int(k.Counter), string(k.Terminal), int64(k.Epoch), k.Tap, s.Day, string(s.Acquirer), int(s.Status), s.Amount.Minor())
+	return err
+}
+
+// blob keeps an empty card number from becoming NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+const itemColumns = `i.card, i.counter, i.terminal, i.epoch, i.tap, i.seq, i.merchant, i.acquirer, i.arrived, i.class, i.reason, i.amount,
+	i.was_day, i.was_class, i.was_amount FROM settlement_item i`
+
+// Items lists the items of a closed day in one fixed order.
+func (t *Tx) Items(ctx context.Context, day string) ([]Item, error) {
+	return t.items(ctx, `WHERE i.day = ? ORDER BY i.terminal, i.epoch, i.tap, i.seq, i.card, i.counter`, day)
+}
+
+// SuspectsAfter lists the items that stood as suspect when a day closed: held, and getting older.
+func (t *Tx) SuspectsAfter(ctx context.Context, day string) ([]Item, error) {
+	return t.items(ctx, `WHERE i.class = 'suspect' AND i.day <= ? AND NOT EXISTS (SELECT 1 FROM settlement_item n
+		WHERE n.terminal = i.terminal AND n.epoch = i.epoch AND n.tap = i.tap AND n.card = i.card AND n.counter = i.counter AND n.day > i.day AND n.day <= ?)
+		ORDER BY i.terminal, i.epoch, i.tap, i.seq, i.card, i.counter`, day, day)
+}
+
+func (t *Tx) items(ctx context.Context, where string, args ...any) ([]Item, error) {
+	var out []Item
+	err := t.rows(ctx, "items", func(scan func(...any) error) error {
+		var i Item
+		var epoch, amount, was int64
+		err := scan(&i.Card, &i.Counter, &i.Terminal, &epoch, &i.Tap, &i.Seq, &i.Merchant, &i.Acquirer, &i.Arrived, &i.Class, &i.Reason, &amount,
+			&i.WasDay, &i.WasClass, &was)
+		i.Epoch, i.Amount, i.WasAmount = uint64(epoch), money.Minor(amount), money.Minor(was)
+		out = append(out, i)
+		return err
+	}, `SELECT `+itemColumns+` `+where, args...)
+	return out, err
+}
+
+// UnsettledValues sums, by merchant, what its accepted taps of all days are worth less what closed days settled: what the
+// books must hold as pending. A merchant without taps has no entry.
+func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amount, error) {
+	out := map[ids.MerchantID]money.Amount{}
+	err := t.rows(ctx, "unsettled values", func(scan func(...any) error) error {
+		var m ids.MerchantID
+		var sum int64
+		err := scan(&m, &sum)
+		out[m] = money.Minor(sum)
+		return err
+	}, `SELECT merchant, SUM(amount) FROM (
+			SELECT merchant, amount FROM claim WHERE status IN (?, ?)
+			UNION ALL SELECT merchant, -amount FROM settlement_item WHERE class = 'accepted'
+			UNION ALL SELECT merchant, was_amount FROM settlement_item WHERE was_class = 'accepted')
+		GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred))
+	return out, err
+}
