@@ -51,7 +51,7 @@ keep_pcscd() {
 		rm -f /run/pcscd/pcscd.comm /run/pcscd/pcscd.pid # a killed one leaves them
 	done
 }
-keep_pcscd &
+keep_pcscd 2>/dev/null & # bash would tell of each one killed
 keeper=$!
 finish() {
 	status=$?

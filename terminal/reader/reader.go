@@ -34,7 +34,7 @@ type Card interface {
 	// Removed returns nil when the card has left the field, or the reader is lost; else the context's error. It works
 	// before and after Close.
 	Removed(ctx context.Context) error
-	// Close ends the session and leaves the card as d says. Closing twice is harmless.
+	// Close ends the session and leaves the card as d says. Closing twice, or a session whose card has left, is no error.
 	Close(d Disposition) error
 }
 

@@ -229,11 +229,15 @@ func (c *card) Close(d reader.Disposition) error {
 	}
 	c.closed = true
 	defer c.r.release()
+	var err error
 	switch d {
 	case reader.Reset:
-		return c.slot.tell(vpcdproto.Reset)
+		err = c.slot.tell(vpcdproto.Reset)
 	case reader.Unpower:
-		return c.slot.tell(vpcdproto.Off)
+		err = c.slot.tell(vpcdproto.Off)
 	}
-	return nil
+	if c.slot.isGone() {
+		return nil // there is no card to leave in any state
+	}
+	return err
 }
