@@ -8,12 +8,20 @@ import (
 	"github.com/purselane/purselane/internal/money"
 )
 
-// Occupied is a slot with its standing claim, as the audit of a card reads it.
-type Occupied struct {
-	Counter       uint16
-	Amount        money.Amount
-	Before, After money.Amount
-	Proved        bool
+// Card is what the issuer knows of a card.
+type Card struct {
+	Issued         bool   // false: a record of it verifies, and we never issued it
+	Opening        uint16 // offline counter when it was issued; not read if it was not
+	OpeningBalance money.Amount
+	Shadow         money.Amount
+	BlockedAt      int64 // Unix ms, 0: never
+}
+
+// Counted is a claim with its slot and what it is worth, as the audit of a card reads it.
+type Counted struct {
+	Counter uint16
+	Claim   Claim
+	Status  Status
 }
 
 // Load is a load of the card that the backend has authorised and not taken back.
@@ -23,57 +31,6 @@ type Load struct {
 	Loaded  bool // false: in progress or uncertain
 }
 
-// Code names a kind of finding. Codes are an outside contract: they are never given a new meaning.
-type Code string
-
-// Findings.
-const (
-	FindClone          Code = "CLONE"           // two proved debits with one counter
-	FindBadTAC         Code = "BAD_TAC"         // a record whose TAC does not verify
-	FindBalanceUp      Code = "BALANCE_UP"      // the balance rose without a load
-	FindBalanceDown    Code = "BALANCE_DOWN"    // the balance fell without a debit
-	FindArithmetic     Code = "ARITHMETIC"      // balance after is not balance before less the amount
-	FindCounterBack    Code = "COUNTER_BACK"    // a debit with a counter below the card's opening counter
-	FindUnknownCard    Code = "UNKNOWN_CARD"    // our keys verify a card we never issued
-	FindWrongSAM       Code = "WRONG_SAM"       // the record's PSAM is not the terminal's
-	FindUnknownKey     Code = "UNKNOWN_KEY"     // a key version the HSM does not have
-	FindRecordConflict Code = "RECORD_CONFLICT" // one sequence number, two contents
-	FindNegativeShadow Code = "NEGATIVE_SHADOW" // more debits than value: an unseen load, or a clone
-)
-
-// Severity says how fast someone must look.
-type Severity string
-
-// Severities.
-const (
-	Alarm Severity = "alarm" // now
-	Watch Severity = "watch" // today
-)
-
-// SeverityOf is the severity of a code, and Consequence what the scheme does about it.
-func SeverityOf(c Code) (Severity, string) {
-	switch c {
-	case FindClone:
-		return Alarm, "candidate for the deny list; the second claim is held"
-	case FindBadTAC, FindWrongSAM, FindUnknownKey:
-		return Alarm, "claim held; look at the terminal"
-	case FindRecordConflict:
-		return Alarm, "second content kept apart; look at the terminal"
-	case FindBalanceUp, FindCounterBack, FindNegativeShadow:
-		return Alarm, "candidate for the deny list"
-	case FindUnknownCard:
-		return Alarm, "card registered as unknown; look at personalisation"
-	}
-	return Watch, "case"
-}
-
-// Finding is something suspicious at one counter of one card.
-type Finding struct {
-	Code    Code
-	Counter uint16
-	Detail  string
-}
-
 // Gap is a run of counters whose records are missing: how many, and what they took, which the neighbours tell before
 // the records come. Loads between the neighbours make Value a lower bound.
 type Gap struct {
@@ -81,69 +38,136 @@ type Gap struct {
 	Value       money.Amount
 }
 
+// Missing is how many records the gap lacks.
+func (g Gap) Missing() int { return int(g.Last) - int(g.First) + 1 }
+
 // Audit is what the whole chain of a card says.
 type Audit struct {
+	Complete uint16       // every counter from the opening one up to, and without, this one is occupied
+	Next     uint16       // counter of the next debit as far as records tell: one above the highest occupied
+	Tail     money.Amount // balance after the highest occupied counter, the opening balance if there is none
 	Gaps     []Gap
 	Findings []Finding
 	// Explained are the online counters of loads not yet proved that the card's own balance shows to have happened.
 	Explained []uint16
 }
 
-// AuditCard walks the occupied slots of a card in counter order. opening is the card's first counter and balance when
-// it was issued. The result is a function of the set: the slices may come in any order.
-func AuditCard(opening uint16, openingBalance money.Amount, slots []Occupied, loads []Load) (Audit, error) {
-	slots, loads = slices.Clone(slots), slices.Clone(loads)
-	slices.SortFunc(slots, func(a, b Occupied) int { return cmp.Compare(a.Counter, b.Counter) })
+// link is an occupied slot in the chain of a card.
+type link struct {
+	Counted
+	proved bool
+}
+
+// AuditCard walks the slots of a card in counter order. The result is a function of the sets: the slices may come in any
+// order.
+func AuditCard(card Card, claims []Counted, loads []Load) (Audit, error) {
+	claims, loads = slices.Clone(claims), slices.Clone(loads)
+	slices.SortFunc(claims, func(a, b Counted) int {
+		return cmp.Or(cmp.Compare(a.Counter, b.Counter), older(a.Claim, b.Claim))
+	})
 	slices.SortFunc(loads, func(a, b Load) int { return cmp.Compare(a.Counter, b.Counter) })
 	var out Audit
-	expect, balance, used := int(opening), openingBalance, 0
-	for _, s := range slots {
-		if s.Counter < opening {
-			out.add(FindCounterBack, s.Counter, "the card was issued with counter %d", opening)
+	var chain []link
+	for _, c := range claims {
+		out.look(card, c)
+		if c.Status.Occupies() {
+			chain = append(chain, link{c, c.Status == Stands})
+		}
+	}
+	if !card.Issued && len(chain) > 0 { // nobody knows how it began: its chain begins with what was seen first
+		card.Opening, card.OpeningBalance = chain[0].Counter, chain[0].Claim.Before
+		out.add(FindUnknownCard, card.Opening, "our keys verify it, and we never issued it")
+	}
+	if card.Shadow.Sign() < 0 {
+		out.add(FindNegativeShadow, 0, "shadow balance %v", card.Shadow)
+	}
+	err := out.walk(card, chain, loads)
+	return out, err
+}
+
+// look notes what is suspicious in a claim by itself.
+func (a *Audit) look(card Card, c Counted) {
+	from := c.Claim.Tap.Terminal
+	if c.Status == Clone {
+		a.add(FindClone, c.Counter, "second claim by terminal %s", from)
+	}
+	if c.Claim.Flags&FlagBadTAC != 0 {
+		a.add(FindBadTAC, c.Counter, "from terminal %s", from)
+	}
+	if c.Claim.Flags&FlagWrongSAM != 0 {
+		a.add(FindWrongSAM, c.Counter, "from terminal %s", from)
+	}
+	if c.Claim.Flags&FlagUnknownKey != 0 {
+		a.add(FindUnknownKey, c.Counter, "from terminal %s", from)
+	}
+	if c.Claim.Spent {
+		a.add(FindReplay, c.Counter, "again by terminal %s", from)
+	}
+	if card.BlockedAt > 0 && c.Claim.At > card.BlockedAt && (c.Status.Occupies() || c.Status == Open) {
+		a.add(FindDenied, c.Counter, "at terminal %s", from)
+	}
+}
+
+// walk checks that each balance follows from the one before, and finds what is missing.
+func (a *Audit) walk(card Card, chain []link, loads []Load) error {
+	expect, balance, used, proved := int(card.Opening), card.OpeningBalance, 0, true
+	a.Complete, a.Next, a.Tail = card.Opening, card.Opening, card.OpeningBalance
+	for _, s := range chain {
+		c := s.Claim
+		if s.Counter < card.Opening {
+			a.add(FindCounterBack, s.Counter, "the card was issued with counter %d", card.Opening)
 			continue
 		}
-		if int(s.Counter) > expect {
-			value, err := balance.Sub(s.Before)
-			if err != nil {
-				return out, err
-			}
-			out.Gaps = append(out.Gaps, Gap{First: uint16(expect), Last: s.Counter - 1, Value: value})
-		} else {
-			rise, err := s.Before.Sub(balance)
-			if err != nil {
-				return out, err
-			}
-			switch from, to, ok := run(loads, used, rise); {
-			case rise.Sign() < 0:
-				out.add(FindBalanceDown, s.Counter, "was %v, is %v", balance, s.Before)
-			case ok:
-				for _, l := range loads[from:to] {
-					if !l.Loaded {
-						out.Explained = append(out.Explained, l.Counter)
-					}
-				}
-				used = max(used, to)
-			default:
-				out.add(FindBalanceUp, s.Counter, "was %v, is %v", balance, s.Before)
-			}
-		}
-		after, err := s.Before.Sub(s.Amount)
+		rise, err := c.Before.Sub(balance)
 		if err != nil {
-			return out, err
+			return err
 		}
-		if after != s.After {
-			out.add(FindArithmetic, s.Counter, "%v less %v reads %v", s.Before, s.Amount, s.After)
+		if int(s.Counter) > expect {
+			value, err := rise.Neg()
+			if err != nil {
+				return err
+			}
+			a.Gaps = append(a.Gaps, Gap{First: uint16(expect), Last: s.Counter - 1, Value: value})
+		} else if rise.Sign() < 0 {
+			a.add(FindBalanceDown, s.Counter, "was %v, is %v", balance, c.Before)
+		} else if from, to, ok := run(loads, used, rise); ok {
+			for _, l := range loads[from:to] {
+				// Only between two balances that the card has put its TAC to: an inference may itself rest on a load.
+				if !l.Loaded && proved && s.proved {
+					a.Explained = append(a.Explained, l.Counter)
+				}
+			}
+			used = max(used, to)
+		} else {
+			a.add(FindBalanceUp, s.Counter, "was %v, is %v", balance, c.Before)
 		}
-		expect, balance = int(s.Counter)+1, s.After
+		after, err := c.Before.Sub(c.Amount)
+		if err != nil {
+			return err
+		}
+		if after != c.After {
+			a.add(FindArithmetic, s.Counter, "%v less %v reads %v", c.Before, c.Amount, c.After)
+		}
+		expect, balance, proved = int(s.Counter)+1, c.After, s.proved
+		a.Next, a.Tail = uint16(min(expect, 0xFFFF)), balance
+		if len(a.Gaps) == 0 {
+			a.Complete = a.Next
+		}
 	}
-	return out, nil
+	return nil
 }
 
 func (a *Audit) add(c Code, counter uint16, format string, args ...any) {
+	for _, f := range a.Findings {
+		if f.Code == c && f.Counter == counter {
+			return // one finding a code and counter: the oldest claim's
+		}
+	}
 	a.Findings = append(a.Findings, Finding{Code: c, Counter: counter, Detail: fmt.Sprintf(format, args...)})
 }
 
 // run finds the first contiguous run of loads, from index used on, whose sum is rise. A rise of zero is the empty run.
+// Loads reach a card in the order of their online counters, so a run never skips one.
 func run(loads []Load, used int, rise money.Amount) (from, to int, ok bool) {
 	if rise.IsZero() {
 		return used, used, true
@@ -155,24 +179,24 @@ func run(loads []Load, used int, rise money.Amount) (from, to int, ok bool) {
 			if sum, err = sum.Add(loads[to].Amount); err != nil {
 				return 0, 0, false
 			}
-			switch sum.Cmp(rise) {
-			case 0:
+			if c := sum.Cmp(rise); c == 0 {
 				return from, to + 1, true
-			case 1:
-				to = len(loads)
+			} else if c > 0 {
+				break
 			}
 		}
 	}
 	return 0, 0, false
 }
 
-// ExplainedBy makes the Explained of [Decide] from a card's loads: a rise is explained if any contiguous run of loads sums
-// to it.
+// ExplainedBy makes the Explained of [Decide] from a card's loads: a rise is explained if a contiguous run of loads that
+// are known to be on the card sums to it. One that is in progress or uncertain explains nothing here: an inference must not rest on
+// a load that may in turn be settled by it.
 func ExplainedBy(loads []Load) Explained {
-	loads = slices.Clone(loads)
-	slices.SortFunc(loads, func(a, b Load) int { return cmp.Compare(a.Counter, b.Counter) })
+	known := slices.DeleteFunc(slices.Clone(loads), func(l Load) bool { return !l.Loaded })
+	slices.SortFunc(known, func(a, b Load) int { return cmp.Compare(a.Counter, b.Counter) })
 	return func(rise money.Amount) bool {
-		_, _, ok := run(loads, 0, rise)
+		_, _, ok := run(known, 0, rise)
 		return ok
 	}
 }

@@ -27,7 +27,18 @@ type Proof int8
 const (
 	ProofNone Proof = 0 // the record carries no TAC
 	ProofGood Proof = 1 // the TAC verifies
-	ProofBad  Proof = 2 // it does not
+	ProofBad  Proof = 2 // it does not, or nothing could verify it
+)
+
+// Flags are what was odd about any of a tap's records. They stay when a stronger record speaks for the tap: a forged TAC is an
+// alarm even if a good one follows. Bits are stored: they are never given a new meaning.
+type Flags uint8
+
+// Flags.
+const (
+	FlagBadTAC     Flags = 1 << 0 // a TAC did not verify, or was missing where one is due
+	FlagWrongSAM   Flags = 1 << 1 // the PSAM in the record is not the terminal's
+	FlagUnknownKey Flags = 1 << 2 // no key of the record's version and algorithm
 )
 
 // Claim is one tap's claim to a slot: the strongest of its records.
@@ -41,18 +52,27 @@ type Claim struct {
 	After    money.Amount
 	Said     Said
 	Proof    Proof
+	Flags    Flags
+
+	// Debit names the debit that a good TAC proves: what the card's TAC was made over. Counter and balances are not in a TAC, so a
+	// terminal can put one TAC into two records; a debit counts once. Empty: not compared.
+	Debit string
+	// Spent: an older claim of the card has the same Debit. See [Spend].
+	Spent bool
 }
 
-// Stronger returns the one of two claims of one tap that counts. It is commutative: which record came first does not
-// matter.
-func Stronger(a, b Claim) Claim {
+// Merge returns what two records of one tap say together. It is commutative and associative: which record came first
+// does not matter.
+func Merge(a, b Claim) Claim {
+	m := a
 	if c := cmp.Or(
 		cmp.Compare(rank(a), rank(b)),
 		cmp.Compare(b.Seq, a.Seq), // of two equals the first written
 	); c < 0 {
-		return b
+		m = b
 	}
-	return a
+	m.Flags = a.Flags | b.Flags
+	return m
 }
 
 func rank(c Claim) int {
@@ -65,6 +85,9 @@ func rank(c Claim) int {
 	return int(c.Said)
 }
 
+// proved reports whether a claim has a card's own word of its own.
+func (c Claim) proved() bool { return c.Proof == ProofGood && !c.Spent }
+
 // older orders claims by terminal time, terminal, epoch and sequence: a total order that no arrival can change.
 func older(a, b Claim) int {
 	return cmp.Or(
@@ -73,6 +96,18 @@ func older(a, b Claim) int {
 		cmp.Compare(a.Tap.Epoch, b.Tap.Epoch),
 		cmp.Compare(a.Seq, b.Seq),
 	)
+}
+
+// Spend returns which one of several proved claims with the same Debit it belongs to; it is spent for the others. A
+// terminal with the PSAM that the TAC names is believed before one with another, then the older claim.
+func Spend(claims []Claim) (owner int) {
+	for i, c := range claims {
+		o := claims[owner]
+		if cmp.Or(cmp.Compare(c.Flags&FlagWrongSAM, o.Flags&FlagWrongSAM), older(c, o)) < 0 {
+			owner = i
+		}
+	}
+	return owner
 }
 
 // String names the claim without the card.

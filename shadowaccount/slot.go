@@ -1,8 +1,6 @@
 package shadowaccount
 
 import (
-	"slices"
-
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -17,12 +15,16 @@ const (
 	Open     Status = 3 // nobody knows; the card's next record decides
 	Clone    Status = 4 // a second proved claim to the slot; an officer decides
 	BadTAC   Status = 5 // its TAC does not verify; an officer decides
-	Void     Status = 6 // it did not happen; nobody moves
+	Void     Status = 6 // it did not happen, or is counted in another claim; nobody moves
 )
 
 // String names the status as pages and reports do.
 func (s Status) String() string {
-	return [...]string{"undecided", "accepted", "inferred", "unknown", "clone", "bad-tac", "void"}[s]
+	names := [...]string{"undecided", "accepted", "inferred", "unknown", "clone", "bad-tac", "void"}
+	if s < 0 || int(s) >= len(names) {
+		return "undecided"
+	}
+	return names[s]
 }
 
 // Occupies reports whether a claim of that status fills its slot: the shadow account follows it.
@@ -34,13 +36,13 @@ type Next struct {
 	Before money.Amount
 }
 
-// NextFrom reads Next out of the claims to the following slot. A claim whose TAC is bad says nothing; of the others a
+// NextFrom reads Next out of the claims to the following slot. A claim whose TAC is bad or spent says nothing; of the others a
 // proved one is believed first, then the oldest.
 func NextFrom(claims []Claim) Next {
 	var best *Claim
 	for i := range claims {
 		c := &claims[i]
-		if c.Proof == ProofBad {
+		if c.Proof == ProofBad || c.Spent {
 			continue
 		}
 		if best == nil || better(*c, *best) {
@@ -54,8 +56,8 @@ func NextFrom(claims []Claim) Next {
 }
 
 func better(a, b Claim) bool {
-	if (a.Proof == ProofGood) != (b.Proof == ProofGood) {
-		return a.Proof == ProofGood
+	if a.proved() != b.proved() {
+		return a.proved()
 	}
 	return older(a, b) < 0
 }
@@ -67,48 +69,37 @@ type Explained func(rise money.Amount) bool
 // Decide returns the status of each claim to one slot, in the order given.
 //
 //   - Proved claims: the oldest stands, the others are clones. "Oldest" is by terminal time, so that who came first to
-//     the backend does not matter.
+//     the backend does not matter. A claim whose debit is spent is none of them: it is counted where the debit belongs.
 //   - No proved claim: the slot was used if the next one is known, and an unproved claim whose amount leads to
 //     the next balance is inferred. Of several the newest is: the card showed this counter again at the later
 //     tap, so the earlier ones had not debited it.
 //   - Claims that the slot's standing one excludes are void; claims that nothing decides stay open.
 func Decide(claims []Claim, next Next, explained Explained) []Status {
 	out := make([]Status, len(claims))
-	standing := -1
+	standing, inferred := -1, -1
+	for i, c := range claims {
+		switch {
+		case c.proved():
+			if standing < 0 || older(c, claims[standing]) < 0 {
+				standing = i
+			}
+		case c.Proof == ProofNone && c.Said != SaidVoided && leadsTo(c, next, explained):
+			if inferred < 0 || surer(c, claims[inferred]) {
+				inferred = i
+			}
+		}
+	}
 	for i, c := range claims {
 		switch {
 		case c.Proof == ProofBad:
 			out[i] = BadTAC
-		case c.Proof == ProofGood && (standing < 0 || older(c, claims[standing]) < 0):
-			standing = i
-		}
-	}
-	if standing >= 0 {
-		for i, c := range claims {
-			switch {
-			case i == standing:
-				out[i] = Stands
-			case c.Proof == ProofGood:
-				out[i] = Clone
-			case c.Proof == ProofNone:
-				out[i] = Void
-			}
-		}
-		return out
-	}
-	inferred := -1
-	for i, c := range claims {
-		if c.Proof != ProofNone || c.Said == SaidVoided || !leadsTo(c, next, explained) {
-			continue
-		}
-		if inferred < 0 || surer(c, claims[inferred]) {
-			inferred = i
-		}
-	}
-	for i, c := range claims {
-		switch {
-		case c.Proof == ProofBad:
-		case c.Said == SaidVoided:
+		case c.Spent:
+			out[i] = Void
+		case i == standing:
+			out[i] = Stands
+		case c.Proof == ProofGood:
+			out[i] = Clone
+		case standing >= 0 || c.Said == SaidVoided:
 			out[i] = Void
 		case i == inferred:
 			out[i] = Inferred
@@ -142,13 +133,4 @@ func leadsTo(c Claim, next Next, explained Explained) bool {
 		return false
 	}
 	return rise.IsZero() || explained(rise)
-}
-
-// Standing returns the claim that occupies the slot, if one does.
-func Standing(claims []Claim, statuses []Status) (Claim, bool) {
-	i := slices.IndexFunc(statuses, Status.Occupies)
-	if i < 0 {
-		return Claim{}, false
-	}
-	return claims[i], true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/shadowaccount"
 )
 
 // Arrived is a batch whose signature was good.
@@ -23,26 +24,29 @@ type Arrived struct {
 
 // Kept says what a batch changed.
 type Kept struct {
-	New, Same, Conflicts int
-	Through              uint64 // highest number of the epoch up to which nothing is missing
+	New, Same int
+	Conflicts []uint64 // numbers that were taken by other bytes
+	Through   uint64   // highest number of the epoch up to which nothing is missing
 }
+
+// verdictQuarantined marks a number of a batch that could not be read; its row has no bytes.
+const verdictQuarantined = "quarantined"
 
 // Keep stores a batch and its records. What is there already stays as it is: the same bytes are a duplicate, other
 // bytes under the same number are kept apart as a conflict.
 func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 	var k Kept
-	digest := sha256.Sum256(a.Envelope)
 	epoch := int64(a.Epoch)
-	if _, err := t.exec(ctx, "keep batch", `INSERT INTO batch (terminal, epoch, digest, first_seq, last_seq, received_ms, envelope)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		string(a.Terminal), epoch, digest[:], a.FirstSeq, a.FirstSeq+uint64(len(a.Records))-1, a.At.UnixMilli(), a.Envelope); err != nil {
+	if err := t.keepBatch(ctx, a, a.FirstSeq+uint64(len(a.Records))); err != nil {
 		return k, err
 	}
 	for i, body := range a.Records {
 		seq := a.FirstSeq + uint64(i)
 		hash := sha256.Sum256(body)
 		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms)
-			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli())
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, day = excluded.day,
+			received_ms = excluded.received_ms, verdict = NULL, reason = '' WHERE verdict = ?`,
+			string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli(), verdictQuarantined)
 		if err != nil {
 			return k, err
 		}
@@ -61,7 +65,7 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 			k.Same++
 			continue
 		}
-		k.Conflicts++
+		k.Conflicts = append(k.Conflicts, seq)
 		if _, err := t.exec(ctx, "keep conflict", `INSERT INTO record_conflict (terminal, epoch, seq, hash, body, received_ms)
 			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hash[:], body, a.At.UnixMilli()); err != nil {
 			return k, err
@@ -70,8 +74,36 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 	if err := t.count(ctx, "duplicates", k.Same); err != nil {
 		return k, err
 	}
-	if err := t.count(ctx, "conflicts", k.Conflicts); err != nil {
+	if err := t.count(ctx, "conflicts", len(k.Conflicts)); err != nil {
 		return k, err
+	}
+	var err error
+	k.Through, err = t.advance(ctx, a.Terminal, a.Epoch)
+	return k, err
+}
+
+// keepBatch keeps a batch as it came, once. end is the number after its last record.
+func (t *Tx) keepBatch(ctx context.Context, a Arrived, end uint64) error {
+	digest := sha256.Sum256(a.Envelope)
+	_, err := t.exec(ctx, "keep batch", `INSERT INTO batch (terminal, epoch, digest, first_seq, last_seq, received_ms, envelope)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(a.Terminal), int64(a.Epoch), digest[:], int64(a.FirstSeq), int64(end)-1, a.At.UnixMilli(), a.Envelope)
+	return err
+}
+
+// Quarantine keeps a batch that cannot be read, and marks its numbers up to last where nothing is kept yet, so that the
+// watermark can pass them.
+func (t *Tx) Quarantine(ctx context.Context, a Arrived, last uint64, reason string) (Kept, error) {
+	var k Kept
+	if err := t.keepBatch(ctx, a, last+1); err != nil {
+		return k, err
+	}
+	for seq := a.FirstSeq; seq <= last; seq++ {
+		if _, err := t.exec(ctx, "quarantine record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, verdict, reason)
+			VALUES (?, ?, ?, x'', x'', ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			string(a.Terminal), int64(a.Epoch), seq, a.Day, a.At.UnixMilli(), verdictQuarantined, reason); err != nil {
+			return k, err
+		}
 	}
 	var err error
 	k.Through, err = t.advance(ctx, a.Terminal, a.Epoch)
@@ -113,8 +145,9 @@ func (t *Tx) Through(ctx context.Context, terminal ids.TerminalID, epoch uint64)
 // SeqRange is a run of sequence numbers, both ends included.
 type SeqRange struct{ First, Last uint64 }
 
-// Missing lists the holes above the watermark of an epoch up to its highest record, at most limit.
-func (t *Tx) Missing(ctx context.Context, terminal ids.TerminalID, epoch uint64, limit int) ([]SeqRange, error) {
+// Missing lists the holes above the watermark of an epoch, up to its highest record or to the number given if that is
+// higher, at most limit.
+func (t *Tx) Missing(ctx context.Context, terminal ids.TerminalID, epoch, upTo uint64, limit int) ([]SeqRange, error) {
 	through, err := t.Through(ctx, terminal, epoch)
 	if err != nil {
 		return nil, err
@@ -132,6 +165,9 @@ func (t *Tx) Missing(ctx context.Context, terminal ids.TerminalID, epoch uint64,
 		next = seq + 1
 		return nil
 	}, `SELECT seq FROM record WHERE terminal = ? AND epoch = ? AND seq > ? ORDER BY seq`, string(terminal), int64(epoch), through)
+	if upTo >= next && len(out) < limit {
+		out = append(out, SeqRange{next, upTo})
+	}
 	return out, err
 }
 
@@ -140,7 +176,7 @@ type Pending struct {
 	Terminal   ids.TerminalID
 	Epoch, Seq uint64
 	Body       []byte
-	Day        string
+	Day        string // clearing day, by arrival
 	ReceivedMS int64
 }
 
@@ -167,11 +203,35 @@ func (t *Tx) PendingOfDay(ctx context.Context, day string) (int, error) {
 	return n, err
 }
 
-// SetVerdict notes what became of a record.
+// Verdict is what became of a record.
+type Verdict struct {
+	Verdict string              // a status of package shadowaccount, "superseded", or a word of backend/intake for what never became a tap
+	Reason  string              // for people
+	Label   shadowaccount.Label // how it looked when it came, "" for what never became a tap
+	group   int64
+}
+
+// SetVerdict notes what became of a record that never became a tap.
 func (t *Tx) SetVerdict(ctx context.Context, p Pending, verdict, reason string) error {
-	_, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ? WHERE terminal = ? AND epoch = ? AND seq = ?`,
-		verdict, reason, string(p.Terminal), int64(p.Epoch), p.Seq)
+	return t.setVerdict(ctx, p, Verdict{Verdict: verdict, Reason: reason})
+}
+
+func (t *Tx) setVerdict(ctx context.Context, p Pending, v Verdict) error {
+	_, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ?, label = ?, posted_in = ?
+		WHERE terminal = ? AND epoch = ? AND seq = ? AND posted_in = 0`,
+		v.Verdict, v.Reason, string(v.Label), v.group, string(p.Terminal), int64(p.Epoch), p.Seq)
 	return err
+}
+
+// RecordVerdict reads what became of a record; its Verdict is empty while it waits. A record never kept is ErrNotFound.
+func (t *Tx) RecordVerdict(ctx context.Context, terminal ids.TerminalID, epoch, seq uint64) (Verdict, error) {
+	var v Verdict
+	found, err := t.one(ctx, "record verdict", `SELECT COALESCE(verdict, ''), reason, label, posted_in FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`,
+		[]any{string(terminal), int64(epoch), seq}, &v.Verdict, &v.Reason, &v.Label, &v.group)
+	if err == nil && !found {
+		err = fmt.Errorf("record %s/%x/%d: %w", terminal, epoch, seq, ErrNotFound)
+	}
+	return v, err
 }
 
 // count adds n to a named tally.

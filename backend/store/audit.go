@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -14,71 +15,126 @@ import (
 // the order in which records came leaves no trace.
 func (t *Tx) auditCard(ctx context.Context, n ids.CardNumber) error {
 	card, err := t.CardByNumber(ctx, n)
-	stranger := errors.Is(err, ErrNotFound)
-	if err != nil && !stranger {
+	known := err == nil
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	var occupied []shadowaccount.Occupied
-	var findings []shadowaccount.Finding
-	if err := t.rows(ctx, "audit claims", func(scan func(...any) error) error {
-		var o shadowaccount.Occupied
-		var status shadowaccount.Status
-		var amount, before, after int64
-		var terminal string
-		if err := scan(&o.Counter, &terminal, &amount, &before, &after, &status); err != nil {
-			return err
-		}
-		o.Amount, o.Before, o.After = money.Minor(amount), money.Minor(before), money.Minor(after)
-		switch status {
-		case shadowaccount.Stands, shadowaccount.Inferred:
-			o.Proved = status == shadowaccount.Stands
-			occupied = append(occupied, o)
-		case shadowaccount.Clone:
-			findings = append(findings, shadowaccount.Finding{Code: shadowaccount.FindClone, Counter: o.Counter, Detail: "second claim by terminal " + terminal})
-		case shadowaccount.BadTAC:
-			findings = append(findings, shadowaccount.Finding{Code: shadowaccount.FindBadTAC, Counter: o.Counter, Detail: "from terminal " + terminal})
-		}
-		return nil
-	}, `SELECT counter, terminal, amount, before, after, status FROM claim WHERE card = ? AND status IN (1, 2, 4, 5) ORDER BY counter, terminal, epoch, tap`, n[:]); err != nil {
+	claims, err := t.countedClaims(ctx, n)
+	if err != nil {
 		return err
 	}
 	loads, err := t.CardLoads(ctx, n)
 	if err != nil {
 		return err
 	}
-	audit, err := shadowaccount.AuditCard(card.OpeningCounter, card.OpeningBalance, occupied, loads)
+	audit, err := shadowaccount.AuditCard(shadowaccount.Card{
+		Issued: known && card.Status != CardUnknown, Opening: card.OpeningCounter, OpeningBalance: card.OpeningBalance, Shadow: card.Shadow, BlockedAt: card.BlockedMS,
+	}, claims, loads)
 	if err != nil {
 		return fmt.Errorf("audit card %v: %w", n, err)
 	}
-	if stranger {
-		audit.Gaps, audit.Findings = nil, nil // nothing of it is posted
-	}
-	findings = append(findings, audit.Findings...)
-	if card.Status == CardUnknown {
-		findings = append(findings, shadowaccount.Finding{Code: shadowaccount.FindUnknownCard, Counter: card.OpeningCounter, Detail: "never issued by us"})
-	}
-	if card.Shadow.Sign() < 0 {
-		findings = append(findings, shadowaccount.Finding{Code: shadowaccount.FindNegativeShadow, Detail: "shadow balance " + card.Shadow.String()})
-	}
-	if _, err := t.exec(ctx, "clear findings", `DELETE FROM finding WHERE card = ?`, n[:]); err != nil {
+	if err := t.writeFindings(ctx, n, audit.Findings); err != nil {
 		return err
 	}
-	for _, f := range findings {
-		if _, err := t.exec(ctx, "write finding", `INSERT INTO finding (card, code, counter, detail) VALUES (?, ?, ?, ?)
-			ON CONFLICT (card, code, counter) DO NOTHING`, n[:], string(f.Code), int(f.Counter), f.Detail); err != nil {
+	if err := t.writeGaps(ctx, n, audit.Gaps); err != nil {
+		return err
+	}
+	missing := 0
+	for _, g := range audit.Gaps {
+		missing += g.Missing()
+	}
+	if known && (card.Complete != audit.Complete || card.Next != audit.Next || card.Tail != audit.Tail || card.Missing != missing) {
+		if _, err := t.exec(ctx, "write audit", `UPDATE card SET complete = ?, next = ?, tail = ?, missing = ? WHERE number = ?`,
+			int(audit.Complete), int(audit.Next), audit.Tail.Minor(), missing, n[:]); err != nil {
 			return err
 		}
+	}
+	return t.explainLoads(ctx, n, loads, audit.Explained)
+}
+
+func (t *Tx) countedClaims(ctx context.Context, n ids.CardNumber) ([]shadowaccount.Counted, error) {
+	var out []shadowaccount.Counted
+	err := t.rows(ctx, "audit claims", func(scan func(...any) error) error {
+		var c shadowaccount.Counted
+		var epoch, amount, before, after int64
+		if err := scan(&c.Counter, &c.Claim.Tap.Terminal, &epoch, &c.Claim.Seq, &c.Claim.At, &amount, &before, &after, &c.Claim.Flags, &c.Claim.Spent, &c.Status); err != nil {
+			return err
+		}
+		c.Claim.Tap.Epoch = uint64(epoch)
+		c.Claim.Amount, c.Claim.Before, c.Claim.After = money.Minor(amount), money.Minor(before), money.Minor(after)
+		out = append(out, c)
+		return nil
+	}, `SELECT counter, terminal, epoch, seq, at_ms, amount, before, after, flags, spent, status FROM claim WHERE card = ? AND (status <> ? OR flags <> 0 OR spent <> 0)`,
+		n[:], int(shadowaccount.Void))
+	return out, err
+}
+
+// writeFindings makes the card's findings what the audit says, touching only those that differ: most cards have none.
+func (t *Tx) writeFindings(ctx context.Context, n ids.CardNumber, now []shadowaccount.Finding) error {
+	was := map[shadowaccount.Finding]bool{}
+	if err := t.rows(ctx, "findings of card", func(scan func(...any) error) error {
+		var f shadowaccount.Finding
+		err := scan(&f.Code, &f.Counter, &f.Detail)
+		was[f] = true
+		return err
+	}, `SELECT code, counter, detail FROM finding WHERE card = ?`, n[:]); err != nil {
+		return err
+	}
+	var fresh []shadowaccount.Finding
+	for _, f := range now {
+		if !was[f] {
+			fresh = append(fresh, f)
+		}
+		delete(was, f)
+	}
+	for f := range was {
+		if _, err := t.exec(ctx, "drop finding", `DELETE FROM finding WHERE card = ? AND code = ? AND counter = ?`, n[:], string(f.Code), int(f.Counter)); err != nil {
+			return err
+		}
+	}
+	for _, f := range fresh {
+		if _, err := t.exec(ctx, "write finding", `INSERT INTO finding (card, code, counter, detail) VALUES (?, ?, ?, ?)`,
+			n[:], string(f.Code), int(f.Counter), f.Detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) writeGaps(ctx context.Context, n ids.CardNumber, now []shadowaccount.Gap) error {
+	var was []shadowaccount.Gap
+	if err := t.rows(ctx, "gaps of card", func(scan func(...any) error) error {
+		var g shadowaccount.Gap
+		var value int64
+		err := scan(&g.First, &g.Last, &value)
+		g.Value = money.Minor(value)
+		was = append(was, g)
+		return err
+	}, `SELECT first, last, value FROM gap WHERE card = ? ORDER BY first`, n[:]); err != nil {
+		return err
+	}
+	if slices.Equal(was, now) {
+		return nil
 	}
 	if _, err := t.exec(ctx, "clear gaps", `DELETE FROM gap WHERE card = ?`, n[:]); err != nil {
 		return err
 	}
-	for _, g := range audit.Gaps {
+	for _, g := range now {
 		if _, err := t.exec(ctx, "write gap", `INSERT INTO gap (card, first, last, value) VALUES (?, ?, ?, ?)`, n[:], int(g.First), int(g.Last), g.Value.Minor()); err != nil {
 			return err
 		}
 	}
-	for _, counter := range audit.Explained {
-		if _, err := t.exec(ctx, "explain load", `UPDATE card_load SET explained = 1 WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int(counter)); err != nil {
+	return nil
+}
+
+// explainLoads notes which loads that are not proved the card's own balance shows.
+func (t *Tx) explainLoads(ctx context.Context, n ids.CardNumber, loads []shadowaccount.Load, explained []uint16) error {
+	for _, l := range loads {
+		if l.Loaded {
+			continue
+		}
+		if _, err := t.exec(ctx, "explain load", `UPDATE card_load SET explained = ? WHERE card = ? AND counter = ?`,
+			slices.Contains(explained, l.Counter), n[:], int(l.Counter)); err != nil {
 			return err
 		}
 	}
@@ -116,7 +172,8 @@ type FoundRow struct {
 	Remedy   string
 }
 
-// Findings lists what is suspicious now, of one card or, with an empty token, of all.
+// Findings lists what is suspicious now, of one card or, with an empty token, of all; these include what is suspicious about
+// terminals alone, with no token.
 func (t *Tx) Findings(ctx context.Context, token string, limit int) ([]FoundRow, error) {
 	var out []FoundRow
 	err := t.rows(ctx, "findings", func(scan func(...any) error) error {
@@ -128,7 +185,9 @@ func (t *Tx) Findings(ctx context.Context, token string, limit int) ([]FoundRow,
 		out = append(out, f)
 		return nil
 	}, `SELECT COALESCE(c.token, ''), f.code, f.counter, f.detail FROM finding f LEFT JOIN card c ON c.number = f.card
-		WHERE ? = '' OR c.token = ? ORDER BY f.code, c.token, f.counter LIMIT ?`, token, token, limit)
+		WHERE ?1 = '' OR c.token = ?1
+		UNION ALL SELECT '', ?2, 0, 'terminal ' || terminal || ', record ' || seq || ' of its journal ' || printf('%x', epoch) FROM record_conflict WHERE ?1 = ''
+		ORDER BY 2, 1, 3, 4 LIMIT ?3`, token, string(shadowaccount.FindRecordConflict), limit)
 	return out, err
 }
 

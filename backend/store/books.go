@@ -92,7 +92,8 @@ func (t *Tx) TrialBalance(ctx context.Context) ([]books.Balance, error) {
 }
 
 // VerifyBooks recomputes every balance from the journal and checks what must always hold: each entry sums to zero, each
-// account equals its lines, the float equals the sum of the shadow accounts, and the posting groups' chain is unbroken.
+// account equals its lines, the float equals the sum of the shadow accounts, each shadow account equals the card's loads less its
+// debits, and the posting groups' chain is unbroken.
 // It returns every fault found; none is sound books.
 func (t *Tx) VerifyBooks(ctx context.Context) ([]string, error) {
 	var faults []string
@@ -113,6 +114,9 @@ func (t *Tx) VerifyBooks(ctx context.Context) ([]string, error) {
 			WHERE account NOT IN (SELECT name FROM account) GROUP BY account`},
 		{"float", `SELECT 'float against the sum of shadow accounts', off FROM
 			(SELECT COALESCE((SELECT -balance FROM account WHERE name = 'float'), 0) - COALESCE((SELECT SUM(shadow) FROM card), 0) AS off) WHERE off <> 0`},
+		{"shadows", `SELECT 'shadow account ' || token, shadow - opening_balance
+			- COALESCE((SELECT SUM(amount) FROM card_load l WHERE l.card = number AND l.loaded = 1), 0)
+			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (1, 2)), 0) AS off FROM card WHERE off <> 0`},
 	} {
 		if err := t.rows(ctx, "verify "+q.what, text, q.sql); err != nil {
 			return nil, err

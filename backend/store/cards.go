@@ -2,7 +2,12 @@ package store
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -19,6 +24,13 @@ type Card struct {
 	OpeningCounter uint16
 	OpeningBalance money.Amount
 	Shadow         money.Amount
+	BlockedMS      int64 // Unix ms, 0: never
+
+	// What the audit of the card's chain says (shadowaccount.Audit). Read only.
+	Complete uint16       // every counter below it is accounted for
+	Next     uint16       // one above the highest counter known
+	Tail     money.Amount // balance after that
+	Missing  int          // records known to be missing
 }
 
 // Card statuses.
@@ -28,8 +40,20 @@ const (
 	CardUnknown = "unknown" // its TAC verifies, and we never issued it
 )
 
+// MinTokenKey is the least length of a token key, in bytes.
+const MinTokenKey = 16
+
+// Token stands for a card number wherever a person or a URL could see it: 16 bytes of HMAC-SHA256 in hexadecimal. Without
+// the key nobody can try numbers until one fits.
+func Token(key []byte, n ids.CardNumber) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("purselane-card-token-1\x00"))
+	h.Write(n[:])
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 // IssueCard registers a card. Its opening balance must be zero: value reaches a card by a load. The same card again
-// changes nothing.
+// changes nothing, unless it was known only by records of it: then it is known as issued from now on.
 func (t *Tx) IssueCard(ctx context.Context, c Card) error {
 	if !c.OpeningBalance.IsZero() {
 		return fmt.Errorf("card %v: opening balance %v: a card is issued empty and loaded", c.Number, c.OpeningBalance)
@@ -37,24 +61,58 @@ func (t *Tx) IssueCard(ctx context.Context, c Card) error {
 	if c.Status == "" {
 		c.Status = CardActive
 	}
-	_, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (number) DO NOTHING`,
-		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int(c.OpeningCounter), c.OpeningBalance.Minor())
-	return err
+	if c.Token == "" {
+		return fmt.Errorf("card %v: no token", c.Number)
+	}
+	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
+		status = excluded.status, opening_counter = excluded.opening_counter WHERE card.status = ?8 AND excluded.status <> ?8`,
+		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return t.auditIfTapped(ctx, c.Number)
 }
 
-const cardColumns = `number, token, issuer, levels, status, opening_counter, opening_balance, shadow`
+// auditIfTapped audits a card that is new in the registry, should it have left records before.
+func (t *Tx) auditIfTapped(ctx context.Context, n ids.CardNumber) error {
+	var one int
+	tapped, err := t.one(ctx, "claims of card", `SELECT 1 FROM claim WHERE card = ? LIMIT 1`, []any{n[:]}, &one)
+	if err != nil || !tapped {
+		return err
+	}
+	return t.auditCard(ctx, n)
+}
+
+// BlockCard blocks a card from a moment on; a debit after that is a finding. Blocking again keeps the first moment.
+func (t *Tx) BlockCard(ctx context.Context, n ids.CardNumber, at time.Time) error {
+	r, err := t.exec(ctx, "block card", `UPDATE card SET status = ?, blocked_ms = CASE blocked_ms WHEN 0 THEN ? ELSE blocked_ms END WHERE number = ?`,
+		CardBlocked, at.UnixMilli(), n[:])
+	if err != nil {
+		return err
+	}
+	if changed, err := r.RowsAffected(); err != nil || changed != 1 {
+		return fmt.Errorf("store: block card %v: %w", n, errors.Join(err, ErrNotFound))
+	}
+	return t.auditCard(ctx, n)
+}
+
+const cardColumns = `number, token, issuer, levels, status, opening_counter, opening_balance, shadow, blocked_ms, complete, next, tail, missing`
 
 func scanCard(scan func(...any) error) (Card, error) {
 	var c Card
 	var number, issuer []byte
-	var opening, shadow int64
-	if err := scan(&number, &c.Token, &issuer, &c.Levels, &c.Status, &c.OpeningCounter, &opening, &shadow); err != nil {
+	var opening, shadow, tail int64
+	if err := scan(&number, &c.Token, &issuer, &c.Levels, &c.Status, &c.OpeningCounter, &opening, &shadow, &c.BlockedMS,
+		&c.Complete, &c.Next, &tail, &c.Missing); err != nil {
 		return Card{}, err
 	}
 	copy(c.Number[:], number)
 	copy(c.Issuer[:], issuer)
-	c.OpeningBalance, c.Shadow = money.Minor(opening), money.Minor(shadow)
+	c.OpeningBalance, c.Shadow, c.Tail = money.Minor(opening), money.Minor(shadow), money.Minor(tail)
 	return c, nil
 }
 
@@ -128,9 +186,20 @@ func (t *Tx) PutCardLoad(ctx context.Context, n ids.CardNumber, l shadowaccount.
 		return err
 	}
 	if l.Loaded && !was {
-		return t.moveShadow(ctx, n, l.Amount)
+		if err := t.moveShadow(ctx, n, l.Amount); err != nil {
+			return err
+		}
+		return t.wantReview(ctx, n)
 	}
 	return nil
+}
+
+// wantReview asks for unproved claims of a card to be decided again, if it has any: a load that is now known to be on the
+// card may explain what they left open.
+func (t *Tx) wantReview(ctx context.Context, n ids.CardNumber) error {
+	_, err := t.exec(ctx, "want review", `INSERT INTO review (card) SELECT ?1 WHERE EXISTS (SELECT 1 FROM claim WHERE card = ?1 AND proof = ?2) ON CONFLICT DO NOTHING`,
+		n[:], int(shadowaccount.ProofNone))
+	return err
 }
 
 // DropCardLoad forgets a load that did not reach the card. One that did stays.

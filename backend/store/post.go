@@ -2,12 +2,9 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -35,11 +32,106 @@ type Group struct {
 	Token func(ids.CardNumber) string // makes the token of a card we never issued
 }
 
-type slotKey struct {
-	card    ids.CardNumber
-	counter uint16
+// PostGroup posts verified records: it merges each into its slot's claims, decides every slot touched and the one before
+// it, and books the differences in one entry. Posting a record again changes nothing.
+func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
+	p := posting{t: t, g: g, cards: map[ids.CardNumber]*cardWork{}}
+	if err := p.open(ctx, records); err != nil {
+		return err
+	}
+	news := make([]bool, len(records))
+	for i, r := range records {
+		news[i] = p.cards[r.Card].merge(r)
+	}
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	number, err := t.nextGroup(ctx)
+	if err != nil {
+		return err
+	}
+	for i, r := range records {
+		w := p.cards[r.Card]
+		status, superseded := w.statusOf(r)
+		v := Verdict{Verdict: status.String(), Reason: r.Reason, group: number, Label: shadowaccount.LabelOf(r.Claim, news[i], status, r.Counter, w.complete, w.next)}
+		if superseded {
+			v.Verdict = "superseded"
+		}
+		if err := t.setVerdict(ctx, r.Pending, v); err != nil {
+			return err
+		}
+	}
+	return t.closeGroup(ctx, g, number, p.lines, len(records))
 }
 
+// CardsToReview lists cards whose loads have changed since their unproved claims were decided, at most limit.
+func (t *Tx) CardsToReview(ctx context.Context, limit int) ([]ids.CardNumber, error) {
+	var out []ids.CardNumber
+	err := t.rows(ctx, "cards to review", func(scan func(...any) error) error {
+		var raw []byte
+		if err := scan(&raw); err != nil {
+			return err
+		}
+		var n ids.CardNumber
+		copy(n[:], raw)
+		out = append(out, n)
+		return nil
+	}, `SELECT card FROM review ORDER BY card LIMIT ?`, limit)
+	return out, err
+}
+
+// ReviewCards decides the unproved claims of cards again and books what has changed.
+func (t *Tx) ReviewCards(ctx context.Context, g Group, cards []ids.CardNumber) error {
+	p := posting{t: t, g: g, cards: map[ids.CardNumber]*cardWork{}}
+	for _, n := range cards {
+		w, err := p.card(ctx, n)
+		if err != nil {
+			return err
+		}
+		if err := t.loadSlots(ctx, w, 0, 0xFFFF); err != nil {
+			return err
+		}
+		for counter, rows := range w.slots {
+			if slices.ContainsFunc(rows, func(r claimRow) bool { return r.Proof == shadowaccount.ProofNone }) {
+				w.touched[counter] = true
+			}
+		}
+		if _, err := t.exec(ctx, "reviewed", `DELETE FROM review WHERE card = ?`, n[:]); err != nil {
+			return err
+		}
+	}
+	if err := p.settle(ctx); err != nil || len(p.lines) == 0 {
+		return err
+	}
+	number, err := t.nextGroup(ctx)
+	if err != nil {
+		return err
+	}
+	return t.closeGroup(ctx, g, number, p.lines, 0)
+}
+
+// posting is one group on its way into the books.
+type posting struct {
+	t     *Tx
+	g     Group
+	cards map[ids.CardNumber]*cardWork
+	lines []books.Line
+}
+
+// cardWork is what a group needs of one card: the claims to its slots in a window of counters, and what it changes.
+type cardWork struct {
+	number         ids.CardNumber
+	known          bool   // in the registry
+	complete, next uint16 // before the group
+	slots          map[uint16][]claimRow
+	touched        map[uint16]bool
+	debits         map[string]bool // whose owner may change
+	issuer         [8]byte         // as a record says
+	levels         int
+	change         money.Amount
+}
+
+// claimRow is a claim as it stands in the store and as the group makes it.
 type claimRow struct {
 	shadowaccount.Claim
 	status     shadowaccount.Status
@@ -51,109 +143,237 @@ type claimRow struct {
 	was       shadowaccount.Claim // as posted before this group
 	wasStatus shadowaccount.Status
 	changed   bool
-	isNew     bool
 }
 
-// PostGroup posts verified records: it merges each into its slot's claims, decides every slot touched and the one before
-// it, and books the differences in one entry. Posting a record again changes nothing.
-func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
-	slots := map[slotKey][]claimRow{}
-	touched := map[slotKey]bool{}
-	load := func(k slotKey) error {
-		if _, ok := slots[k]; ok {
-			return nil
-		}
-		rows, err := t.claims(ctx, k)
-		slots[k] = rows
-		return err
+func (p *posting) card(ctx context.Context, n ids.CardNumber) (*cardWork, error) {
+	if w := p.cards[n]; w != nil {
+		return w, nil
 	}
-	var order []slotKey // first touched first, so that a group's entry has one form
-	touch := func(k slotKey) error {
-		if !touched[k] {
-			touched[k] = true
-			order = append(order, k)
+	w := &cardWork{number: n, slots: map[uint16][]claimRow{}, touched: map[uint16]bool{}, debits: map[string]bool{}}
+	c, err := p.t.CardByNumber(ctx, n)
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		w.known, w.complete, w.next = true, c.Complete, c.Next
+	}
+	p.cards[n] = w
+	return w, nil
+}
+
+// open reads what the records need of their cards: the claims to their slots and to the neighbours, in one query a card,
+// and the slots of claims with the same debit, wherever they stand.
+func (p *posting) open(ctx context.Context, records []Verified) error {
+	type window struct{ lo, hi uint16 }
+	windows := map[ids.CardNumber]*window{}
+	for _, r := range records {
+		if x := windows[r.Card]; x == nil {
+			windows[r.Card] = &window{r.Counter, r.Counter}
+		} else {
+			x.lo, x.hi = min(x.lo, r.Counter), max(x.hi, r.Counter)
 		}
-		return load(k)
 	}
 	for _, r := range records {
-		k := slotKey{r.Card, r.Counter}
-		if err := touch(k); err != nil {
-			return err
-		}
-		slots[k] = merge(slots[k], r)
-		if k.counter > 0 {
-			if err := touch(slotKey{r.Card, r.Counter - 1}); err != nil {
-				return err
-			}
-		}
-	}
-	loads := map[ids.CardNumber][]shadowaccount.Load{}
-	var lines []books.Line
-	change := map[ids.CardNumber]money.Amount{}
-	for _, k := range order {
-		if _, ok := loads[k.card]; !ok {
-			l, err := t.CardLoads(ctx, k.card)
-			if err != nil {
-				return err
-			}
-			loads[k.card] = l
-		}
-		next := slotKey{k.card, k.counter + 1}
-		if k.counter < 0xFFFF {
-			if err := load(next); err != nil {
-				return err
-			}
-		}
-		ls, delta, err := decide(slots[k], slots[next], shadowaccount.ExplainedBy(loads[k.card]))
+		w, err := p.card(ctx, r.Card)
 		if err != nil {
-			return fmt.Errorf("card %v counter %d: %w", k.card, k.counter, err)
-		}
-		lines = append(lines, ls...)
-		if change[k.card], err = change[k.card].Add(delta); err != nil {
 			return err
 		}
-	}
-	if err := t.registerStrangers(ctx, g, records, change); err != nil {
-		return err
-	}
-	for _, k := range order {
-		if err := t.writeClaims(ctx, k, slots[k]); err != nil {
-			return err
+		if x := windows[r.Card]; x != nil {
+			delete(windows, r.Card)
+			if err := p.t.loadSlots(ctx, w, down(x.lo), up(x.hi)); err != nil {
+				return err
+			}
+		}
+		w.issuer, w.levels = r.Issuer, r.Levels
+		w.touch(r.Counter)
+		for _, debit := range w.debitsOf(r) {
+			if w.debits[debit] {
+				continue
+			}
+			w.debits[debit] = true
+			if err := p.openRivals(ctx, w, debit); err != nil {
+				return err
+			}
 		}
 	}
-	cards := make([]ids.CardNumber, 0, len(change))
-	for n := range change {
-		cards = append(cards, n)
-	}
-	slices.SortFunc(cards, func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) })
-	for _, n := range cards {
-		if err := t.moveShadow(ctx, n, change[n]); err != nil {
-			return err
-		}
-		if err := t.auditCard(ctx, n); err != nil {
-			return err
-		}
-	}
-	for _, r := range records {
-		if err := t.SetVerdict(ctx, r.Pending, verdictOf(slots[slotKey{r.Card, r.Counter}], r), r.Reason); err != nil {
-			return err
-		}
-	}
-	return t.closeGroup(ctx, g, lines, len(records))
+	return nil
 }
 
-// merge puts a record's claim among the slot's: its tap's stronger claim counts.
-func merge(rows []claimRow, r Verified) []claimRow {
+// debitsOf are the debits whose owner a record may change: the one it proves, and the one its tap proved so far.
+func (w *cardWork) debitsOf(r Verified) []string {
+	var out []string
+	if r.Claim.Debit != "" {
+		out = append(out, r.Claim.Debit)
+	}
+	for _, row := range w.slots[r.Counter] {
+		if row.Tap == r.Claim.Tap && row.Debit != "" && row.Debit != r.Claim.Debit {
+			out = append(out, row.Debit)
+		}
+	}
+	return out
+}
+
+// openRivals reads and touches the slots with a claim that proves a debit.
+func (p *posting) openRivals(ctx context.Context, w *cardWork, debit string) error {
+	rivals, err := p.t.countersOfDebit(ctx, w.number, debit)
+	if err != nil {
+		return err
+	}
+	for _, counter := range rivals {
+		for c := int(down(counter)); c <= int(up(counter)); c++ {
+			if w.slots[uint16(c)] != nil {
+				continue
+			}
+			if err := p.t.loadSlots(ctx, w, uint16(c), uint16(c)); err != nil {
+				return err
+			}
+		}
+		w.touch(counter)
+	}
+	return nil
+}
+
+func down(c uint16) uint16 { return c - min(c, 1) }
+func up(c uint16) uint16   { return c + min(0xFFFF-c, 1) }
+
+// touch marks a slot to be decided, and the one before it, which reads its claims.
+func (w *cardWork) touch(counter uint16) {
+	w.touched[counter] = true
+	w.touched[down(counter)] = true
+}
+
+// merge puts a record's claim among the slot's, and reports whether it changed its tap's.
+func (w *cardWork) merge(r Verified) bool {
+	rows := w.slots[r.Counter]
 	for i := range rows {
-		if rows[i].Tap != r.Claim.Tap {
+		row := &rows[i]
+		if row.Tap != r.Claim.Tap {
 			continue
 		}
-		if s := shadowaccount.Stronger(rows[i].Claim, r.Claim); s != rows[i].Claim {
-			rows[i].Claim, rows[i].changed = s, true
+		c := r.Claim
+		c.Merchant = row.Merchant // a tap counts for the merchant its terminal had when its first record came
+		m := shadowaccount.Merge(row.Claim, c)
+		m.Spent = row.Spent // decided below, from all claims
+		if m == row.Claim {
+			return false
 		}
-		return rows
+		row.Claim, row.changed = m, true
+		return true
 	}
-	return append(rows, claimRow{Claim: r.Claim, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS, isNew: true, changed: true})
+	w.slots[r.Counter] = append(rows, claimRow{Claim: r.Claim, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS, changed: true})
+	return true
+}
+
+// statusOf is what a record's tap is worth, and whether another record speaks for it.
+func (w *cardWork) statusOf(r Verified) (status shadowaccount.Status, superseded bool) {
+	for _, row := range w.slots[r.Counter] {
+		if row.Tap == r.Claim.Tap {
+			return row.status, row.Seq != r.Claim.Seq
+		}
+	}
+	return shadowaccount.Nothing, false
+}
+
+// spend decides which claim each debit of the group counts for. All claims that prove one of them are in touched slots.
+func (w *cardWork) spend(touched []uint16) {
+	by := map[string][]*claimRow{}
+	for _, counter := range touched {
+		for i := range w.slots[counter] {
+			if row := &w.slots[counter][i]; w.debits[row.Debit] {
+				by[row.Debit] = append(by[row.Debit], row)
+			}
+		}
+	}
+	for _, rows := range by { // the debits do not touch each other, so their order does not matter
+		claims := make([]shadowaccount.Claim, len(rows))
+		for i, row := range rows {
+			claims[i] = row.Claim
+		}
+		owner := shadowaccount.Spend(claims)
+		for i, row := range rows {
+			if spent := i != owner; row.Spent != spent {
+				row.Spent, row.changed = spent, true
+			}
+		}
+	}
+}
+
+// settle decides every touched slot, and writes claims, shadow balances and audits. The cards are taken in one order, so that a
+// group has one form.
+func (p *posting) settle(ctx context.Context) error {
+	cards := make([]*cardWork, 0, len(p.cards))
+	for _, w := range p.cards {
+		cards = append(cards, w)
+	}
+	slices.SortFunc(cards, func(a, b *cardWork) int { return slices.Compare(a.number[:], b.number[:]) })
+	for _, w := range cards {
+		if err := p.settleCard(ctx, w); err != nil {
+			return fmt.Errorf("card %v: %w", w.number, err)
+		}
+	}
+	return nil
+}
+
+func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
+	loads, err := p.t.CardLoads(ctx, w.number)
+	if err != nil {
+		return err
+	}
+	explained := shadowaccount.ExplainedBy(loads)
+	touched := make([]uint16, 0, len(w.touched))
+	for counter := range w.touched {
+		touched = append(touched, counter)
+	}
+	slices.Sort(touched)
+	w.spend(touched)
+	stranger := false
+	for _, counter := range touched {
+		var next []claimRow
+		if counter < 0xFFFF {
+			next = w.slots[counter+1]
+		}
+		if err := p.decide(w, w.slots[counter], next, explained); err != nil {
+			return fmt.Errorf("counter %d: %w", counter, err)
+		}
+		stranger = stranger || slices.ContainsFunc(w.slots[counter], func(r claimRow) bool { return r.status.Occupies() })
+		if err := p.t.writeClaims(ctx, w.number, counter, w.slots[counter]); err != nil {
+			return err
+		}
+	}
+	if !w.known && stranger {
+		// The terminal's merchant is owed whatever our keys verify; the audit raises the alarm.
+		if err := p.t.IssueCard(ctx, Card{Number: w.number, Token: p.g.Token(w.number), Issuer: w.issuer, Levels: w.levels, Status: CardUnknown}); err != nil {
+			return err
+		}
+	}
+	if err := p.t.moveShadow(ctx, w.number, w.change); err != nil {
+		return err
+	}
+	return p.t.auditCard(ctx, w.number)
+}
+
+// decide sets the status of each claim of a slot and adds the lines and the shadow's change that follow.
+func (p *posting) decide(w *cardWork, rows, next []claimRow, explained shadowaccount.Explained) error {
+	statuses := shadowaccount.Decide(claimsOf(rows), shadowaccount.NextFrom(claimsOf(next)), explained)
+	for i := range rows {
+		row := &rows[i]
+		if row.status != statuses[i] {
+			row.status, row.changed = statuses[i], true
+		}
+		if !row.changed {
+			continue
+		}
+		lines, change, err := shadowaccount.Effects(row.was, row.wasStatus, row.Claim, row.status)
+		if err != nil {
+			return err
+		}
+		p.lines = append(p.lines, lines...)
+		if w.change, err = w.change.Add(change); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func claimsOf(rows []claimRow) []shadowaccount.Claim {
@@ -164,171 +384,60 @@ func claimsOf(rows []claimRow) []shadowaccount.Claim {
 	return out
 }
 
-// decide sets the status of each claim of a slot and returns the lines and the shadow's change that follow.
-func decide(rows, next []claimRow, explained shadowaccount.Explained) ([]books.Line, money.Amount, error) {
-	statuses := shadowaccount.Decide(claimsOf(rows), shadowaccount.NextFrom(claimsOf(next)), explained)
-	var lines []books.Line
-	var change money.Amount
-	for i := range rows {
-		row := &rows[i]
-		if row.status != statuses[i] {
-			row.status, row.changed = statuses[i], true
-		}
-		if !row.changed {
-			continue
-		}
-		ls, delta, err := shadowaccount.Effects(row.was, row.wasStatus, row.Claim, row.status)
+const claimColumns = `counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms`
+
+func scanClaim(scan func(...any) error) (counter uint16, r claimRow, err error) {
+	var epoch, amount, before, after int64
+	var debit []byte
+	if err := scan(&counter, &r.Tap.Terminal, &epoch, &r.Tap.Tap, &r.Seq, &r.At, &r.Merchant, &amount, &before, &after,
+		&r.Said, &r.Proof, &r.Flags, &debit, &r.Spent, &r.status, &r.kind, &r.rule, &r.day, &r.receivedMS); err != nil {
+		return 0, r, err
+	}
+	r.Tap.Epoch, r.Debit = uint64(epoch), string(debit)
+	r.Amount, r.Before, r.After = money.Minor(amount), money.Minor(before), money.Minor(after)
+	r.was, r.wasStatus = r.Claim, r.status
+	return counter, r, nil
+}
+
+// loadSlots reads the claims to the slots of a card from lo to hi, both included.
+func (t *Tx) loadSlots(ctx context.Context, w *cardWork, lo, hi uint16) error {
+	return t.rows(ctx, "claims", func(scan func(...any) error) error {
+		counter, r, err := scanClaim(scan)
 		if err != nil {
-			return nil, money.Amount{}, err
-		}
-		lines = append(lines, ls...)
-		if change, err = change.Add(delta); err != nil {
-			return nil, money.Amount{}, err
-		}
-		row.was, row.wasStatus = row.Claim, row.status
-	}
-	return lines, change, nil
-}
-
-// verdictOf words what became of a record: its own claim's status, or SAME where another record speaks for the tap.
-func verdictOf(rows []claimRow, r Verified) string {
-	for _, row := range rows {
-		if row.Tap == r.Claim.Tap {
-			if row.Seq != r.Claim.Seq {
-				return "superseded"
-			}
-			return row.status.String()
-		}
-	}
-	return shadowaccount.Nothing.String()
-}
-
-func (t *Tx) claims(ctx context.Context, k slotKey) ([]claimRow, error) {
-	var out []claimRow
-	err := t.rows(ctx, "claims", func(scan func(...any) error) error {
-		var r claimRow
-		var epoch, amount, before, after int64
-		if err := scan(&r.Tap.Terminal, &epoch, &r.Tap.Tap, &r.Seq, &r.At, &r.Merchant, &amount, &before, &after,
-			&r.Said, &r.Proof, &r.status, &r.kind, &r.rule, &r.day, &r.receivedMS); err != nil {
 			return err
 		}
-		r.Tap.Epoch = uint64(epoch)
-		r.Amount, r.Before, r.After = money.Minor(amount), money.Minor(before), money.Minor(after)
-		r.was, r.wasStatus = r.Claim, r.status
-		out = append(out, r)
+		w.slots[counter] = append(w.slots[counter], r)
 		return nil
-	}, `SELECT terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, status, kind, rule, day, received_ms
-		FROM claim WHERE card = ? AND counter = ? ORDER BY terminal, epoch, tap`, k.card[:], int(k.counter))
+	}, `SELECT `+claimColumns+` FROM claim WHERE card = ? AND counter BETWEEN ? AND ? ORDER BY counter, terminal, epoch, tap`, w.number[:], int(lo), int(hi))
+}
+
+// countersOfDebit lists the slots of a card with a claim that proves a debit.
+func (t *Tx) countersOfDebit(ctx context.Context, n ids.CardNumber, debit string) ([]uint16, error) {
+	var out []uint16
+	err := t.rows(ctx, "claims of a debit", func(scan func(...any) error) error {
+		var c uint16
+		err := scan(&c)
+		out = append(out, c)
+		return err
+	}, `SELECT counter FROM claim WHERE card = ? AND debit = ? AND debit <> x'' ORDER BY counter`, n[:], []byte(debit))
 	return out, err
 }
 
-func (t *Tx) writeClaims(ctx context.Context, k slotKey, rows []claimRow) error {
+func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint16, rows []claimRow) error {
 	for _, r := range rows {
 		if !r.changed {
 			continue
 		}
 		if _, err := t.exec(ctx, "write claim", `INSERT INTO claim (card, counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after,
-			said, proof, status, kind, rule, day, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			said, proof, flags, debit, spent, status, kind, rule, day, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
-			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, status = excluded.status`,
-			k.card[:], int(k.counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
-			r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.status), r.kind, r.rule, r.day, r.receivedMS); err != nil {
+			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
+			debit = excluded.debit, spent = excluded.spent, status = excluded.status`,
+			n[:], int(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
+			r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
+			r.kind, r.rule, r.day, r.receivedMS); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// registerStrangers makes rows for cards whose claims count and that we never issued: the terminal's merchant is owed
-// whatever our keys verify, and the audit raises the alarm.
-func (t *Tx) registerStrangers(ctx context.Context, g Group, records []Verified, change map[ids.CardNumber]money.Amount) error {
-	seen := map[ids.CardNumber]bool{}
-	for _, r := range records {
-		if seen[r.Card] || change[r.Card].IsZero() {
-			continue
-		}
-		seen[r.Card] = true
-		_, err := t.CardByNumber(ctx, r.Card)
-		if errors.Is(err, ErrNotFound) {
-			err = t.IssueCard(ctx, Card{Number: r.Card, Token: g.Token(r.Card), Issuer: r.Issuer, Levels: r.Levels, Status: CardUnknown, OpeningCounter: r.Counter})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// closeGroup writes the group's one entry and chains it to the group before it.
-func (t *Tx) closeGroup(ctx context.Context, g Group, lines []books.Line, records int) error {
-	var number int64
-	prev := ""
-	if _, err := t.one(ctx, "last group", `SELECT number, hash FROM posting_group ORDER BY number DESC LIMIT 1`, nil, &number, &prev); err != nil {
-		return err
-	}
-	number++
-	e, err := books.Entry{ID: "group-" + strconv.FormatInt(number, 10), Kind: "records", Day: g.Day, Lines: lines}.Compact()
-	if err != nil {
-		return err
-	}
-	if err := t.Post(ctx, e); err != nil {
-		return err
-	}
-	digest := e.Digest()
-	_, err = t.exec(ctx, "chain group", `INSERT INTO posting_group (number, entry, digest, lines, records, prev_hash, hash, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		number, e.ID, digest, len(e.Lines), records, prev, groupHash(prev, number, digest), g.AtMS)
-	return err
-}
-
-func groupHash(prev string, number int64, digest string) string {
-	h := sha256.Sum256([]byte(prev + "\n" + strconv.FormatInt(number, 10) + "\n" + digest))
-	return hex.EncodeToString(h[:])
-}
-
-// verifyGroups recomputes the chain of posting groups and each group's digest from its journal entry.
-func (t *Tx) verifyGroups(ctx context.Context) ([]string, error) {
-	type row struct {
-		number              int64
-		lines               int
-		entry, digest, p, h string
-	}
-	var all []row
-	if err := t.rows(ctx, "groups", func(scan func(...any) error) error {
-		var r row
-		err := scan(&r.number, &r.lines, &r.entry, &r.digest, &r.p, &r.h)
-		all = append(all, r)
-		return err
-	}, `SELECT number, lines, entry, digest, prev_hash, hash FROM posting_group ORDER BY number`); err != nil {
-		return nil, err
-	}
-	var faults []string
-	prev := ""
-	for i, r := range all {
-		if r.number != int64(i+1) || r.p != prev || r.h != groupHash(prev, r.number, r.digest) {
-			faults = append(faults, fmt.Sprintf("posting group %d: the chain is broken", r.number))
-		}
-		prev = r.h
-		e := books.Entry{ID: r.entry}
-		found, err := t.one(ctx, "group entry", `SELECT kind, day, ref FROM journal_entry WHERE id = ?`, []any{r.entry}, &e.Kind, &e.Day, &e.Ref)
-		if err != nil {
-			return nil, err
-		}
-		if !found && r.lines == 0 {
-			continue // a group that moved nothing has no entry
-		}
-		if err := t.rows(ctx, "group lines", func(scan func(...any) error) error {
-			var l books.Line
-			var minor int64
-			err := scan(&l.Account, &minor)
-			l.Amount = money.Minor(minor)
-			e.Lines = append(e.Lines, l)
-			return err
-		}, `SELECT account, amount FROM journal_line WHERE entry = ? ORDER BY line`, r.entry); err != nil {
-			return nil, err
-		}
-		if e.Digest() != r.digest {
-			faults = append(faults, fmt.Sprintf("posting group %d: its entry was changed", r.number))
-		}
-	}
-	return faults, nil
 }

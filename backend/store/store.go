@@ -43,6 +43,8 @@ type Store struct {
 
 	mu      sync.Mutex // one Update at a time
 	changes atomic.Uint64
+
+	writing, reading statements
 }
 
 // Open opens the database file at path, making it and bringing its schema up to date as needed.
@@ -71,7 +73,7 @@ func Open(ctx context.Context, path string, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	reader.SetMaxOpenConns(4)
-	s := &Store{writer: writer, reader: reader, opt: opt}
+	s := &Store{writer: writer, reader: reader, opt: opt, writing: statements{db: writer}, reading: statements{db: reader}}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("store %s: %w", path, err)
@@ -95,13 +97,19 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
+func (s *Store) Close() error {
+	return errors.Join(s.reading.close(), s.writing.close(), s.reader.Close(), s.writer.Close())
+}
 
 // Changes counts the updates committed since Open: a page polls it to learn that there is something new.
 func (s *Store) Changes() uint64 { return s.changes.Load() }
 
 // Tx is one transaction. Its methods are the domain's operations.
-type Tx struct{ tx *sql.Tx }
+type Tx struct {
+	tx    *sql.Tx
+	known *statements
+	own   map[string]*sql.Stmt // of this transaction, by text
+}
 
 // Update runs f in one write transaction and commits it if f returns nil.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
@@ -111,8 +119,12 @@ func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing; before it the error in hand is the one that matters
-	if err := f(&Tx{tx}); err != nil {
+	t := &Tx{tx: tx, known: &s.writing, own: map[string]*sql.Stmt{}}
+	defer func() {
+		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
+		s.writing.learn(t)
+	}()
+	if err := f(t); err != nil {
 		return err
 	}
 	if err := s.fault("commit:before"); err != nil {
@@ -138,13 +150,21 @@ func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
-	return f(&Tx{tx})
+	t := &Tx{tx: tx, known: &s.reading, own: map[string]*sql.Stmt{}}
+	defer func() {
+		_ = tx.Rollback() // nothing was written
+		s.reading.learn(t)
+	}()
+	return f(t)
 }
 
 // exec runs a statement and names it in the error.
 func (t *Tx) exec(ctx context.Context, what, query string, args ...any) (sql.Result, error) {
-	r, err := t.tx.ExecContext(ctx, query, args...)
+	st, err := t.prepare(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", what, err)
+	}
+	r, err := st.ExecContext(ctx, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", what, err)
 	}
@@ -153,7 +173,11 @@ func (t *Tx) exec(ctx context.Context, what, query string, args ...any) (sql.Res
 
 // rows runs a query and calls each with a scanner for every row.
 func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) error) error, query string, args ...any) error {
-	r, err := t.tx.QueryContext(ctx, query, args...)
+	st, err := t.prepare(ctx, query)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	r, err := st.QueryContext(ctx, args...)
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", what, err)
 	}
@@ -171,7 +195,11 @@ func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) 
 
 // one reads a single row and reports whether there was one.
 func (t *Tx) one(ctx context.Context, what string, query string, args []any, into ...any) (bool, error) {
-	err := t.tx.QueryRowContext(ctx, query, args...).Scan(into...)
+	st, err := t.prepare(ctx, query)
+	if err != nil {
+		return false, fmt.Errorf("store: %s: %w", what, err)
+	}
+	err = st.QueryRowContext(ctx, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

@@ -7,7 +7,13 @@ CREATE TABLE card (
     status          TEXT NOT NULL, -- active | blocked | unknown (never issued by us)
     opening_counter INTEGER NOT NULL,
     opening_balance INTEGER NOT NULL,
-    shadow          INTEGER NOT NULL
+    shadow          INTEGER NOT NULL,
+    blocked_ms      INTEGER NOT NULL DEFAULT 0, -- since when, 0: never
+    -- What the audit of the card's chain says now.
+    complete        INTEGER NOT NULL, -- every counter below it is accounted for
+    next            INTEGER NOT NULL, -- one above the highest counter known
+    tail            INTEGER NOT NULL, -- balance after that
+    missing         INTEGER NOT NULL DEFAULT 0 -- records known to be missing
 ) STRICT;
 
 -- Batches as they came, for ever: the raw evidence.
@@ -32,10 +38,13 @@ CREATE TABLE record (
     received_ms INTEGER NOT NULL,
     verdict     TEXT, -- NULL: accepted, not posted yet
     reason      TEXT NOT NULL DEFAULT '',
+    label       TEXT NOT NULL DEFAULT '', -- how it looked when it came
+    posted_in   INTEGER NOT NULL DEFAULT 0, -- posting group
     PRIMARY KEY (terminal, epoch, seq)
 ) STRICT;
 CREATE INDEX record_pending ON record (received_ms) WHERE verdict IS NULL;
 CREATE INDEX record_day ON record (day);
+CREATE INDEX record_posted ON record (posted_in) WHERE posted_in > 0;
 
 -- One sequence number, two contents: the second is kept here, and is an alarm.
 CREATE TABLE record_conflict (
@@ -71,6 +80,9 @@ CREATE TABLE claim (
     after       INTEGER NOT NULL,
     said        INTEGER NOT NULL,
     proof       INTEGER NOT NULL,
+    flags       INTEGER NOT NULL,
+    debit       BLOB NOT NULL, -- what a good TAC was made over, else empty
+    spent       INTEGER NOT NULL, -- an older claim has the same debit
     status      INTEGER NOT NULL,
     kind        INTEGER NOT NULL,
     rule        TEXT NOT NULL,
@@ -80,6 +92,7 @@ CREATE TABLE claim (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX claim_received ON claim (received_ms);
 CREATE INDEX claim_day ON claim (day);
+CREATE INDEX claim_debit ON claim (card, debit) WHERE debit <> x'';
 
 -- What the audit of a card's whole chain says now; written anew each time.
 CREATE TABLE finding (
@@ -109,6 +122,11 @@ CREATE TABLE card_load (
     PRIMARY KEY (card, counter)
 ) STRICT, WITHOUT ROWID;
 
+-- Cards whose loads have changed since their unproved claims were decided.
+CREATE TABLE review (
+    card BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 -- Posting groups are chained: tampering with one breaks all that follow.
 CREATE TABLE posting_group (
     number    INTEGER PRIMARY KEY,
@@ -116,6 +134,7 @@ CREATE TABLE posting_group (
     digest    TEXT NOT NULL, -- of the entry
     lines     INTEGER NOT NULL,
     records   INTEGER NOT NULL,
+    evidence  TEXT NOT NULL, -- digest over the records
     prev_hash TEXT NOT NULL,
     hash      TEXT NOT NULL,
     at_ms     INTEGER NOT NULL
@@ -129,6 +148,7 @@ CREATE TABLE tally (
 -- +goose Down
 DROP TABLE tally;
 DROP TABLE posting_group;
+DROP TABLE review;
 DROP TABLE card_load;
 DROP TABLE gap;
 DROP TABLE finding;

@@ -1,0 +1,148 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	uplink "github.com/purselane/purselane/uplink/intake"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Accept keeps a batch and its records in one transaction. Records that cannot be read are kept too and count as committed,
+// so that they do not block the terminal's queue; a number that is taken by other bytes is kept apart, as an alarm.
+func (p *Pipeline) Accept(ctx context.Context, a uplink.Accepted) (uplink.Committed, error) {
+	var unreadable []uplink.Unreadable
+	if reason := badRange(a); reason != "" {
+		return p.keepUnread(ctx, a, reason)
+	}
+	for i, body := range a.Records {
+		seq := a.FirstSeq + uint64(i)
+		if _, err := read(body, a.Terminal, a.Epoch, seq); err != nil {
+			unreadable = append(unreadable, uplink.Unreadable{Seq: seq, Reason: err.Error()})
+		}
+	}
+	return p.commit(ctx, a, unreadable, func(tx *store.Tx, day string) (store.Kept, error) {
+		return tx.Keep(ctx, arrived(a, day))
+	})
+}
+
+// Quarantine keeps a batch that is signed by its terminal and cannot be read. Its numbers are marked as quarantined, so that the
+// terminal may go on; a readable record under one of them, should it come, takes the mark's place.
+func (p *Pipeline) Quarantine(ctx context.Context, a uplink.Accepted, reason string) (uplink.Committed, error) {
+	if bad := badRange(a); bad != "" {
+		return p.keepUnread(ctx, a, reason+"; "+bad)
+	}
+	return p.commit(ctx, a, []uplink.Unreadable{{Reason: reason}}, func(tx *store.Tx, day string) (store.Kept, error) {
+		return tx.Quarantine(ctx, arrived(a, day), a.LastSeq, reason)
+	})
+}
+
+// keepUnread keeps a batch whose range means nothing. No number of it is marked: the terminal is faulty, and is told so.
+func (p *Pipeline) keepUnread(ctx context.Context, a uplink.Accepted, reason string) (uplink.Committed, error) {
+	a.Records, a.FirstSeq, a.LastSeq = nil, 0, 0
+	return p.commit(ctx, a, []uplink.Unreadable{{Reason: reason}}, func(tx *store.Tx, day string) (store.Kept, error) {
+		return tx.Keep(ctx, arrived(a, day))
+	})
+}
+
+// badRange says what is wrong with a batch's numbers, "" for nothing. They come from a device, and the next step counts
+// with them.
+func badRange(a uplink.Accepted) string {
+	switch {
+	case a.FirstSeq == 0 || a.LastSeq < a.FirstSeq || a.LastSeq > math.MaxInt64:
+		return fmt.Sprintf("records %d to %d are no range", a.FirstSeq, a.LastSeq)
+	case a.LastSeq-a.FirstSeq >= wire.MaxRecords:
+		return fmt.Sprintf("records %d to %d are more than %d", a.FirstSeq, a.LastSeq, wire.MaxRecords)
+	case a.Records != nil && uint64(len(a.Records)) != a.LastSeq-a.FirstSeq+1:
+		return fmt.Sprintf("%d records for the range %d to %d", len(a.Records), a.FirstSeq, a.LastSeq)
+	}
+	return ""
+}
+
+func arrived(a uplink.Accepted, day string) store.Arrived {
+	return store.Arrived{Terminal: a.Terminal, Epoch: a.Epoch, FirstSeq: a.FirstSeq, Records: a.Records, Envelope: a.Envelope, At: a.ReceivedAt, Day: day}
+}
+
+// commit runs keep in one transaction and says what the epoch has and lacks now.
+func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []uplink.Unreadable, keep func(*store.Tx, string) (store.Kept, error)) (uplink.Committed, error) {
+	c := uplink.Committed{Unreadable: unreadable}
+	var kept store.Kept
+	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		day, err := p.clearingDay(ctx, tx, a.ReceivedAt)
+		if err != nil {
+			return err
+		}
+		if kept, err = keep(tx, day); err != nil {
+			return err
+		}
+		c.Through = kept.Through
+		c.Wanted, err = wanted(ctx, tx, a.Terminal, a.Epoch, 0)
+		return err
+	})
+	if err != nil {
+		return uplink.Committed{}, fmt.Errorf("accept batch %d of %s: %w", a.Batch, a.Terminal, err)
+	}
+	for _, seq := range kept.Conflicts {
+		p.opt.Log.WarnContext(ctx, "intake: one number, two records", "terminal", a.Terminal, "epoch", a.Epoch, "seq", seq)
+		c.Unreadable = append(c.Unreadable, uplink.Unreadable{Seq: seq, Reason: "another record with this number is kept; this one is kept apart"})
+	}
+	for _, u := range unreadable {
+		p.opt.Log.WarnContext(ctx, "intake: not readable", "terminal", a.Terminal, "epoch", a.Epoch, "seq", u.Seq, "reason", u.Reason)
+	}
+	p.wake()
+	return c, nil
+}
+
+// Hello notes what a terminal holds, and answers with what is committed of its epoch and what is missing: also what the
+// terminal has a receipt for and we do not have, after a backup was restored.
+func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (uplink.Committed, error) {
+	terminal := ids.TerminalID(h.GetTerminal())
+	var c uplink.Committed
+	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.TerminalSeen(ctx, terminal, at, int(h.GetBacklog())); err != nil {
+			return err
+		}
+		var err error
+		if c.Through, err = tx.Through(ctx, terminal, h.GetEpoch()); err != nil {
+			return err
+		}
+		c.Wanted, err = wanted(ctx, tx, terminal, h.GetEpoch(), min(h.GetAckedSeq(), math.MaxInt64))
+		return err
+	})
+	if err != nil {
+		return uplink.Committed{}, fmt.Errorf("hello of %s: %w", terminal, err)
+	}
+	return c, nil
+}
+
+// wanted lists the holes of an epoch, and what is missing up to the number the terminal holds a receipt for.
+func wanted(ctx context.Context, tx *store.Tx, t ids.TerminalID, epoch, acked uint64) ([]uplink.SeqRange, error) {
+	holes, err := tx.Missing(ctx, t, epoch, acked, maxHoles)
+	if err != nil {
+		return nil, err
+	}
+	var out []uplink.SeqRange
+	for _, h := range holes {
+		out = append(out, uplink.SeqRange{First: h.First, Last: h.Last})
+	}
+	return out, nil
+}
+
+// clearingDay is the day in which something that comes at a moment is cleared: that moment's in the scheme's time zone,
+// unless it is closed.
+func (p *Pipeline) clearingDay(ctx context.Context, tx *store.Tx, at time.Time) (string, error) {
+	day := at.In(p.opt.Location).Format(time.DateOnly)
+	last, err := tx.LastClosedDay(ctx)
+	if err != nil || day > last {
+		return day, err
+	}
+	closed, err := time.Parse(time.DateOnly, last)
+	if err != nil {
+		return "", fmt.Errorf("last closed day: %w", err)
+	}
+	return closed.AddDate(0, 0, 1).Format(time.DateOnly), nil
+}

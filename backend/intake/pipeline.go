@@ -1,0 +1,131 @@
+package intake
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/ids"
+	uplink "github.com/purselane/purselane/uplink/intake"
+)
+
+// Options of a pipeline.
+type Options struct {
+	// TokenKey keys the tokens of cards that we never issued and whose records our keys verify. It must be the key that the
+	// tokens of issued cards are made with. Required.
+	TokenKey []byte
+
+	// Location is the scheme's time zone: clearing days begin at its midnight.
+	//
+	// Default time.UTC.
+	Location *time.Location
+
+	// Group is the most records posted in one transaction.
+	//
+	// Default 1000.
+	Group int
+
+	// Workers verify TACs side by side.
+	//
+	// Default runtime.GOMAXPROCS(0).
+	Workers int
+
+	// Log gets what an operator should hear of at once.
+	//
+	// Default slog.Default().
+	Log *slog.Logger
+}
+
+// maxHoles bounds the ranges asked for in one receipt; the terminal is asked for the rest once these have come.
+const maxHoles = 16
+
+// Pipeline accepts batches and posts their records. It is safe for concurrent use.
+type Pipeline struct {
+	store *store.Store
+	hsm   keys.HSM
+	clock clock.Clock
+	opt   Options
+
+	step sync.Mutex    // one Step at a time: two would post the same records, the second one in vain
+	work chan struct{} // something was accepted
+}
+
+var _ uplink.Handler = (*Pipeline)(nil)
+
+// New makes a pipeline; it starts nothing.
+func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, error) {
+	if len(o.TokenKey) < store.MinTokenKey {
+		return nil, fmt.Errorf("intake: TokenKey of %d bytes: want at least %d", len(o.TokenKey), store.MinTokenKey)
+	}
+	if o.Group < 0 || o.Workers < 0 {
+		return nil, fmt.Errorf("intake: Group %d, Workers %d: want zero (the default) or more", o.Group, o.Workers)
+	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	if o.Group == 0 {
+		o.Group = 1000
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Pipeline{store: s, hsm: hsm, clock: c, opt: o, work: make(chan struct{}, 1)}, nil
+}
+
+// Device is the Device of an uplink Processor: the public key of a terminal that is registered and not stopped.
+func (p *Pipeline) Device(ctx context.Context, id ids.TerminalID) (ed25519.PublicKey, bool, error) {
+	var m store.Terminal
+	err := p.store.View(ctx, func(tx *store.Tx) error {
+		var err error
+		m, err = tx.Terminal(ctx, id)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, nil
+	}
+	return m.PublicKey, err == nil && m.Active, err
+}
+
+// Run posts what is accepted until ctx ends. A step that fails is logged and made again.
+func (p *Pipeline) Run(ctx context.Context) error {
+	const retry = time.Second
+	for {
+		n, err := p.Step(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var again <-chan time.Time
+		switch {
+		case err != nil:
+			p.opt.Log.ErrorContext(ctx, "intake: nothing posted", "error", err, "retry", retry)
+			again = time.After(retry)
+		case n > 0:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.work:
+		case <-again:
+		}
+	}
+}
+
+// wake tells Run that there is something to post.
+func (p *Pipeline) wake() {
+	select {
+	case p.work <- struct{}{}:
+	default: // Run has not taken the last word yet; it will see this too
+	}
+}

@@ -1,0 +1,211 @@
+package intake
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/shadowaccount"
+)
+
+// Verdicts of records that never become taps; the others are the statuses of package shadowaccount. A verdict is an outside
+// contract, never given a new meaning.
+const (
+	VerdictUnreadable = "unreadable"
+)
+
+// Step verifies and posts one group of accepted records, in one transaction, and returns how many; zero means that all is
+// posted. Doing it again after a failure changes nothing that is done.
+func (p *Pipeline) Step(ctx context.Context) (int, error) {
+	p.step.Lock()
+	defer p.step.Unlock()
+	var pending []store.Pending
+	var terminals map[ids.TerminalID]store.Terminal
+	err := p.store.View(ctx, func(tx *store.Tx) error {
+		var err error
+		if pending, err = tx.PendingRecords(ctx, p.opt.Group); err != nil || len(pending) == 0 {
+			return err
+		}
+		pending = oneDay(pending)
+		terminals, err = terminalsOf(ctx, tx, pending)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read accepted records: %w", err)
+	}
+	if len(pending) == 0 {
+		return p.review(ctx)
+	}
+	verified, err := p.verifyAll(ctx, pending, terminals)
+	if err != nil {
+		return 0, fmt.Errorf("verify: %w", err)
+	}
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
+		var good []store.Verified
+		for _, v := range verified {
+			if v.form == nil {
+				good = append(good, v.Verified)
+				continue
+			}
+			if err := tx.SetVerdict(ctx, v.Pending, VerdictUnreadable, v.form.Error()); err != nil {
+				return err
+			}
+		}
+		if len(good) == 0 {
+			return nil
+		}
+		return tx.PostGroup(ctx, p.group(pending[0].Day), good)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("post %d records: %w", len(pending), err)
+	}
+	return len(pending), nil
+}
+
+// review decides again the cards whose loads have changed since their taps were decided. It returns how many.
+func (p *Pipeline) review(ctx context.Context) (int, error) {
+	var cards []ids.CardNumber
+	err := p.store.View(ctx, func(tx *store.Tx) error {
+		var err error
+		cards, err = tx.CardsToReview(ctx, p.opt.Group)
+		return err
+	})
+	if err != nil || len(cards) == 0 {
+		return 0, err
+	}
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
+		day, err := p.clearingDay(ctx, tx, p.clock.Now())
+		if err != nil {
+			return err
+		}
+		return tx.ReviewCards(ctx, p.group(day), cards)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("review %d cards: %w", len(cards), err)
+	}
+	return len(cards), nil
+}
+
+func (p *Pipeline) group(day string) store.Group {
+	return store.Group{Day: day, AtMS: p.clock.Now().UnixMilli(), Token: func(n ids.CardNumber) string { return store.Token(p.opt.TokenKey, n) }}
+}
+
+// oneDay cuts records, which stand in the order they came, where the clearing day changes: a group is one entry of one day.
+func oneDay(all []store.Pending) []store.Pending {
+	for i := range all {
+		if all[i].Day != all[0].Day {
+			return all[:i]
+		}
+	}
+	return all
+}
+
+func terminalsOf(ctx context.Context, tx *store.Tx, pending []store.Pending) (map[ids.TerminalID]store.Terminal, error) {
+	out := map[ids.TerminalID]store.Terminal{}
+	for _, r := range pending {
+		if _, ok := out[r.Terminal]; ok {
+			continue
+		}
+		m, err := tx.Terminal(ctx, r.Terminal)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		out[r.Terminal] = m // without an id if it is not registered
+	}
+	return out, nil
+}
+
+// looked is a record after verification: a claim, or what is wrong with its form.
+type looked struct {
+	store.Verified
+	form error
+}
+
+// verifyAll reads and verifies records side by side. The result stands in the order given.
+func (p *Pipeline) verifyAll(ctx context.Context, pending []store.Pending, terminals map[ids.TerminalID]store.Terminal) ([]looked, error) {
+	out := make([]looked, len(pending))
+	errs := make([]error, p.opt.Workers)
+	var all sync.WaitGroup
+	for w := range p.opt.Workers {
+		all.Go(func() {
+			for i := w; i < len(pending); i += p.opt.Workers {
+				var err error
+				if out[i], err = p.verify(ctx, pending[i], terminals[pending[i].Terminal]); err != nil {
+					errs[w] = err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return out, errors.Join(errs...)
+}
+
+// verify reads one record and verifies its TAC. The error is the HSM's: nothing is decided about the record then.
+func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal) (looked, error) {
+	d, form := read(r.Body, r.Terminal, r.Epoch, r.Seq)
+	if m.ID == "" {
+		form = badForm("its terminal is not registered: nobody is owed for it")
+	}
+	if form != nil {
+		return looked{Verified: store.Verified{Pending: r}, form: form}, nil
+	}
+	v := store.Verified{Pending: r, Card: d.card, Issuer: d.issuer, Levels: d.levels, Counter: d.counter, Kind: int32(d.what), Rule: d.rule,
+		Claim: shadowaccount.Claim{
+			Tap: ids.TapID{Terminal: r.Terminal, Epoch: r.Epoch, Tap: d.tap}, Seq: d.seq, At: d.timeMS, Merchant: m.Merchant,
+			Amount: d.amount, Before: d.before, After: d.after, Said: d.said,
+		}}
+	if d.sam != m.PSAM {
+		v.Claim.Flags |= shadowaccount.FlagWrongSAM
+	}
+	if d.wantsTAC {
+		proof, reason, err := p.verifyTAC(ctx, d)
+		if err != nil {
+			return looked{}, fmt.Errorf("record %s/%x/%d: %w", r.Terminal, r.Epoch, r.Seq, err)
+		}
+		v.Claim.Proof, v.Reason = proof, reason
+		switch {
+		case proof == shadowaccount.ProofGood:
+			v.Claim.Debit = string(d.input())
+		case reason == reasonNoKey:
+			v.Claim.Flags |= shadowaccount.FlagUnknownKey
+		default:
+			v.Claim.Flags |= shadowaccount.FlagBadTAC
+		}
+	}
+	return looked{Verified: v}, nil
+}
+
+// Reasons of a proof that is not good.
+const (
+	reasonNoTAC  = "no TAC came with it"
+	reasonBadTAC = "its TAC does not verify"
+	reasonNoKey  = "we have no key of its version and algorithm"
+)
+
+// input is what the card's TAC was made over (purse facts 6.5): it names a debit of a card for ever.
+func (d debit) input() []byte { return ep.PurchaseTAC(d.amount, d.kind, d.sam, d.serial, d.at) }
+
+func (p *Pipeline) verifyTAC(ctx context.Context, d debit) (shadowaccount.Proof, string, error) {
+	if d.tac == nil {
+		return shadowaccount.ProofBad, reasonNoTAC, nil
+	}
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: d.version, Algorithm: d.algorithm},
+		Factors: ep.Public{Issuer: d.issuer, CardNumber: d.card}.Factors(d.levels)}
+	want, err := p.hsm.TAC(ctx, card, d.input())
+	switch {
+	case errors.Is(err, keys.ErrUnknownKey):
+		return shadowaccount.ProofBad, reasonNoKey, nil
+	case err != nil:
+		return 0, "", fmt.Errorf("TAC: %w", err)
+	case subtle.ConstantTimeCompare(want[:], d.tac[:]) != 1:
+		return shadowaccount.ProofBad, reasonBadTAC, nil
+	}
+	return shadowaccount.ProofGood, "", nil
+}

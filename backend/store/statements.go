@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+)
+
+// statements are prepared once and kept: to compile a statement costs more than to run it.
+type statements struct {
+	db *sql.DB
+	mu sync.Mutex
+	by map[string]*sql.Stmt
+}
+
+func (s *statements) find(query string) *sql.Stmt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[query]
+}
+
+// learn prepares, now that its transaction has given the connection back, what a transaction had to prepare for itself. A
+// failure costs speed only.
+func (s *statements) learn(t *Tx) {
+	for query := range t.own {
+		if s.find(query) != nil {
+			continue
+		}
+		st, err := s.db.Prepare(query)
+		if err != nil {
+			continue
+		}
+		s.mu.Lock()
+		if s.by == nil {
+			s.by = map[string]*sql.Stmt{}
+		}
+		if s.by[query] == nil {
+			s.by[query], st = st, nil
+		}
+		s.mu.Unlock()
+		if st != nil {
+			_ = st.Close() // another transaction was quicker
+		}
+	}
+}
+
+func (s *statements) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, st := range s.by {
+		errs = append(errs, st.Close())
+	}
+	s.by = nil
+	return errors.Join(errs...)
+}
+
+// prepare finds the statement of a query, for this transaction. A statement runs once at a time: rows must be read to their
+// end before the same query is asked again.
+func (t *Tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st := t.own[query]; st != nil {
+		return st, nil
+	}
+	var st *sql.Stmt
+	if known := t.known.find(query); known != nil {
+		st = t.tx.StmtContext(ctx, known)
+	} else {
+		var err error
+		if st, err = t.tx.PrepareContext(ctx, query); err != nil {
+			return nil, err
+		}
+	}
+	t.own[query] = st
+	return st, nil
+}
