@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +35,10 @@ var (
 	masters  = map[keys.ID]keys.Key{tacKey: {0: 0x11, 8: 0x22, 15: 0x33}}
 )
 
-// scheme is a store with one acquirer, a merchant and terminals "bus-1" and "bus-2", cards 1 and 2, and a pipeline.
+// scheme is a store with an acquirer, two merchants with terminals "bus-1", "bus-2" and "gate-3", cards 1 and 2 with 10.00
+// on each, and a pipeline.
 type scheme struct {
-	t     testing.TB
+	t     require.TestingT
 	ctx   context.Context
 	path  string
 	store *store.Store
@@ -51,15 +54,48 @@ func psam(t ids.TerminalID) ep.TerminalNumber {
 
 func number(card byte) ids.CardNumber { return ids.CardNumber{0: 0x31, 9: card} }
 
-func newScheme(t testing.TB, opt store.Options) *scheme {
-	s := &scheme{t: t, ctx: context.Background(), path: filepath.Join(t.TempDir(), "scheme.db"), hsm: keys.NewSoft(masters),
+func newScheme(t require.TestingT, dir string, opt store.Options) *scheme {
+	s := &scheme{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), hsm: keys.NewSoft(masters),
 		clock: clock.NewManual(noon), seq: map[ids.TerminalID]uint64{}}
-	s.open(store.Options{NoSync: true})
+	require.NoError(t, os.WriteFile(s.path, template(t, dir), 0o600))
+	s.open(opt)
+	return s
+}
+
+// start is newScheme for a test of its own.
+func start(t testing.TB, opt store.Options) *scheme {
+	s := newScheme(t, t.TempDir(), opt)
+	t.Cleanup(func() { s.store.Close() })
+	return s
+}
+
+var (
+	made         sync.Once
+	templateFile []byte
+)
+
+// template is the database file of the scheme before its first record; to make it takes longer than most tests do.
+func template(t require.TestingT, dir string) []byte {
+	made.Do(func() {
+		s := &scheme{t: t, ctx: context.Background(), path: filepath.Join(dir, "template.db"), hsm: keys.NewSoft(masters), clock: clock.NewManual(noon)}
+		s.open(store.Options{})
+		s.populate()
+		require.NoError(t, s.store.Close())
+		var err error
+		templateFile, err = os.ReadFile(s.path)
+		require.NoError(t, err)
+	})
+	return templateFile
+}
+
+func (s *scheme) populate() {
+	t := s.t
 	s.update(func(tx *store.Tx) error {
 		require.NoError(t, tx.PutAcquirer(s.ctx, store.Acquirer{ID: "bus"}))
 		require.NoError(t, tx.PutMerchant(s.ctx, store.Merchant{ID: "line1", Acquirer: "bus"}))
-		for _, id := range []ids.TerminalID{"bus-1", "bus-2"} {
-			require.NoError(t, tx.PutTerminal(s.ctx, store.Terminal{ID: id, Merchant: "line1", PSAM: psam(id),
+		require.NoError(t, tx.PutMerchant(s.ctx, store.Merchant{ID: "metro", Acquirer: "bus"}))
+		for id, merchant := range map[ids.TerminalID]ids.MerchantID{"bus-1": "line1", "bus-2": "line1", "gate-3": "metro"} {
+			require.NoError(t, tx.PutTerminal(s.ctx, store.Terminal{ID: id, Merchant: merchant, PSAM: psam(id),
 				PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true}))
 		}
 		for card := byte(1); card <= 2; card++ {
@@ -68,10 +104,6 @@ func newScheme(t testing.TB, opt store.Options) *scheme {
 		}
 		return nil
 	})
-	require.NoError(t, s.store.Close())
-	s.open(opt)
-	t.Cleanup(func() { s.store.Close() })
-	return s
 }
 
 func (s *scheme) open(opt store.Options) {
@@ -84,12 +116,10 @@ func (s *scheme) open(opt store.Options) {
 }
 
 func (s *scheme) update(f func(*store.Tx) error) {
-	s.t.Helper()
 	require.NoError(s.t, s.store.Update(s.ctx, f))
 }
 
 func (s *scheme) view(f func(*store.Tx) error) {
-	s.t.Helper()
 	require.NoError(s.t, s.store.View(s.ctx, f))
 }
 
@@ -163,7 +193,6 @@ func (s *scheme) accept(terminal ids.TerminalID, first uint64, records ...[]byte
 
 // send accepts records one terminal made just now.
 func (s *scheme) send(terminal ids.TerminalID, taps ...tap) uplink.Committed {
-	s.t.Helper()
 	first := s.seq[terminal] + 1
 	var records [][]byte
 	for _, p := range taps {
@@ -177,7 +206,6 @@ func (s *scheme) send(terminal ids.TerminalID, taps ...tap) uplink.Committed {
 
 // drain steps until all is posted.
 func (s *scheme) drain() {
-	s.t.Helper()
 	for range 100 {
 		n, err := s.pipe.Step(s.ctx)
 		require.NoError(s.t, err)
@@ -185,12 +213,11 @@ func (s *scheme) drain() {
 			return
 		}
 	}
-	s.t.Fatal("the pipeline does not come to rest")
+	require.Fail(s.t, "the pipeline does not come to rest")
 }
 
 // proveBooks recomputes everything.
 func (s *scheme) proveBooks() {
-	s.t.Helper()
 	s.view(func(tx *store.Tx) error {
 		faults, err := tx.VerifyBooks(s.ctx)
 		require.NoError(s.t, err)

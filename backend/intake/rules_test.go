@@ -2,15 +2,19 @@ package intake_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/uplink/wire"
 )
 
 func TestAGoodTapIsPostedOnceAndOwedToTheMerchant(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	c := s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00})
 	require.EqualValues(t, 1, c.Through)
 	require.Empty(t, c.Unreadable)
@@ -23,7 +27,7 @@ func TestAGoodTapIsPostedOnceAndOwedToTheMerchant(t *testing.T) {
 }
 
 func TestADuplicateChangesNothing(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	raw := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})
 	for range 3 {
 		c, err := s.accept("bus-1", 1, raw)
@@ -42,7 +46,7 @@ func TestADuplicateChangesNothing(t *testing.T) {
 }
 
 func TestOneNumberWithOtherBytesIsKeptApartAndAnAlarm(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	first := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})
 	s.seq["bus-1"]--
 	second := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 9_00})
@@ -59,7 +63,7 @@ func TestOneNumberWithOtherBytesIsKeptApartAndAnAlarm(t *testing.T) {
 
 func TestTwoProvedDebitsWithOneCounterAreACloneWhoeverComesFirst(t *testing.T) {
 	for _, order := range [][2]int{{0, 1}, {1, 0}} {
-		s := newScheme(t, store.Options{})
+		s := start(t, store.Options{})
 		taps := []tap{
 			{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00, at: 10},
 			{terminal: "bus-2", tap: 1, card: 1, before: 10_00, amount: 3_00, at: 20},
@@ -77,7 +81,7 @@ func TestTwoProvedDebitsWithOneCounterAreACloneWhoeverComesFirst(t *testing.T) {
 }
 
 func TestAGapIsKnownBeforeItsRecordsAndClosedByThem(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 1_00}, tap{tap: 2, card: 1, counter: 3, before: 6_50, amount: 1_00})
 	s.drain()
 	s.view(func(tx *store.Tx) error {
@@ -103,7 +107,7 @@ func TestAGapIsKnownBeforeItsRecordsAndClosedByThem(t *testing.T) {
 }
 
 func TestABadTACIsHeldAndNeverTouchesTheShadow(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00, forged: true})
 	s.drain()
 	require.Equal(t, "10.00", s.card(1).Shadow.String())
@@ -114,7 +118,7 @@ func TestABadTACIsHeldAndNeverTouchesTheShadow(t *testing.T) {
 }
 
 func TestAnUnknownTapIsResolvedByTheNextCounter(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00, state: wire.State_STATE_UNKNOWN})
 	s.drain()
 	require.Equal(t, map[string]string{"bus-1/1@0": "unknown"}, s.statuses(1))
@@ -129,7 +133,7 @@ func TestAnUnknownTapIsResolvedByTheNextCounter(t *testing.T) {
 }
 
 func TestATACForTheSlotBeatsAnInference(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00, state: wire.State_STATE_UNKNOWN},
 		tap{tap: 2, card: 1, counter: 1, before: 8_00, amount: 1_00, at: 60})
 	s.drain()
@@ -142,7 +146,7 @@ func TestATACForTheSlotBeatsAnInference(t *testing.T) {
 }
 
 func TestVoidedClosesTheUnknownOfItsTap(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	unknown := tap{tap: 1, card: 1, before: 10_00, amount: 2_00, state: wire.State_STATE_UNKNOWN}
 	voided := unknown
 	voided.state = wire.State_STATE_VOIDED
@@ -153,7 +157,7 @@ func TestVoidedClosesTheUnknownOfItsTap(t *testing.T) {
 }
 
 func TestOneTACInTwoRecordsIsCountedOnce(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	replay := func(r *wire.Record) { r.PsamSerial = 1 }
 	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00}, tap{tap: 2, card: 1, counter: 1, before: 8_00, amount: 2_00, change: replay})
 	s.drain()
@@ -164,7 +168,7 @@ func TestOneTACInTwoRecordsIsCountedOnce(t *testing.T) {
 }
 
 func TestACardNeverIssuedIsOwedToTheMerchantAndAnAlarm(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 9, counter: 5, before: 10_00, amount: 2_00}, tap{tap: 2, card: 9, counter: 4, before: 12_00, amount: 2_00})
 	s.drain()
 	require.Equal(t, "-4.00", s.balances()["merchant:line1:pending"])
@@ -174,10 +178,126 @@ func TestACardNeverIssuedIsOwedToTheMerchantAndAnAlarm(t *testing.T) {
 }
 
 func TestAZeroAmountEntryCountsAsSeen(t *testing.T) {
-	s := newScheme(t, store.Options{})
+	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 0}, tap{tap: 2, card: 1, counter: 1, before: 10_00, amount: 3_00})
 	s.drain()
 	require.Empty(t, s.codes())
 	require.Zero(t, s.card(1).Missing)
 	require.Equal(t, "7.00", s.card(1).Shadow.String())
+}
+
+func TestAnotherPSAMIsAnAlarmAndTheDebitIsCounted(t *testing.T) {
+	s := start(t, store.Options{})
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00, change: func(r *wire.Record) { r.PsamTerminal = []byte{5: 'x'} }})
+	s.drain()
+	require.Equal(t, []string{"WRONG_SAM@0"}, s.codes())
+	require.Equal(t, "8.00", s.card(1).Shadow.String())
+}
+
+func TestADebitThatTwoTerminalsClaimGoesToTheOneWhosePSAMMadeIt(t *testing.T) {
+	for _, order := range [][]string{{"bus-1", "gate-3"}, {"gate-3", "bus-1"}} {
+		s := start(t, store.Options{})
+		for _, id := range order {
+			p := tap{tap: 1, card: 1, before: 10_00, amount: 2_00, at: 30}
+			if id == "gate-3" { // a copy of bus-1's record, with an earlier time of its own
+				p.change = func(r *wire.Record) { r.PsamTerminal, r.TerminalTimeMs = []byte{5: '1'}, noon.UnixMilli() }
+			}
+			s.send(ids.TerminalID(id), p)
+			s.drain()
+			s.proveBooks()
+		}
+		require.Equal(t, map[string]string{"bus-1/1@0": "accepted", "gate-3/1@0": "void"}, s.statuses(1))
+		require.Equal(t, "-2.00", s.balances()["merchant:line1:pending"])
+		require.NotContains(t, s.balances(), "merchant:metro:pending")
+	}
+}
+
+func TestAKeyWeDoNotHaveHoldsTheClaim(t *testing.T) {
+	s := start(t, store.Options{})
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00, change: func(r *wire.Record) { r.KeyVersion = 9 }})
+	s.drain()
+	require.Equal(t, []string{"UNKNOWN_KEY@0"}, s.codes())
+	require.Equal(t, "2.00", s.balances()["suspense:bad-tac"])
+	s.view(func(tx *store.Tx) error {
+		v, err := tx.RecordVerdict(s.ctx, "bus-1", 7, 1)
+		require.Equal(t, "we have no key of its version and algorithm", v.Reason)
+		return err
+	})
+}
+
+func TestATapAfterTheCardWasBlockedIsAFinding(t *testing.T) {
+	s := start(t, store.Options{})
+	s.update(func(tx *store.Tx) error { return tx.BlockCard(s.ctx, number(1), noon.Add(time.Minute)) })
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 1_00, at: 59}, tap{tap: 2, card: 1, counter: 1, before: 9_00, amount: 1_00, at: 61})
+	s.drain()
+	require.Equal(t, []string{"DENIED_TAP@1"}, s.codes())
+}
+
+func TestALoadThatTurnsOutToBeOnTheCardResolvesWhatItLeftOpen(t *testing.T) {
+	s := start(t, store.Options{})
+	open := shadowaccount.Load{Counter: 1, Amount: money.Minor(5_00)}
+	s.update(func(tx *store.Tx) error { return tx.PutCardLoad(s.ctx, number(1), open, "order") })
+	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00, state: wire.State_STATE_UNKNOWN},
+		tap{tap: 2, card: 1, counter: 1, before: 13_00, amount: 1_00, at: 60})
+	s.drain()
+	require.Equal(t, "unknown", s.statuses(1)["bus-1/1@0"], "an inference does not rest on a load that is itself in doubt")
+	s.update(func(tx *store.Tx) error { s.load(tx, 1, 1, 5_00); return nil })
+	s.drain()
+	require.Equal(t, "inferred", s.statuses(1)["bus-1/1@0"])
+	require.Equal(t, "12.00", s.card(1).Shadow.String())
+	require.Empty(t, s.codes())
+	s.proveBooks()
+}
+
+func TestARiseBetweenTwoProvedDebitsShowsAnUncertainLoad(t *testing.T) {
+	s := start(t, store.Options{})
+	open := shadowaccount.Load{Counter: 1, Amount: money.Minor(5_00)}
+	s.update(func(tx *store.Tx) error { return tx.PutCardLoad(s.ctx, number(1), open, "order-7") })
+	explained := func() []store.ExplainedLoad {
+		var out []store.ExplainedLoad
+		s.view(func(tx *store.Tx) error {
+			var err error
+			out, err = tx.ExplainedLoads(s.ctx)
+			return err
+		})
+		return out
+	}
+	s.send("bus-1", tap{tap: 2, card: 1, counter: 1, before: 13_00, amount: 1_00, at: 60})
+	s.drain()
+	require.Empty(t, explained(), "there is a gap before it")
+	s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00})
+	s.drain()
+	require.Equal(t, []store.ExplainedLoad{{Card: number(1), Counter: 1, Ref: "order-7"}}, explained())
+	require.Empty(t, s.codes())
+}
+
+func TestAForgedTACStaysAnAlarmWhenAGoodOneFollows(t *testing.T) {
+	s := start(t, store.Options{})
+	p := tap{tap: 1, card: 1, before: 10_00, amount: 2_00}
+	forged := p
+	forged.forged = true
+	s.send("bus-1", forged, p)
+	s.drain()
+	require.Equal(t, map[string]string{"bus-1/1@0": "accepted"}, s.statuses(1))
+	require.Equal(t, []string{"BAD_TAC@0"}, s.codes())
+	require.Equal(t, map[string]string{"float": "-18.00", "merchant:line1:pending": "-2.00", "trust": "20.00"}, s.balances())
+}
+
+func TestBalancesThatDoNotFollowAreFindings(t *testing.T) {
+	for name, c := range map[string]struct {
+		second tap
+		want   string
+	}{
+		"risen without a load":   {tap{tap: 2, card: 1, counter: 1, before: 9_00, amount: 1_00}, "BALANCE_UP@1"},
+		"fallen without a debit": {tap{tap: 2, card: 1, counter: 1, before: 7_00, amount: 1_00}, "BALANCE_DOWN@1"},
+		"wrong subtraction": {tap{tap: 2, card: 1, counter: 1, before: 8_00, amount: 1_00,
+			change: func(r *wire.Record) { r.BalanceAfter = 8_00 }}, "ARITHMETIC@1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, store.Options{})
+			s.send("bus-1", tap{tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00}, c.second)
+			s.drain()
+			require.Equal(t, []string{c.want}, s.codes())
+		})
+	}
 }

@@ -327,7 +327,6 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 	}
 	slices.Sort(touched)
 	w.spend(touched)
-	stranger := false
 	for _, counter := range touched {
 		var next []claimRow
 		if counter < 0xFFFF {
@@ -336,13 +335,13 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 		if err := p.decide(w, w.slots[counter], next, explained); err != nil {
 			return fmt.Errorf("counter %d: %w", counter, err)
 		}
-		stranger = stranger || slices.ContainsFunc(w.slots[counter], func(r claimRow) bool { return r.status.Occupies() })
 		if err := p.t.writeClaims(ctx, w.number, counter, w.slots[counter]); err != nil {
 			return err
 		}
 	}
-	if !w.known && stranger {
-		// The terminal's merchant is owed whatever our keys verify; the audit raises the alarm.
+	if !w.known {
+		// A card we never issued. Its debits that our keys verify are owed to the merchant all the same, and the audit raises the
+		// alarm. It gets its row with its first claim, whatever that is worth: what a claim is worth may still change.
 		if err := p.t.IssueCard(ctx, Card{Number: w.number, Token: p.g.Token(w.number), Issuer: w.issuer, Levels: w.levels, Status: CardUnknown}); err != nil {
 			return err
 		}

@@ -1,0 +1,152 @@
+package intake_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	uplink "github.com/purselane/purselane/uplink/intake"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+func TestARecordThatCannotBeReadIsKeptWithAReasonAndBlocksNothing(t *testing.T) {
+	s := start(t, store.Options{})
+	good := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})
+	s.seq["bus-1"]++ // the unreadable one's
+	after := s.record(tap{terminal: "bus-1", tap: 2, card: 1, counter: 1, before: 8_00, amount: 2_00})
+	c, err := s.accept("bus-1", 1, good, []byte("no record"), after)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, c.Through)
+	require.Equal(t, []uplink.Unreadable{{Seq: 2, Reason: "unreadable: these bytes are no record"}}, c.Unreadable)
+	s.drain()
+	require.Equal(t, "/unreadable", s.label("bus-1", 2))
+	require.Equal(t, "6.00", s.card(1).Shadow.String())
+	s.proveBooks()
+}
+
+func TestHolesAreAskedForAndTheWatermarkWaitsForThem(t *testing.T) {
+	s := start(t, store.Options{})
+	var raw [][]byte
+	for i := range uint16(5) {
+		raw = append(raw, s.record(tap{terminal: "bus-1", tap: uint64(i) + 1, card: 1, counter: i, before: 10_00 - int64(i)*100, amount: 1_00}))
+	}
+	c, err := s.accept("bus-1", 4, raw[3])
+	require.NoError(t, err)
+	require.Zero(t, c.Through)
+	require.Equal(t, []uplink.SeqRange{{First: 1, Last: 3}}, c.Wanted)
+	c, err = s.accept("bus-1", 1, raw[0], raw[1])
+	require.NoError(t, err)
+	require.EqualValues(t, 2, c.Through)
+	require.Equal(t, []uplink.SeqRange{{First: 3, Last: 3}}, c.Wanted)
+	c, err = s.accept("bus-1", 3, raw[2])
+	require.NoError(t, err)
+	require.EqualValues(t, 4, c.Through)
+	require.Empty(t, c.Wanted)
+	s.drain()
+	require.Equal(t, "6.00", s.card(1).Shadow.String())
+}
+
+func TestHelloTellsTheWatermarkAndAsksForWhatARestoredBackupLacks(t *testing.T) {
+	s := start(t, store.Options{})
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00})
+	c, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7, LastSeq: 9, AckedSeq: 4, Backlog: 5}, noon)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, c.Through)
+	require.Equal(t, []uplink.SeqRange{{First: 2, Last: 4}}, c.Wanted)
+	s.view(func(tx *store.Tx) error {
+		m, err := tx.Terminal(s.ctx, "bus-1")
+		require.Equal(t, 5, m.Backlog)
+		require.True(t, m.LastSeen.Equal(noon))
+		return err
+	})
+}
+
+func TestAQuarantinedBatchLetsTheTerminalGoOnAndYieldsToTheRealRecords(t *testing.T) {
+	s := start(t, store.Options{})
+	real := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})
+	c, err := s.pipe.Quarantine(s.ctx, uplink.Accepted{Terminal: "bus-1", Epoch: 7, FirstSeq: 1, LastSeq: 3, Envelope: []byte("garbled"), ReceivedAt: noon}, "payload")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, c.Through)
+	require.Len(t, c.Unreadable, 1)
+	s.drain()
+	require.Equal(t, "/quarantined", s.label("bus-1", 1))
+	c, err = s.accept("bus-1", 1, real)
+	require.NoError(t, err)
+	require.Empty(t, c.Unreadable)
+	s.drain()
+	require.Equal(t, "OK/accepted", s.label("bus-1", 1))
+	require.Equal(t, "8.00", s.card(1).Shadow.String())
+	require.Empty(t, s.codes())
+	s.proveBooks()
+}
+
+func TestARangeThatMeansNothingIsKeptAndMovesNothing(t *testing.T) {
+	s := start(t, store.Options{})
+	for name, a := range map[string]uplink.Accepted{
+		"no number":            {LastSeq: 3},
+		"backwards":            {FirstSeq: 4, LastSeq: 3},
+		"beyond what we count": {FirstSeq: math.MaxUint64 - 1, LastSeq: math.MaxUint64},
+		"huge":                 {FirstSeq: 1, LastSeq: 1 << 40},
+		"not as many records":  {FirstSeq: 1, LastSeq: 3, Records: [][]byte{{1}}},
+	} {
+		a.Terminal, a.Epoch, a.Envelope, a.ReceivedAt = "bus-1", 7, []byte(name), noon
+		c, err := s.pipe.Accept(s.ctx, a)
+		require.NoError(t, err, name)
+		require.Zero(t, c.Through, name)
+		require.Len(t, c.Unreadable, 1, name)
+		c, err = s.pipe.Quarantine(s.ctx, a, "garbled")
+		require.NoError(t, err, name)
+		if name != "not as many records" {
+			require.Zero(t, c.Through, name)
+		}
+	}
+}
+
+func TestTheClearingDayIsTheArrivalsAndNeverAClosedOne(t *testing.T) {
+	s := start(t, store.Options{})
+	zone := time.FixedZone("scheme", 8*3600)
+	var err error
+	s.pipe, err = intake.New(s.store, s.hsm, s.clock, intake.Options{TokenKey: tokenKey, Location: zone})
+	require.NoError(t, err)
+	late := time.Date(2026, 11, 24, 17, 0, 0, 0, time.UTC) // one in the morning in the scheme
+	s.clock.Set(late)
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 1_00})
+	s.update(func(tx *store.Tx) error {
+		return tx.CloseDay(s.ctx, store.ClearingDay{Day: "2026-11-30", Term: "D+1", Due: "2026-12-01", ClosedAt: late})
+	})
+	s.send("bus-1", tap{tap: 2, card: 1, counter: 1, before: 9_00, amount: 1_00})
+	s.drain()
+	var days []string
+	s.view(func(tx *store.Tx) error {
+		taps, err := tx.CardTaps(s.ctx, number(1))
+		for _, p := range taps {
+			days = append(days, p.Day)
+		}
+		return err
+	})
+	require.Equal(t, []string{"2026-11-25", "2026-12-01"}, days)
+	s.proveBooks()
+}
+
+func TestOnlyAnActiveTerminalIsADevice(t *testing.T) {
+	s := start(t, store.Options{})
+	for id, want := range map[ids.TerminalID]bool{"bus-1": true, "nobody": false} {
+		_, known, err := s.pipe.Device(s.ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, want, known, id)
+	}
+	s.update(func(tx *store.Tx) error {
+		m, err := tx.Terminal(s.ctx, "bus-1")
+		require.NoError(t, err)
+		m.Active = false
+		return tx.PutTerminal(s.ctx, m)
+	})
+	_, known, err := s.pipe.Device(s.ctx, "bus-1")
+	require.NoError(t, err)
+	require.False(t, known)
+}
