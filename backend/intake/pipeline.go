@@ -99,17 +99,20 @@ func (p *Pipeline) Device(ctx context.Context, id ids.TerminalID) (ed25519.Publi
 
 // Run posts what is accepted until ctx ends. A step that fails is logged and made again.
 func (p *Pipeline) Run(ctx context.Context) error {
-	const retry = time.Second
+	const (
+		retry = time.Second     // after a failure
+		look  = 5 * time.Second // for what nobody tells of: a load that changes what a card's taps are worth
+	)
 	for {
 		n, err := p.Step(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var again <-chan time.Time
+		wait := look
 		switch {
 		case err != nil:
 			p.opt.Log.ErrorContext(ctx, "intake: nothing posted", "error", err, "retry", retry)
-			again = time.After(retry)
+			wait = retry
 		case n > 0:
 			continue
 		}
@@ -117,7 +120,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.work:
-		case <-again:
+		case <-time.After(wait):
 		}
 	}
 }

@@ -301,3 +301,37 @@ func TestBalancesThatDoNotFollowAreFindings(t *testing.T) {
 		})
 	}
 }
+
+func TestATapStaysWithTheMerchantItsTerminalHadWhenItsFirstRecordCame(t *testing.T) {
+	s := start(t, store.Options{})
+	p := tap{tap: 1, card: 1, before: 10_00, amount: 2_00, state: wire.State_STATE_UNKNOWN}
+	s.send("bus-1", p)
+	s.drain()
+	s.update(func(tx *store.Tx) error {
+		m, err := tx.Terminal(s.ctx, "bus-1")
+		require.NoError(t, err)
+		m.Merchant = "metro"
+		return tx.PutTerminal(s.ctx, m)
+	})
+	p.state, p.evidence = wire.State_STATE_COMPLETED, wire.Evidence_EVIDENCE_PROVE
+	s.send("bus-1", p)
+	s.drain()
+	require.Equal(t, map[string]string{"float": "-18.00", "merchant:line1:pending": "-2.00", "trust": "20.00"}, s.balances())
+	s.proveBooks()
+}
+
+func TestADebitIsCountedAgainWhereItWasSpentOnceItsOwnerProvesAnother(t *testing.T) {
+	s := start(t, store.Options{})
+	serial := func(n uint32) func(*wire.Record) { return func(r *wire.Record) { r.PsamSerial = n } }
+	first := s.record(tap{terminal: "bus-1", tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00, change: serial(8)}) // record 1 of tap 1
+	again := s.record(tap{terminal: "bus-1", tap: 1, card: 1, counter: 0, before: 10_00, amount: 2_00, change: serial(7)}) // record 2 of tap 1
+	other := s.record(tap{terminal: "bus-1", tap: 2, card: 1, counter: 1, before: 8_00, amount: 2_00, change: serial(7)})
+	for i, want := range []map[string]string{{"bus-1/1@0": "accepted"}, {"bus-1/1@0": "accepted", "bus-1/2@1": "void"}, {"bus-1/1@0": "accepted", "bus-1/2@1": "accepted"}} {
+		_, err := s.accept("bus-1", []uint64{2, 3, 1}[i], [][]byte{again, other, first}[i])
+		require.NoError(t, err)
+		s.drain()
+		require.Equal(t, want, s.statuses(1))
+	}
+	require.Equal(t, "6.00", s.card(1).Shadow.String())
+	s.proveBooks()
+}
