@@ -87,7 +87,7 @@ func (b *Broker) Port() int { return b.port }
 
 // Connect makes the backend's own connection, without a port.
 func (b *Broker) Connect() (*nats.Conn, error) {
-	nc, err := nats.Connect("", nats.InProcessServer(b.srv), nats.User(backendUser), nats.Name("backend"), nats.MaxReconnects(-1))
+	nc, err := nats.Connect("", nats.InProcessServer(b.srv), nats.UserInfo(backendUser, ""), nats.Name("backend"), nats.MaxReconnects(-1))
 	if err != nil {
 		return nil, fmt.Errorf("broker: connect in process: %w", err)
 	}

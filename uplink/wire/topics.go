@@ -11,8 +11,8 @@ const (
 	KindWant  = "want"  // retained desired configuration, to the terminal
 )
 
-// Topic is the MQTT topic of a terminal's kind.
+// Topic is the MQTT topic of a terminal's kind. The 1 in it is the version of the topics' layout.
 func Topic(t ids.TerminalID, kind string) string { return "pl/1/" + string(t) + "/" + kind }
 
-// Subject is the same as the broker's own engine names it.
+// Subject is the same place as NATS names it. The two are one-to-one because a terminal id has no dot and no slash.
 func Subject(t ids.TerminalID, kind string) string { return "pl.1." + string(t) + "." + kind }

@@ -762,7 +762,7 @@ type EnvelopeHeader struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Terminal       string                 `protobuf:"bytes,1,opt,name=terminal,proto3" json:"terminal,omitempty"`
 	Epoch          uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Batch          uint64                 `protobuf:"varint,3,opt,name=batch,proto3" json:"batch,omitempty"` // number of this envelope within the epoch; a resend has a new number or the same content
+	Batch          uint64                 `protobuf:"varint,3,opt,name=batch,proto3" json:"batch,omitempty"` // number of this envelope; a resend has the same number and the same records
 	FirstSeq       uint64                 `protobuf:"varint,4,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"`
 	LastSeq        uint64                 `protobuf:"varint,5,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	Count          uint32                 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
@@ -892,6 +892,7 @@ type Hello struct {
 	ProfileVersion uint64                 `protobuf:"varint,5,opt,name=profile_version,json=profileVersion,proto3" json:"profile_version,omitempty"`
 	NowMs          int64                  `protobuf:"varint,6,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
 	Backlog        uint32                 `protobuf:"varint,7,opt,name=backlog,proto3" json:"backlog,omitempty"`
+	FirstSeq       uint64                 `protobuf:"varint,8,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"` // oldest record still held, 0: not told; what was before it cannot be sent again
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -971,6 +972,13 @@ func (x *Hello) GetNowMs() int64 {
 func (x *Hello) GetBacklog() uint32 {
 	if x != nil {
 		return x.Backlog
+	}
+	return 0
+}
+
+func (x *Hello) GetFirstSeq() uint64 {
+	if x != nil {
+		return x.FirstSeq
 	}
 	return 0
 }
@@ -1150,6 +1158,7 @@ type Receipt struct {
 	Wanted        []*Range               `protobuf:"bytes,6,rep,name=wanted,proto3" json:"wanted,omitempty"` // holes or restored ranges the backend wants (again)
 	ServerTimeMs  int64                  `protobuf:"varint,7,opt,name=server_time_ms,json=serverTimeMs,proto3" json:"server_time_ms,omitempty"`
 	RetryAfterMs  uint32                 `protobuf:"varint,8,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // busy: send no sooner
+	ThroughHash   []byte                 `protobuf:"bytes,9,opt,name=through_hash,json=throughHash,proto3" json:"through_hash,omitempty"`       // SHA-256 of record through_seq as committed; empty: not told. If the terminal's own differs, it must not prune
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1240,6 +1249,13 @@ func (x *Receipt) GetRetryAfterMs() uint32 {
 	return 0
 }
 
+func (x *Receipt) GetThroughHash() []byte {
+	if x != nil {
+		return x.ThroughHash
+	}
+	return nil
+}
+
 type SignedReceipt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -1306,7 +1322,7 @@ type DeviceState struct {
 	Terminal      string                 `protobuf:"bytes,1,opt,name=terminal,proto3" json:"terminal,omitempty"`
 	Online        bool                   `protobuf:"varint,2,opt,name=online,proto3" json:"online,omitempty"`
 	Backlog       uint32                 `protobuf:"varint,3,opt,name=backlog,proto3" json:"backlog,omitempty"`
-	AtMs          int64                  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	AtMs          int64                  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // 0 in a last will: nobody can know then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1444,7 +1460,7 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
 	"sent_at_ms\x18\n" +
 	" \x01(\x03R\bsentAtMs\x12'\n" +
-	"\x0fprofile_version\x18\v \x01(\x04R\x0eprofileVersion\"\xcb\x01\n" +
+	"\x0fprofile_version\x18\v \x01(\x04R\x0eprofileVersion\"\xe8\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x19\n" +
@@ -1452,7 +1468,8 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\tacked_seq\x18\x04 \x01(\x04R\backedSeq\x12'\n" +
 	"\x0fprofile_version\x18\x05 \x01(\x04R\x0eprofileVersion\x12\x15\n" +
 	"\x06now_ms\x18\x06 \x01(\x03R\x05nowMs\x12\x18\n" +
-	"\abacklog\x18\a \x01(\rR\abacklog\"]\n" +
+	"\abacklog\x18\a \x01(\rR\abacklog\x12\x1b\n" +
+	"\tfirst_seq\x18\b \x01(\x04R\bfirstSeq\"]\n" +
 	"\vSignedHello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\fR\x06signed\x12\x1c\n" +
@@ -1463,7 +1480,7 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
 	"Unreadable\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xaf\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd2\x02\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1f\n" +
@@ -1475,7 +1492,8 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"unreadable\x120\n" +
 	"\x06wanted\x18\x06 \x03(\v2\x18.purselane.wire.v1.RangeR\x06wanted\x12$\n" +
 	"\x0eserver_time_ms\x18\a \x01(\x03R\fserverTimeMs\x12$\n" +
-	"\x0eretry_after_ms\x18\b \x01(\rR\fretryAfterMs\"_\n" +
+	"\x0eretry_after_ms\x18\b \x01(\rR\fretryAfterMs\x12!\n" +
+	"\fthrough_hash\x18\t \x01(\fR\vthroughHash\"_\n" +
 	"\rSignedReceipt\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\fR\x06signed\x12\x1c\n" +
