@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
+	"slices"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -20,15 +22,65 @@ import (
 type Config struct {
 	// Broker is its URL, such as tcp://127.0.0.1:1883 or tls://broker:8883.
 	Broker string
-	// Password goes with the terminal id as user name where the broker has no device certificates (loopback, tests).
+	// Password goes with the terminal id as user name where the broker asks for no device certificate (loopback, tests).
 	Password string
-	// TLS holds the device certificate and the broker's authority. Nil: no TLS.
+	// TLS holds the device certificate and the broker's authority. With it the URL must say tls (or ssl, mqtts, wss).
+	// Nil: none, and the URL must say tcp (or mqtt, ws).
 	TLS *tls.Config
-	// ConnectJitter spreads the first connect and each reconnect of a fleet over this long. Default 1 s; a depot wants
-	// minutes.
+	// ConnectJitter spreads the first connect and each later attempt of a fleet evenly over this long. Default 1 s; a
+	// depot wants minutes.
 	ConnectJitter time.Duration
-	Log           *slog.Logger
-	Clock         clock.Clock // default: the machine's
+	// ConnectRetry is the wait after a failed first connect, and RetryMax the longest one while reconnecting, where the
+	// wait doubles from 1 s; the jitter comes on top. Default 2 s and 1 min.
+	ConnectRetry, RetryMax time.Duration
+
+	Log   *slog.Logger // default: none
+	Clock clock.Clock  // default: the machine's
+}
+
+const (
+	keepAlive    = 30 * time.Second
+	patience     = 10 * time.Second // for one handshake, write, or answer of the broker
+	idle         = 30 * time.Second // between two looks at the journal when nobody calls Notify
+	farewell     = 250 * time.Millisecond
+	shortestLook = 10 * time.Millisecond
+)
+
+var (
+	plainSchemes = []string{"tcp", "mqtt", "ws"}
+	tlsSchemes   = []string{"tls", "ssl", "mqtts", "wss"}
+)
+
+func (c *Config) check() error {
+	u, err := url.Parse(c.Broker)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("uplink: broker %q: want a URL such as tls://broker:8883", c.Broker)
+	}
+	switch {
+	case slices.Contains(plainSchemes, u.Scheme):
+		if c.TLS != nil {
+			return fmt.Errorf("uplink: broker %q has no TLS, and TLS is configured", c.Broker)
+		}
+	case slices.Contains(tlsSchemes, u.Scheme):
+		if c.TLS == nil {
+			return fmt.Errorf("uplink: broker %q wants TLS, and none is configured", c.Broker)
+		}
+	default:
+		return fmt.Errorf("uplink: broker %q: want one of %v or %v", c.Broker, plainSchemes, tlsSchemes)
+	}
+	if c.ConnectJitter < 0 || c.ConnectRetry < 0 || c.RetryMax < 0 {
+		return errors.New("uplink: ConnectJitter, ConnectRetry and RetryMax cannot be negative")
+	}
+	setDefault(&c.ConnectJitter, time.Second)
+	setDefault(&c.ConnectRetry, 2*time.Second)
+	setDefault(&c.RetryMax, time.Minute)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = clock.System{}
+	}
+	return nil
 }
 
 // Client runs a Sender over MQTT 3.1.1.
@@ -38,46 +90,34 @@ type Client struct {
 	wake   chan struct{}
 }
 
-// New starts nothing; Run does.
+// New checks the settings. It starts nothing; Run does.
 func New(cfg Config, s *Sender) (*Client, error) {
-	if cfg.Broker == "" {
-		return nil, errors.New("uplink: broker URL is empty")
+	if s == nil {
+		return nil, errors.New("uplink: a sender is needed")
 	}
-	if cfg.ConnectJitter == 0 {
-		cfg.ConnectJitter = time.Second
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Clock == nil {
-		cfg.Clock = clock.System{}
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	return &Client{cfg: cfg, sender: s, wake: make(chan struct{}, 1)}, nil
 }
 
-// Notify tells that there are new records: they are sent right away when the link is up.
+// Notify tells that there are new records: they are sent right away when the link is up. It never blocks.
 func (c *Client) Notify() {
 	select {
 	case c.wake <- struct{}{}:
-	default:
+	default: // a look is due already; it will see these too
 	}
 }
 
-// Run connects, sends and reconnects until ctx ends. It returns nil then; no failure of the link ends it.
+// Stats reads the sender's figures.
+func (c *Client) Stats() Stats { return c.sender.Stats() }
+
+// Run connects, sends and reconnects until ctx ends. It returns nil then; no failure of the link ends it. Run it once.
 func (c *Client) Run(ctx context.Context) error {
-	id := c.sender.cfg.Terminal
 	link := mqtt.NewClient(c.options(ctx))
-	if !sleep(ctx, jitter(c.cfg.ConnectJitter)) {
-		return nil
-	}
-	link.Connect() // ConnectRetry: it goes on trying; its token would never tell
+	link.Connect() // with ConnectRetry its token never tells; the handlers do
 	defer func() {
-		if link.IsConnectionOpen() {
-			if raw, err := proto.Marshal(&wire.DeviceState{Terminal: string(id), AtMs: c.cfg.Clock.Now().UnixMilli()}); err == nil {
-				link.Publish(wire.Topic(id, wire.KindState), 0, true, raw).WaitTimeout(time.Second)
-			}
-		}
-		link.Disconnect(250)
+		c.sayGoodbye(link)
 		c.sender.OnDisconnect()
 	}()
 	timer := time.NewTimer(0)
@@ -89,16 +129,14 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.wake:
 		}
-		next := c.pump(link)
-		timer.Reset(next)
+		timer.Reset(c.pump(link))
 	}
 }
 
 // pump publishes what is due and returns when to look again.
 func (c *Client) pump(link mqtt.Client) time.Duration {
-	const idle = 30 * time.Second
-	if !link.IsConnectionOpen() { // IsConnected would say yes while reconnecting
-		return time.Second
+	if !link.IsConnectionOpen() { // IsConnected would say yes while reconnecting, and a publish be lost
+		return idle // the next connect wakes us
 	}
 	now := c.cfg.Clock.Now()
 	out, next, err := c.sender.Due(now)
@@ -112,70 +150,114 @@ func (c *Client) pump(link mqtt.Client) time.Duration {
 	if next.IsZero() {
 		return idle
 	}
-	return max(next.Sub(now), 10*time.Millisecond)
+	return min(max(next.Sub(now), shortestLook), idle)
 }
 
+// options are those that measurements and the library's known faults ask for.
 func (c *Client) options(ctx context.Context) *mqtt.ClientOptions {
 	id := c.sender.cfg.Terminal
 	o := mqtt.NewClientOptions().AddBroker(c.cfg.Broker).SetClientID(string(id)).SetUsername(string(id)).SetPassword(c.cfg.Password)
-	o.SetProtocolVersion(4).SetCleanSession(true).SetOrderMatters(false)
-	o.SetAutoReconnect(true).SetMaxReconnectInterval(time.Minute).SetConnectRetry(true).SetConnectRetryInterval(2 * time.Second)
-	o.SetWriteTimeout(10 * time.Second).SetKeepAlive(30 * time.Second).SetPingTimeout(10 * time.Second).SetConnectTimeout(10 * time.Second)
+	o.SetProtocolVersion(4)  // or each refusal is followed by a second try as MQTT 3.1
+	o.SetCleanSession(true)  // a session kept by the broker costs it, and receipts heal what a session would
+	o.SetOrderMatters(false) // or a handler blocks the reader
+	o.SetAutoReconnect(true) //
+	o.SetConnectRetry(true)  // the first connect is tried for ever too
+	o.SetConnectRetryInterval(c.cfg.ConnectRetry)
+	o.SetMaxReconnectInterval(c.cfg.RetryMax)
+	o.SetConnectTimeout(patience).SetWriteTimeout(patience).SetPingTimeout(patience).SetKeepAlive(keepAlive)
 	if c.cfg.TLS != nil {
 		o.SetTLSConfig(c.cfg.TLS)
 	}
-	if will, err := proto.Marshal(&wire.DeviceState{Terminal: string(id), AtMs: c.cfg.Clock.Now().UnixMilli()}); err == nil {
-		o.SetBinaryWill(wire.Topic(id, wire.KindState), will, 0, true)
-	}
-	o.SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {})
-	o.SetReconnectingHandler(func(mqtt.Client, *mqtt.ClientOptions) { sleep(ctx, jitter(c.cfg.ConnectJitter)) })
-	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-		c.cfg.Log.Info("uplink: link lost", "terminal", id, "err", err)
-		c.sender.OnDisconnect()
+	o.SetBinaryWill(wire.Topic(id, wire.KindState), c.deviceState(false, time.Time{}), 0, true)
+	o.SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {}) // without any handler messages are never acknowledged
+
+	// The library has no jitter, and its first attempt after a loss is at once. This handler is called before every
+	// attempt, first or later, and is waited for.
+	o.SetConnectionAttemptHandler(func(_ *url.URL, t *tls.Config) *tls.Config {
+		wait(ctx, jitter(c.cfg.ConnectJitter))
+		return t
 	})
-	o.SetOnConnectHandler(func(link mqtt.Client) { go c.onConnect(link) })
+	// Not the connection-lost handler: that one runs beside the reconnect and may come after the next OnConnect.
+	o.SetReconnectingHandler(func(mqtt.Client, *mqtt.ClientOptions) { c.sender.OnDisconnect() })
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.cfg.Log.Info("uplink: link lost", "terminal", id, "err", err) })
+	o.SetOnConnectHandler(func(link mqtt.Client) { c.onConnect(ctx, link) }) // the library gives it a goroutine of its own
 	return o
 }
 
-// onConnect subscribes and greets. A clean session has no subscriptions, so this comes with every connect.
-func (c *Client) onConnect(link mqtt.Client) {
+// onConnect subscribes and greets. A clean session has no subscriptions, so this comes with every connect. Without a way to
+// be answered nothing is sent, so a refused subscription is tried again while the connection lasts.
+func (c *Client) onConnect(ctx context.Context, link mqtt.Client) {
 	id := c.sender.cfg.Terminal
-	topic := wire.Topic(id, wire.KindDown)
-	token := link.Subscribe(topic, 0, func(_ mqtt.Client, m mqtt.Message) {
+	for tries := 1; ; tries++ {
+		err := c.subscribe(link)
+		if err == nil {
+			break
+		}
+		c.cfg.Log.Error("uplink: cannot hear receipts", "terminal", id, "err", err)
+		if !wait(ctx, min(time.Duration(tries)*c.cfg.ConnectRetry, c.cfg.RetryMax)) || !link.IsConnectionOpen() {
+			return
+		}
+	}
+	now := c.cfg.Clock.Now()
+	link.Publish(wire.Topic(id, wire.KindState), 0, true, c.deviceState(true, now))
+	c.sender.OnConnect(now)
+	c.Notify()
+}
+
+func (c *Client) subscribe(link mqtt.Client) error {
+	topic := wire.Topic(c.sender.cfg.Terminal, wire.KindDown)
+	return subscribed(link.Subscribe(topic, 0, func(_ mqtt.Client, m mqtt.Message) {
 		if err := c.sender.OnReceipt(c.cfg.Clock.Now(), m.Payload()); err != nil {
-			c.cfg.Log.Warn("uplink: receipt refused", "terminal", id, "err", err)
+			c.cfg.Log.Warn("uplink: receipt refused", "terminal", c.sender.cfg.Terminal, "err", err)
 		}
 		c.Notify()
-	})
-	if err := subscribed(token, topic); err != nil {
-		c.cfg.Log.Error("uplink: cannot hear receipts", "terminal", id, "err", err)
-		return // nothing is sent without a way to be answered; the next connect tries again
-	}
-	if raw, err := proto.Marshal(&wire.DeviceState{Terminal: string(id), Online: true, AtMs: c.cfg.Clock.Now().UnixMilli()}); err == nil {
-		link.Publish(wire.Topic(id, wire.KindState), 0, true, raw)
-	}
-	c.sender.OnConnect(c.cfg.Clock.Now())
-	c.Notify()
+	}), topic)
 }
 
 // subscribed checks the SUBACK itself: a refusal (128) leaves the token without an error.
 func subscribed(token mqtt.Token, topic string) error {
-	if !token.WaitTimeout(10 * time.Second) {
-		return errors.New("no SUBACK in 10 s")
+	if !token.WaitTimeout(patience) {
+		return fmt.Errorf("subscribe %s: no SUBACK in %v", topic, patience)
 	}
 	if err := token.Error(); err != nil {
-		return err
+		return fmt.Errorf("subscribe %s: %w", topic, err)
 	}
-	if t, ok := token.(*mqtt.SubscribeToken); ok && t.Result()[topic] >= 128 {
-		return fmt.Errorf("the broker refuses to let %s be subscribed", topic)
+	t, ok := token.(*mqtt.SubscribeToken)
+	if !ok {
+		return fmt.Errorf("subscribe %s: token of type %T", topic, token)
+	}
+	if granted, ok := t.Result()[topic]; !ok || granted >= 128 {
+		return fmt.Errorf("subscribe %s: the broker refuses", topic)
 	}
 	return nil
 }
 
+// sayGoodbye says that the terminal left in order; the last will says so when it did not.
+func (c *Client) sayGoodbye(link mqtt.Client) {
+	if link.IsConnectionOpen() {
+		id := c.sender.cfg.Terminal
+		link.Publish(wire.Topic(id, wire.KindState), 0, true, c.deviceState(false, c.cfg.Clock.Now())).WaitTimeout(farewell)
+	}
+	link.Disconnect(uint(farewell.Milliseconds()))
+}
+
+// deviceState is the content of the state topic; at is zero for the last will, which is written before its moment is known.
+func (c *Client) deviceState(online bool, at time.Time) []byte {
+	m := &wire.DeviceState{Terminal: string(c.sender.cfg.Terminal), Online: online}
+	if !at.IsZero() {
+		m.AtMs, m.Backlog = at.UnixMilli(), uint32(min(c.sender.Stats().Backlog, 1<<32-1))
+	}
+	raw, err := proto.Marshal(m)
+	if err != nil { // a checked name and numbers can be marshalled
+		c.cfg.Log.Error("uplink: device state", "err", err)
+	}
+	return raw
+}
+
 func jitter(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
 
-// sleep waits and reports whether ctx is still on.
-func sleep(ctx context.Context, d time.Duration) bool {
+// wait waits and reports whether ctx is still on.
+func wait(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -1,13 +1,10 @@
-// Package client is the terminal's side of the uplink: it sends what the journal holds until the backend has given a receipt for it.
-//
-// Start with [Sender], a plain state machine without I/O: what to send is a function of the journal, the clock and the receipts. [Client]
-// runs one over MQTT. A publish that the broker acknowledged proves nothing; only a signed receipt does.
 package client
 
 import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -21,9 +18,15 @@ type Source interface {
 	Epoch() uint64
 	LastSeq() uint64
 	AckedSeq() uint64
+	// Read returns records from number first on, as stored: at most maxRecords, as many as fit maxBytes but at least one.
 	Read(first uint64, maxRecords, maxBytes int) ([][]byte, error)
+	// Ack notes that the backend has every record through that number. It never goes back.
 	Ack(through uint64) error
 }
+
+// oldest is what a Source may have besides: the number of the oldest record that it still holds. With it the backend is
+// told what cannot be sent again, and is not asked for.
+type oldest interface{ FirstSeq() uint64 }
 
 // SenderConfig is fixed for a sender's life.
 type SenderConfig struct {
@@ -31,168 +34,186 @@ type SenderConfig struct {
 	Key      ed25519.PrivateKey // the device's
 	Backend  ed25519.PublicKey  // whose receipts count
 	Source   Source
-	Profile  uint64 // version, told in hello
+	Profile  uint64 // version of the profile in force, told to the backend; see SetProfile
 
-	// InFlight bounds the batches without a receipt. Default 2.
+	// InFlight bounds the batches without a receipt, 1 to 4. Default 2.
 	InFlight int
-	// BatchBytes and BatchRecords bound one batch, unpacked. Default 32 KiB and 500.
+	// BatchBytes and BatchRecords bound one batch, unpacked: at most 64 KiB and wire.MaxRecords. A record larger than
+	// BatchBytes travels alone. Default 32 KiB and 500.
 	BatchBytes, BatchRecords int
-	// ResendMin and ResendMax bound the wait for a receipt. A long ResendMax spares a loaded backend; the price is that a lost
-	// batch arrives that much later. Default 5 s and 5 min.
+	// ResendMin and ResendMax bound the wait for a receipt. A long ResendMax spares a loaded backend; the price is that a
+	// lost batch arrives that much later. Default 5 s and 5 min.
 	ResendMin, ResendMax time.Duration
-	// Rand draws the jitter. Required, so that a simulation can replay it.
+	// Rand draws the jitter and the first batch number. Required, so that a simulation can replay it. The sender is its only user.
 	Rand *rand.Rand
+}
+
+// Limits of a configuration, and of what a backend may ask.
+const (
+	maxInFlight   = 4
+	maxBatchBytes = 64 << 10
+	// maxRetryAfter bounds how long a receipt can silence a terminal: a wrong one must not do it for weeks.
+	maxRetryAfter = time.Hour
+	// maxWaiting bounds the batches whose receipt came but did not reach them, because of a hole before them.
+	maxWaiting = 64
+)
+
+func (c *SenderConfig) check() error {
+	if err := ids.Check(string(c.Terminal)); err != nil {
+		return fmt.Errorf("uplink: terminal id: %w", err)
+	}
+	if len(c.Key) != ed25519.PrivateKeySize || len(c.Backend) != ed25519.PublicKeySize {
+		return errors.New("uplink: device key and backend key are both needed (Ed25519)")
+	}
+	if c.Source == nil || c.Rand == nil {
+		return errors.New("uplink: Source and Rand are both needed")
+	}
+	setDefault(&c.InFlight, 2)
+	setDefault(&c.BatchBytes, 32<<10)
+	setDefault(&c.BatchRecords, 500)
+	setDefault(&c.ResendMin, 5*time.Second)
+	setDefault(&c.ResendMax, 5*time.Minute)
+	switch {
+	case c.InFlight < 1 || c.InFlight > maxInFlight:
+		return fmt.Errorf("uplink: InFlight %d: want 1 to %d", c.InFlight, maxInFlight)
+	case c.BatchBytes < 1 || c.BatchBytes > maxBatchBytes:
+		return fmt.Errorf("uplink: BatchBytes %d: want 1 to %d", c.BatchBytes, maxBatchBytes)
+	case c.BatchRecords < 1 || c.BatchRecords > wire.MaxRecords:
+		return fmt.Errorf("uplink: BatchRecords %d: want 1 to %d", c.BatchRecords, wire.MaxRecords)
+	case c.ResendMin < 0 || c.ResendMax < c.ResendMin:
+		return fmt.Errorf("uplink: ResendMin %v and ResendMax %v: want 0 < ResendMin <= ResendMax", c.ResendMin, c.ResendMax)
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
 }
 
 // Message is something to publish under the terminal's topic of that kind.
 type Message struct {
-	Kind string
+	Kind string // wire.KindHello or wire.KindUp
 	Raw  []byte
 }
 
-// seqRange is a run of record numbers, both ends included.
-type seqRange struct{ first, last uint64 }
+// State of a sender.
+//
+//	state     what is sent                          leaves by
+//	Offline   nothing                               OnConnect -> Greeting
+//	Greeting  hello, until it is answered           a receipt -> Sending, so that nothing committed is sent again
+//	Sending   batches, until each has its receipt   -
+//	Halted    nothing, for the sender's life        -
+//	any       -                                     OnDisconnect -> Offline (but Halted stays)
+//	any       -                                     a receipt that this journal cannot have earned -> Halted
+type State int
 
-// batch is a batch on its way.
-type batch struct {
-	number      uint64
-	first, last uint64
-	sent, due   time.Time // due: send again
-	tries       int
+// States; see [State].
+const (
+	Offline State = iota
+	Greeting
+	Sending
+	Halted
+)
+
+// String is the state's name, for logs and pages.
+func (s State) String() string {
+	switch s {
+	case Offline:
+		return "offline"
+	case Greeting:
+		return "greeting"
+	case Sending:
+		return "sending"
+	case Halted:
+		return "halted"
+	}
+	return fmt.Sprintf("State(%d)", int(s))
 }
 
-// Sender decides what to send and when. States: offline (nothing is sent), greeting (hello is out, batches wait for its receipt, so
-// that nothing already committed is sent again), sending. It is safe for concurrent use.
-//
-//	offline  --OnConnect--> greeting --receipt--> sending
-//	greeting, sending --OnDisconnect--> offline
+// Sender decides what to send and when. It is safe for concurrent use.
 type Sender struct {
 	mu  sync.Mutex
 	cfg SenderConfig
 
-	state     state
-	next      uint64 // first record not yet in a batch on its way
-	inFlight  []batch
-	wanted    []seqRange
-	number    uint64
-	helloDue  time.Time
-	helloTry  int
-	notBefore time.Time // the backend is busy until then
-	rtt       time.Duration
+	state   State
+	batches []batch    // on their way, or answered and waiting for a receipt that reaches them
+	wanted  []seqRange // what the backend asked for and is not on its way
+	number  uint64     // of the last batch
 
-	forged  int
-	resends int
-	quarant int
+	helloDue   time.Time
+	helloTries int
+	notBefore  time.Time // the backend is busy until then
+	rtt        time.Duration
+
+	stats Stats
 }
 
-type state int
-
-const (
-	offline state = iota
-	greeting
-	sending
-)
-
-// NewSender checks the settings and starts offline.
+// NewSender checks the settings and starts Offline.
 func NewSender(cfg SenderConfig) (*Sender, error) {
-	if err := ids.Check(string(cfg.Terminal)); err != nil {
-		return nil, fmt.Errorf("uplink: terminal id: %w", err)
-	}
-	if len(cfg.Key) != ed25519.PrivateKeySize || len(cfg.Backend) != ed25519.PublicKeySize {
-		return nil, errors.New("uplink: device key and backend key are both needed (Ed25519)")
-	}
-	if cfg.Source == nil || cfg.Rand == nil {
-		return nil, errors.New("uplink: Source and Rand are both needed")
-	}
-	if cfg.InFlight == 0 {
-		cfg.InFlight = 2
-	}
-	if cfg.BatchBytes == 0 {
-		cfg.BatchBytes = 32 << 10
-	}
-	if cfg.BatchRecords == 0 {
-		cfg.BatchRecords = 500
-	}
-	if cfg.ResendMin == 0 {
-		cfg.ResendMin = 5 * time.Second
-	}
-	if cfg.ResendMax == 0 {
-		cfg.ResendMax = 5 * time.Minute
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	// Batch numbers start anywhere, so that a late receipt of an earlier life of this program cannot be taken for one of
-	// a batch that is on its way now.
-	return &Sender{cfg: cfg, number: cfg.Rand.Uint64() >> 1}, nil
+	// a batch that is on its way now. 0 is no number: it stands for a hello.
+	return &Sender{cfg: cfg, number: cfg.Rand.Uint64() >> 2}, nil
 }
 
-// OnConnect is told that the link is up: a hello is due at once.
+// SetProfile tells the version of the profile in force from now on.
+func (s *Sender) SetProfile(version uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Profile = version
+}
+
+// OnConnect is told that the link is up and receipts can be heard: a hello is due at once.
 func (s *Sender) OnConnect(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.helloDue, s.helloTry = greeting, now, 0
-	s.inFlight = nil
-	s.next = s.cfg.Source.AckedSeq() + 1
+	if s.state == Halted {
+		return
+	}
+	s.state, s.helloDue, s.helloTries = Greeting, now, 0
+	s.forgetUnanswered()
 }
 
 // OnDisconnect is told that the link is down.
 func (s *Sender) OnDisconnect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.inFlight = offline, nil
+	if s.state == Halted {
+		return
+	}
+	s.state = Offline
+	s.forgetUnanswered()
 }
 
-// Due returns what to publish now, and when to ask again at the latest; a zero time means when something happens.
+// Due returns what to publish now, and when to ask again at the latest; a zero time means when something happens. What
+// could be made is returned also when there is an error.
 func (s *Sender) Due(now time.Time) (out []Message, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.state {
-	case offline:
+	if s.state == Offline || s.state == Halted {
 		return nil, time.Time{}, nil
-	case greeting:
-		if now.Before(s.helloDue) {
-			return nil, s.helloDue, nil
-		}
-		hello, err := s.hello(now)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		s.helloTry++
-		s.helloDue = now.Add(s.wait(s.helloTry))
-		return []Message{{wire.KindHello, hello}}, s.helloDue, nil
 	}
 	if now.Before(s.notBefore) {
 		return nil, s.notBefore, nil
 	}
-	for i := range s.inFlight {
-		b := &s.inFlight[i]
-		if now.Before(b.due) {
-			continue
-		}
-		raw, err := s.seal(now, b)
-		if err != nil {
-			return out, time.Time{}, err
-		}
-		b.tries++
-		b.sent, b.due = now, now.Add(s.wait(b.tries))
-		s.resends++
-		out = append(out, Message{wire.KindUp, raw})
+	if s.state == Greeting {
+		return s.greet(now)
 	}
-	if acked := s.cfg.Source.AckedSeq(); len(s.inFlight) == 0 && len(s.wanted) == 0 && s.next > acked+1 {
-		s.next = acked + 1 // everything was answered and something is still without a receipt: send it again
+	out, err = s.resend(now)
+	if err == nil {
+		var fresh []Message
+		fresh, err = s.send(now)
+		out = append(out, fresh...)
 	}
-	for len(s.inFlight) < s.cfg.InFlight {
-		b, ok := s.cut()
-		if !ok {
-			break
-		}
-		raw, err := s.seal(now, &b)
-		if err != nil {
-			return out, time.Time{}, err
-		}
-		b.tries, b.sent, b.due = 1, now, now.Add(s.wait(1))
-		s.inFlight = append(s.inFlight, b)
-		out = append(out, Message{wire.KindUp, raw})
+	if err != nil {
+		return out, now.Add(s.cfg.ResendMin), err // the journal may be readable again then
 	}
-	for _, b := range s.inFlight {
+	for _, b := range s.batches {
 		if next.IsZero() || b.due.Before(next) {
 			next = b.due
 		}
@@ -200,150 +221,62 @@ func (s *Sender) Due(now time.Time) (out []Message, next time.Time, err error) {
 	return out, next, nil
 }
 
-// cut takes the next range to send: what the backend wants again first, then what has never been sent.
-func (s *Sender) cut() (batch, bool) {
-	last := s.cfg.Source.LastSeq()
-	var first uint64
-	if len(s.wanted) > 0 {
-		first, last = s.wanted[0].first, min(last, s.wanted[0].last)
-		s.wanted = s.wanted[1:]
-	} else {
-		first = s.next
+// greet makes a hello, and makes it again until it is answered.
+func (s *Sender) greet(now time.Time) ([]Message, time.Time, error) {
+	if now.Before(s.helloDue) {
+		return nil, s.helloDue, nil
 	}
-	if first > last {
-		return batch{}, false
-	}
-	s.number++
-	return batch{number: s.number, first: first, last: last}, true
-}
-
-// seal reads the batch's records and fixes its last number by what fitted. A resend has the same range.
-func (s *Sender) seal(now time.Time, b *batch) ([]byte, error) {
-	n := min(b.last-b.first+1, uint64(s.cfg.BatchRecords))
-	records, err := s.cfg.Source.Read(b.first, int(n), s.cfg.BatchBytes)
-	if err != nil {
-		return nil, fmt.Errorf("uplink: read journal: %w", err)
-	}
-	if len(records) == 0 {
-		return nil, fmt.Errorf("uplink: the journal has no record %d", b.first)
-	}
-	wantedLast := b.last
-	b.last = b.first + uint64(len(records)) - 1
-	if b.tries == 0 {
-		if b.first == s.next {
-			s.next = b.last + 1
-		} else if b.last < wantedLast { // a wanted range too long for one batch
-			s.wanted = append([]seqRange{{b.last + 1, wantedLast}}, s.wanted...)
-		}
-	}
-	return wire.SealEnvelope(s.cfg.Key, &wire.EnvelopeHeader{
-		Terminal: string(s.cfg.Terminal), Epoch: s.cfg.Source.Epoch(), Batch: b.number, FirstSeq: b.first,
-		SentAtMs: now.UnixMilli(), ProfileVersion: s.cfg.Profile,
-	}, records)
-}
-
-func (s *Sender) hello(now time.Time) ([]byte, error) {
 	src := s.cfg.Source
 	last, acked := src.LastSeq(), src.AckedSeq()
-	return wire.SealHello(s.cfg.Key, &wire.Hello{
-		Terminal: string(s.cfg.Terminal), Epoch: src.Epoch(), LastSeq: last, AckedSeq: acked,
-		ProfileVersion: s.cfg.Profile, NowMs: now.UnixMilli(), Backlog: uint32(last - acked),
-	})
-}
-
-// wait is the time to the next try: at least max(ResendMin, 4×RTT), doubling, with full jitter above the minimum.
-func (s *Sender) wait(tries int) time.Duration {
-	base := max(s.cfg.ResendMin, 4*s.rtt)
-	top := base
-	for range tries - 1 {
-		if top *= 2; top >= s.cfg.ResendMax {
-			top = s.cfg.ResendMax
-			break
-		}
+	h := &wire.Hello{
+		Terminal: string(s.cfg.Terminal), Epoch: src.Epoch(), LastSeq: last, AckedSeq: acked, ProfileVersion: s.cfg.Profile,
+		NowMs: now.UnixMilli(), Backlog: uint32(min(last-acked, math.MaxUint32)), FirstSeq: s.firstHeld(),
 	}
-	if top <= base {
-		return base
-	}
-	return base + time.Duration(s.cfg.Rand.Int64N(int64(top-base)))
-}
-
-// OnReceipt takes a receipt. One that is forged, of another terminal or of another epoch is counted and changes nothing; the
-// error says so. A receipt is cumulative: one heals the loss of those before it.
-func (s *Sender) OnReceipt(now time.Time, raw []byte) error {
-	r, err := wire.OpenReceipt(s.cfg.Backend, raw)
+	raw, err := wire.SealHello(s.cfg.Key, h)
 	if err != nil {
-		s.mu.Lock()
-		s.forged++
-		s.mu.Unlock()
-		return err
+		return nil, now.Add(s.cfg.ResendMin), fmt.Errorf("uplink: hello: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	src := s.cfg.Source
-	if r.GetTerminal() != string(s.cfg.Terminal) || r.GetEpoch() != src.Epoch() {
-		s.forged++
-		return fmt.Errorf("uplink: receipt for terminal %q, epoch %x", r.GetTerminal(), r.GetEpoch())
-	}
-	if r.GetThroughSeq() > src.LastSeq() {
-		// The backend knows more of this epoch than this journal: a restored disk image. Going on would reuse numbers.
-		s.forged++
-		return fmt.Errorf("uplink: receipt through %d, the journal ends at %d: the journal is older than what was sent from it", r.GetThroughSeq(), src.LastSeq())
-	}
-	if err := src.Ack(r.GetThroughSeq()); err != nil {
-		return fmt.Errorf("uplink: note the receipt: %w", err)
-	}
-	s.quarant += len(r.GetUnreadable())
-	acked := src.AckedSeq()
-	s.next = max(s.next, acked+1)
-	kept := s.inFlight[:0]
-	for _, b := range s.inFlight {
-		if b.number == r.GetBatch() && b.tries == 1 {
-			s.rtt = now.Sub(b.sent)
-		}
-		if b.number != r.GetBatch() && b.last > acked {
-			kept = append(kept, b)
-		}
-	}
-	s.inFlight = kept
-	if s.state == greeting {
-		s.state = sending
-	}
-	s.wanted = s.wanted[:0]
-	for _, w := range r.GetWanted() {
-		if w.GetFirst() >= 1 && w.GetFirst() <= w.GetLast() && w.GetFirst() <= src.LastSeq() && !s.onItsWay(w) {
-			s.wanted = append(s.wanted, seqRange{w.GetFirst(), w.GetLast()})
-		}
-	}
-	if d := r.GetRetryAfterMs(); d > 0 {
-		s.notBefore = now.Add(time.Duration(d) * time.Millisecond)
-	}
-	return nil
+	s.helloTries++
+	s.helloDue = now.Add(s.wait(s.helloTries))
+	return []Message{{wire.KindHello, raw}}, s.helloDue, nil
 }
 
-// onItsWay reports whether a wanted range starts in a batch that has no receipt yet: asking for it again is then only
-// haste.
-func (s *Sender) onItsWay(w *wire.Range) bool {
-	for _, b := range s.inFlight {
-		if b.first <= w.GetFirst() && w.GetFirst() <= b.last {
-			return true
-		}
+// wait is the time from a try to the next: at least max(ResendMin, 4×RTT), its upper end doubling up to ResendMax, drawn
+// evenly between the two, so that a fleet that lost one receipt each does not come back as one.
+func (s *Sender) wait(tries int) time.Duration {
+	least := min(max(s.cfg.ResendMin, 4*s.rtt), s.cfg.ResendMax)
+	most := least
+	for i := 1; i < tries && most < s.cfg.ResendMax; i++ {
+		most *= 2
 	}
-	return false
+	most = min(most, s.cfg.ResendMax)
+	if most == least {
+		return least
+	}
+	return least + time.Duration(s.cfg.Rand.Int64N(int64(most-least)+1))
 }
 
 // Stats is how the sender does.
 type Stats struct {
-	Online                       bool
-	InFlight                     int
-	Resends, Forged, Quarantined int
-	Backlog                      uint64
+	State    State
+	InFlight int    // batches without a receipt
+	Waiting  int    // batches with a receipt that did not reach them: something before them is missing at the backend
+	Backlog  uint64 // records without a receipt
+
+	Sent, Resends int // batches
+	Forged        int // receipts not signed by the backend
+	Foreign       int // receipts of another terminal or epoch
+	Quarantined   int // records, or whole batches, that the backend could not read
+	Gone          int // ranges that the backend wants and the journal no longer holds
 }
 
 // Stats reads the figures.
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src := s.cfg.Source
-	return Stats{Online: s.state != offline, InFlight: len(s.inFlight), Resends: s.resends, Forged: s.forged, Quarantined: s.quarant,
-		Backlog: src.LastSeq() - src.AckedSeq()}
+	st := s.stats
+	st.State, st.Backlog = s.state, s.cfg.Source.LastSeq()-s.cfg.Source.AckedSeq()
+	st.InFlight = s.inFlight()
+	st.Waiting = len(s.batches) - st.InFlight
+	return st
 }

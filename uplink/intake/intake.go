@@ -31,10 +31,13 @@ type SeqRange struct{ First, Last uint64 }
 
 // Committed is what the handler has made durable.
 type Committed struct {
-	Through    uint64 // every record of the epoch up to it is kept or quarantined
-	Unreadable []Unreadable
-	Wanted     []SeqRange
-	RetryAfter time.Duration
+	Through uint64 // every record of the epoch up to it is kept or quarantined
+	// ThroughHash is the hash of record Through as it is kept; zero where it is not known (none, or quarantined). A terminal
+	// whose own record has another hash does not prune.
+	ThroughHash [32]byte
+	Unreadable  []Unreadable
+	Wanted      []SeqRange
+	RetryAfter  time.Duration
 }
 
 // Unreadable is a record, or with Seq 0 a batch, that was kept as evidence and cannot be read.
@@ -114,6 +117,9 @@ func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, 
 		return nil, fmt.Errorf("%w: kind %q", ErrDropped, kind)
 	}
 	r.ThroughSeq, r.RetryAfterMs = c.Through, uint32(c.RetryAfter.Milliseconds())
+	if c.ThroughHash != ([32]byte{}) {
+		r.ThroughHash = c.ThroughHash[:]
+	}
 	for _, u := range c.Unreadable {
 		r.Unreadable = append(r.Unreadable, &wire.Unreadable{Seq: u.Seq, Reason: u.Reason})
 	}

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Errors of a receipt. Match with errors.Is. After each of them nothing is pruned.
+var (
+	// ErrForeign: the receipt is the backend's and not for this terminal, or not for this life of its journal.
+	ErrForeign = errors.New("receipt for another terminal or journal")
+	// ErrJournalOlder: the backend has records of this journal's epoch that the journal does not have, or others than it
+	// has. The journal is an old copy, and going on would give numbers out twice. The sender halts; the terminal needs a new epoch.
+	ErrJournalOlder = errors.New("the journal is older than what was sent from it")
+)
+
+// OnReceipt takes a receipt. A receipt is cumulative: one heals the loss of those before it. One that is forged or foreign
+// is counted and changes nothing; the error says so.
+func (s *Sender) OnReceipt(now time.Time, raw []byte) error {
+	r, err := wire.OpenReceipt(s.cfg.Backend, raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.stats.Forged++
+		return fmt.Errorf("uplink: %w", err)
+	}
+	src := s.cfg.Source
+	if r.GetTerminal() != string(s.cfg.Terminal) || r.GetEpoch() != src.Epoch() {
+		s.stats.Foreign++
+		return fmt.Errorf("uplink: %w: terminal %q, epoch %x", ErrForeign, r.GetTerminal(), r.GetEpoch())
+	}
+	if s.state == Halted {
+		return nil
+	}
+	if err := s.ours(r); err != nil {
+		if errors.Is(err, ErrJournalOlder) {
+			s.state, s.batches, s.wanted = Halted, nil, nil
+		}
+		return fmt.Errorf("uplink: %w", err)
+	}
+	if err := src.Ack(r.GetThroughSeq()); err != nil {
+		return fmt.Errorf("uplink: note the receipt: %w", err) // nothing is forgotten: the batches are sent again
+	}
+	s.stats.Quarantined += len(r.GetUnreadable())
+	s.settle(now, r)
+	s.ask(r)
+	if s.state == Greeting {
+		s.state = Sending
+	}
+	if d := time.Duration(r.GetRetryAfterMs()) * time.Millisecond; d > 0 {
+		s.notBefore = now.Add(min(d, maxRetryAfter))
+	}
+	return nil
+}
+
+// ours checks that a receipt can be about this journal: pruning on the word of another one would lose records.
+func (s *Sender) ours(r *wire.Receipt) error {
+	src, through := s.cfg.Source, r.GetThroughSeq()
+	if through > src.LastSeq() {
+		return fmt.Errorf("%w: receipt through %d, the journal ends at %d", ErrJournalOlder, through, src.LastSeq())
+	}
+	if len(r.GetThroughHash()) == 0 || through <= src.AckedSeq() {
+		return nil
+	}
+	records, err := src.Read(through, 1, maxBatchBytes)
+	if err != nil || len(records) != 1 {
+		return fmt.Errorf("read record %d to check the receipt: %w", through, err)
+	}
+	if own := wire.RecordHash(records[0]); !bytes.Equal(own[:], r.GetThroughHash()) {
+		return fmt.Errorf("%w: record %d is not the one the backend has", ErrJournalOlder, through)
+	}
+	return nil
+}
+
+// settle marks what the receipt answers.
+func (s *Sender) settle(now time.Time, r *wire.Receipt) {
+	unread := false // the backend could make nothing of the batch: its numbers may not be marked there
+	for _, u := range r.GetUnreadable() {
+		unread = unread || u.GetSeq() == 0
+	}
+	acked := s.cfg.Source.AckedSeq()
+	kept := s.batches[:0]
+	for _, b := range s.batches {
+		named := b.number == r.GetBatch()
+		if named && b.tries == 1 && !b.answered { // of a batch sent twice nobody knows which one was answered
+			s.measure(now.Sub(b.sent))
+		}
+		switch {
+		case b.last <= r.GetThroughSeq():
+			continue // done
+		case named && b.last <= acked:
+			continue // it was sent because it was wanted again, and is there now
+		case named && !unread:
+			b.answered, b.due = true, now.Add(s.cfg.ResendMax)
+		}
+		kept = append(kept, b)
+	}
+	s.batches = kept
+}
+
+// measure takes one round trip into the running mean.
+func (s *Sender) measure(rtt time.Duration) {
+	if s.rtt == 0 {
+		s.rtt = rtt
+		return
+	}
+	s.rtt += (rtt - s.rtt) / 8
+}
+
+// ask notes what the backend wants, as the newest receipt has it, without what is on its way or no longer held.
+func (s *Sender) ask(r *wire.Receipt) {
+	last := s.cfg.Source.LastSeq()
+	first := max(1, s.firstHeld())
+	s.wanted = nil
+	for _, w := range r.GetWanted() {
+		want := seqRange{max(w.GetFirst(), first), min(w.GetLast(), last)}
+		if w.GetFirst() < first && w.GetFirst() <= w.GetLast() {
+			s.stats.Gone++
+		}
+		if want.first > want.last {
+			continue
+		}
+		left := []seqRange{want}
+		for _, b := range s.batches {
+			if !b.answered {
+				left = minus(left, b.seqRange)
+			}
+		}
+		for _, earlier := range s.wanted {
+			left = minus(left, earlier)
+		}
+		s.wanted = append(s.wanted, left...)
+	}
+}
