@@ -1,0 +1,89 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// texts are the page's words by language. A test keeps the two lists alike.
+var texts = map[string]map[string]string{
+	"en": {
+		"title": "Purselane", "subtitle": "Where every cent is", "skip": "Skip to the figures", "other": "中文", "other_lang": "zh",
+		"live": "live", "connecting": "connecting", "lost": "reconnecting", "plain": "Without scripts the page does not update itself: reload it for newer figures.",
+		"unreadable": "The figures could not be read. The log says why.",
+		"balanced":   "Balanced", "off": "Off by",
+		"money": "Money map", "owed": "Owed to holders", "covered": "Covered by", "equation": "The float identity",
+		"on_cards": "On cards", "in_flight": "In flight", "funding": "Funding", "trust": "Trust account", "receivables": "Receivables", "payables": "Payables",
+		"cards_n": "shadow accounts", "in_flight_hint": "authorised, not yet proved to be on the card", "funding_hint": "paid, not yet on the way to a card",
+		"sold_loads": "Sold loads, with acquirers", "channels": "Payment channels",
+		"pending": "Merchants, pending", "available": "Merchants, available", "held": "Merchants, held", "clearing": "Acquirers, in clearing",
+		"suspense": "Suspense", "fees": "Fees, net", "rounding": "Rounding",
+		"taps": "Latest taps", "time": "Time", "terminal": "Terminal", "amount": "Amount", "outcome": "Outcome", "no_taps": "No tap has arrived yet.",
+		"terminals": "Terminals", "place": "Place", "backlog": "Backlog", "last_seen": "Last seen", "never": "never", "no_terminals": "No terminal is registered.", "stopped": "stopped",
+		"more_terminals": "more, by name", "findings": "Open findings", "no_findings": "None open.",
+		"days": "Clearing days", "day": "Day", "state": "State", "accepted": "Accepted", "rejected": "Rejected", "suspect": "Suspect", "net": "Net", "digest": "Report",
+		"no_days": "No day has been closed yet.", "unit_taps": "taps",
+		"day.open": "open", "day.closed": "closed", "day.paid": "paid",
+		"kind.purchase": "purchase", "kind.entry": "entry", "kind.exit": "exit", "kind.correction": "correction",
+		"said.completed": "completed", "said.unknown": "answer lost", "said.voided": "did not happen", "said.aged": "given up", "said.card-log": "shown by the card's log",
+		"verdict.": "waiting", "verdict.accepted": "accepted", "verdict.inferred": "accepted, inferred", "verdict.unknown": "unknown, held", "verdict.clone": "clone, held",
+		"verdict.bad-tac": "bad TAC", "verdict.void": "void", "verdict.undecided": "waiting", "verdict.duplicate": "duplicate", "verdict.unreadable": "unreadable",
+		"susp.unknown": "unknown taps", "susp.clone": "clones", "susp.bad-tac": "bad TACs",
+		"finding.CLONE": "Two debits with one counter", "finding.BAD_TAC": "TAC does not verify", "finding.BALANCE_UP": "Balance rose without a load", "finding.BALANCE_DOWN": "Balance fell without a debit",
+		"finding.ARITHMETIC": "Balance after does not add up", "finding.COUNTER_BACK": "Counter went back", "finding.UNKNOWN_CARD": "Card never issued", "finding.WRONG_SAM": "Not the terminal's PSAM",
+		"finding.UNKNOWN_KEY": "Unknown key version", "finding.RECORD_CONFLICT": "One number, two contents", "finding.NEGATIVE_SHADOW": "Shadow account below zero",
+	},
+	"zh": {
+		"title": "Purselane", "subtitle": "每一分钱都有去处", "skip": "跳到数据", "other": "English", "other_lang": "en",
+		"live": "实时", "connecting": "连接中", "lost": "重新连接中", "plain": "未启用脚本,页面不会自动更新,请刷新查看最新数据。",
+		"unreadable": "数据读取失败,原因见日志。",
+		"balanced":   "平衡", "off": "相差",
+		"money": "资金地图", "owed": "应付持卡人", "covered": "对应资金", "equation": "备付恒等式",
+		"on_cards": "卡内余额", "in_flight": "在途", "funding": "待圈存", "trust": "备付金账户", "receivables": "应收", "payables": "应付",
+		"cards_n": "个影子账户", "in_flight_hint": "已授权,尚未证实写入卡内", "funding_hint": "已付款,尚未开始圈存",
+		"sold_loads": "收单方代收充值款", "channels": "支付渠道",
+		"pending": "商户待结算", "available": "商户可用余额", "held": "商户冻结", "clearing": "收单方清算中",
+		"suspense": "挂账", "fees": "手续费净额", "rounding": "尾差",
+		"taps": "最新刷卡", "time": "时间", "terminal": "终端", "amount": "金额", "outcome": "结果", "no_taps": "尚无刷卡记录。",
+		"terminals": "终端", "place": "位置", "backlog": "未上传", "last_seen": "最近在线", "never": "从未", "no_terminals": "尚未登记终端。", "stopped": "停用",
+		"more_terminals": "台,按名称排列", "findings": "未结异常", "no_findings": "无未结异常。",
+		"days": "清算日", "day": "日期", "state": "状态", "accepted": "接受", "rejected": "拒绝", "suspect": "可疑", "net": "轧差净额", "digest": "报表",
+		"no_days": "尚无已关闭的清算日。", "unit_taps": "笔",
+		"day.open": "未关闭", "day.closed": "已关闭", "day.paid": "已付款",
+		"kind.purchase": "消费", "kind.entry": "进站", "kind.exit": "出站", "kind.correction": "更正",
+		"said.completed": "完成", "said.unknown": "应答丢失", "said.voided": "未发生", "said.aged": "超时放弃", "said.card-log": "卡内日志佐证",
+		"verdict.": "待处理", "verdict.accepted": "已接受", "verdict.inferred": "推定接受", "verdict.unknown": "不明,冻结", "verdict.clone": "疑似伪卡,冻结",
+		"verdict.bad-tac": "TAC 错误", "verdict.void": "作废", "verdict.undecided": "待处理", "verdict.duplicate": "重复", "verdict.unreadable": "无法解析",
+		"susp.unknown": "不明交易", "susp.clone": "疑似伪卡", "susp.bad-tac": "TAC 错误",
+		"finding.CLONE": "同一计数器两笔扣款", "finding.BAD_TAC": "TAC 校验不通过", "finding.BALANCE_UP": "无充值而余额上升", "finding.BALANCE_DOWN": "无扣款而余额下降",
+		"finding.ARITHMETIC": "交易后余额不符", "finding.COUNTER_BACK": "计数器倒退", "finding.UNKNOWN_CARD": "未发行的卡", "finding.WRONG_SAM": "PSAM 与终端不符",
+		"finding.UNKNOWN_KEY": "未知密钥版本", "finding.RECORD_CONFLICT": "同号不同内容", "finding.NEGATIVE_SHADOW": "影子账户为负",
+	},
+}
+
+// language picks the page's language: ?lang= first, then the browser's wish, then English.
+func language(r *http.Request) string {
+	if l := r.URL.Query().Get("lang"); texts[l] != nil {
+		return l
+	}
+	best, bestQ := "en", 0.0
+	for _, part := range strings.Split(r.Header.Get("Accept-Language"), ",") {
+		tag, param, _ := strings.Cut(strings.TrimSpace(part), ";")
+		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		if texts[primary] == nil {
+			continue
+		}
+		q := 1.0
+		if v, ok := strings.CutPrefix(strings.TrimSpace(param), "q="); ok {
+			var err error
+			if q, err = strconv.ParseFloat(v, 64); err != nil {
+				continue
+			}
+		}
+		if q > bestQ {
+			best, bestQ = primary, q
+		}
+	}
+	return best
+}

@@ -1,0 +1,131 @@
+package console
+
+import (
+	"strings"
+	"time"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// maxTerminals bounds the list: a first page is no register. Those with a backlog come first.
+const maxTerminals = 30
+
+// pageView is all that the templates read. T holds the words.
+type pageView struct {
+	Lang, HTMLLang string
+	T              map[string]string
+	Broken         bool // the sums overflowed: no figure of the map can be trusted
+	Map            MoneyMap
+	Cards          int64
+	Suspense       []Part
+	Taps           []tapView
+	Terminals      []terminalView
+	MoreTerminals  int
+	Findings       []findingView
+	OpenFindings   int64
+	Days           []dayView
+}
+
+type tapView struct {
+	ISO, Time, Terminal, Place, Kind, Card string
+	Amount                                 money.Amount
+	Outcome                                string // the backend's verdict, in words
+	Said                                   string // what the terminal said, when it is worth saying
+	Tone                                   string // good, wait, warn, bad
+}
+
+type terminalView struct {
+	ID, Place, ISO, Seen string
+	Stopped              bool
+	Backlog              int
+}
+
+type findingView struct {
+	Code, Text, Tone string
+	Open             int64
+}
+
+type dayView struct {
+	Day, State, Tone            string
+	Accepted, Rejected, Suspect store.Tally
+	Net                         money.Amount
+	Digest                      string // first eight digits
+}
+
+func view(ov store.Overview, lang string, loc *time.Location) pageView {
+	t := texts[lang]
+	word := func(prefix, code string) string {
+		if s, ok := t[prefix+code]; ok {
+			return s
+		}
+		return code // a code newer than the page is shown as it is
+	}
+	v := pageView{Lang: lang, HTMLLang: map[string]string{"en": "en", "zh": "zh-Hans"}[lang], T: t, Cards: ov.Cards}
+	var err error
+	v.Map, err = moneyMap(ov)
+	v.Broken = err != nil
+	for _, p := range v.Map.SuspenseParts {
+		v.Suspense = append(v.Suspense, Part{word("susp.", p.Name), p.Amount})
+	}
+	for _, tap := range ov.Taps {
+		line := tapView{ISO: iso(tap.At), Time: tap.At.In(loc).Format("15:04:05"), Terminal: string(tap.Terminal), Place: tap.Place,
+			Kind: word("kind.", tap.Kind), Card: tap.Card, Amount: tap.Amount, Outcome: word("verdict.", tap.Verdict), Tone: tone(tap.Verdict)}
+		if tap.Outcome != "completed" {
+			line.Said = word("said.", tap.Outcome)
+		}
+		v.Taps = append(v.Taps, line)
+	}
+	for _, backlogged := range []bool{true, false} {
+		for _, m := range ov.Terminals {
+			if m.Backlog > 0 != backlogged {
+				continue
+			}
+			if len(v.Terminals) == maxTerminals {
+				v.MoreTerminals++
+				continue
+			}
+			line := terminalView{ID: string(m.ID), Place: m.Place, Seen: t["never"], Stopped: !m.Active, Backlog: m.Backlog}
+			if !m.LastSeen.IsZero() {
+				line.ISO, line.Seen = iso(m.LastSeen), m.LastSeen.In(loc).Format("01-02 15:04:05")
+			}
+			v.Terminals = append(v.Terminals, line)
+		}
+	}
+	for _, f := range ov.Findings {
+		line := findingView{Code: f.Code, Text: word("finding.", f.Code), Tone: "warn", Open: f.Open}
+		if f.Severity == "alarm" {
+			line.Tone = "bad"
+		}
+		v.Findings = append(v.Findings, line)
+		v.OpenFindings += f.Open
+	}
+	for _, d := range ov.Days {
+		line := dayView{Day: d.Day, State: word("day.", d.State), Tone: "wait", Accepted: d.Accepted, Rejected: d.Rejected, Suspect: d.Suspect, Net: d.Net}
+		if d.State != "open" {
+			line.Tone = "good"
+		}
+		if line.Digest = d.Digest; len(line.Digest) > 8 {
+			line.Digest = line.Digest[:8]
+		}
+		v.Days = append(v.Days, line)
+	}
+	return v
+}
+
+// tone is how a verdict is coloured. Every tone has its own sign too: colour alone says nothing to one reader in twelve.
+func tone(verdict string) string {
+	switch verdict {
+	case "accepted", "inferred":
+		return "good"
+	case "", "undecided":
+		return "wait"
+	case "void", "duplicate":
+		return "calm"
+	case "unknown":
+		return "warn"
+	}
+	return "bad"
+}
+
+func iso(t time.Time) string { return strings.Replace(t.UTC().Format(time.RFC3339), "+00:00", "Z", 1) }
