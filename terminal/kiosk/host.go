@@ -1,0 +1,111 @@
+package kiosk
+
+import (
+	"context"
+	"errors"
+
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// State of a load order, as the backend's API has it.
+type State string
+
+// States.
+const (
+	Paid       State = "paid"        // money taken, nothing on the way
+	InProgress State = "in_progress" // MAC2 is out
+	Uncertain  State = "uncertain"   // MAC2 is out and no answer is known
+	Loaded     State = "loaded"      // on the card
+	Refunded   State = "refunded"    // given back
+)
+
+// Order is a load order.
+type Order struct {
+	ID     string
+	Amount money.Amount
+	State  State
+}
+
+// CardInit is a card's identity and its answer to INITIALIZE FOR LOAD, with what it was asked.
+type CardInit struct {
+	Card     ids.CardNumber
+	Issuer   ep.Factor
+	Levels   int // of key diversification
+	Answer   ep.LoadInit
+	Amount   money.Amount
+	Terminal ep.TerminalNumber
+}
+
+// OpenLoad is a load whose money is on its way to the card.
+type OpenLoad struct {
+	Order     string
+	Amount    money.Amount
+	Counter   uint16            // the card's online counter before it
+	Challenge ep.TerminalNumber // to ask the card with, for evidence that it was not credited
+}
+
+// CardInfo is what the backend knows of a card.
+type CardInfo struct {
+	Token string
+	Open  *OpenLoad // nil: none
+}
+
+// Authorisation is what CREDIT FOR LOAD needs.
+type Authorisation struct {
+	DateTime  ep.DateTime
+	MAC2      ep.MAC
+	Challenge ep.TerminalNumber
+}
+
+// Evidence is what the card says of an open load: exactly one of the two.
+type Evidence struct {
+	TAC  *ep.MAC
+	Init *CardInit
+}
+
+// Host is the backend. Every call may be made again after a lost answer and has its effect once. Errors that the backend
+// has decided are one of the kinds below, by errors.Is; any other error means that it is not known whether the call had
+// its effect.
+type Host interface {
+	// CreateOrder books the money taken under a key that names the sale.
+	CreateOrder(ctx context.Context, key string, amount money.Amount) (Order, error)
+	// Order finds an order.
+	Order(ctx context.Context, id string) (Order, error)
+	// Lookup verifies the card and tells of its open load.
+	Lookup(ctx context.Context, c CardInit) (CardInfo, error)
+	// Authorise verifies MAC1 and answers with MAC2.
+	Authorise(ctx context.Context, id string, c CardInit) (Authorisation, error)
+	// Confirm hands in the TAC of CREDIT.
+	Confirm(ctx context.Context, id string, tac ep.MAC) (Order, error)
+	// Uncertain says that CREDIT was not answered.
+	Uncertain(ctx context.Context, id string) (Order, error)
+	// Resolve hands in what the card says of an open load, whoever sold it; the amount of the answer may be zero.
+	Resolve(ctx context.Context, id string, e Evidence) (Order, error)
+}
+
+// What the backend decides against, by its problem codes.
+var (
+	ErrConflict     = errors.New("the sale's key was used before for another amount")
+	ErrAmount       = errors.New("amount not allowed")
+	ErrMaxBalance   = errors.New("the card would hold more than is allowed")
+	ErrUnknownOrder = errors.New("no such order")
+	ErrUnknownCard  = errors.New("the card is not of this scheme")
+	ErrCardBlocked  = errors.New("the card is blocked")
+	ErrCardData     = errors.New("the card shows other data than it was issued with")
+	ErrMAC1         = errors.New("the card's MAC1 does not verify")
+	ErrTAC          = errors.New("the card's TAC does not verify")
+	ErrOtherCard    = errors.New("the order belongs to another card")
+	ErrOpenLoad     = errors.New("the card has an open load")
+	ErrStale        = errors.New("the card's answer is out of date")
+	ErrChallenge    = errors.New("the card was not asked with the challenge")
+	ErrState        = errors.New("the order's state does not allow it")
+	ErrEvidence     = errors.New("the evidence decides nothing")
+	ErrAccess       = errors.New("the backend does not accept the token")
+	ErrRequest      = errors.New("the backend does not understand the request")
+)
+
+// ErrUnavailable says that the backend could not be reached or could not do its work, after every try. Whether the last
+// try had its effect is not known.
+var ErrUnavailable = errors.New("backend not available")
