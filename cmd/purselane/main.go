@@ -1,0 +1,28 @@
+// Command purselane runs a stored-value card scheme: its tools and its simulated hardware.
+//
+//	purselane simulate card --file card.json    be a card in a virtual reader
+//	purselane simulate psam --file psam.json    be a PSAM in another
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var cli commands
+	k := kong.Parse(&cli, kong.Name("purselane"), kong.Description("Runs a stored-value card scheme."), kong.UsageOnError())
+	k.BindTo(ctx, (*context.Context)(nil))
+	k.FatalIfErrorf(k.Run())
+}
