@@ -27,6 +27,9 @@ func (j *Journal) Epoch() uint64 { j.mu.Lock(); defer j.mu.Unlock(); return j.me
 // LastSeq is the number of the newest record, 0 for none.
 func (j *Journal) LastSeq() uint64 { j.mu.Lock(); defer j.mu.Unlock(); return j.meta.nextSeq - 1 }
 
+// FirstSeq is the number of the oldest record still held; what was before it has a receipt and is pruned.
+func (j *Journal) FirstSeq() uint64 { j.mu.Lock(); defer j.mu.Unlock(); return j.meta.firstSeq }
+
 // AckedSeq is the number through which the backend has given receipts.
 func (j *Journal) AckedSeq() uint64 { j.mu.Lock(); defer j.mu.Unlock(); return j.meta.acked }
 
