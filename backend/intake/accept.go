@@ -80,8 +80,7 @@ func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []u
 			return err
 		}
 		c.Through = kept.Through
-		c.Wanted, err = wanted(ctx, tx, a.Terminal, a.Epoch, 0)
-		return err
+		return fill(ctx, tx, &c, a.Terminal, a.Epoch, 0)
 	})
 	if err != nil {
 		return uplink.Committed{}, fmt.Errorf("accept batch %d of %s: %w", a.Batch, a.Terminal, err)
@@ -110,8 +109,7 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 		if c.Through, err = tx.Through(ctx, terminal, h.GetEpoch()); err != nil {
 			return err
 		}
-		c.Wanted, err = wanted(ctx, tx, terminal, h.GetEpoch(), min(h.GetAckedSeq(), math.MaxInt64))
-		return err
+		return fill(ctx, tx, &c, terminal, h.GetEpoch(), min(h.GetAckedSeq(), math.MaxInt64))
 	})
 	if err != nil {
 		return uplink.Committed{}, fmt.Errorf("hello of %s: %w", terminal, err)
@@ -119,17 +117,18 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 	return c, nil
 }
 
-// wanted lists the holes of an epoch, and what is missing up to the number the terminal holds a receipt for.
-func wanted(ctx context.Context, tx *store.Tx, t ids.TerminalID, epoch, acked uint64) ([]uplink.SeqRange, error) {
+// fill adds to a watermark the hash of its record, by which a terminal knows that it is its own, and what is missing: the
+// holes of the epoch, and up to the number the terminal holds a receipt for.
+func fill(ctx context.Context, tx *store.Tx, c *uplink.Committed, t ids.TerminalID, epoch, acked uint64) error {
+	var err error
+	if c.ThroughHash, err = tx.RecordHash(ctx, t, epoch, c.Through); err != nil {
+		return err
+	}
 	holes, err := tx.Missing(ctx, t, epoch, acked, maxHoles)
-	if err != nil {
-		return nil, err
-	}
-	var out []uplink.SeqRange
 	for _, h := range holes {
-		out = append(out, uplink.SeqRange{First: h.First, Last: h.Last})
+		c.Wanted = append(c.Wanted, uplink.SeqRange{First: h.First, Last: h.Last})
 	}
-	return out, nil
+	return err
 }
 
 // clearingDay is the day in which something that comes at a moment is cleared: that moment's in the scheme's time zone,

@@ -51,6 +51,43 @@ func TestHolesAreAskedForAndTheWatermarkWaitsForThem(t *testing.T) {
 	require.Equal(t, "6.00", s.card(1).Shadow.String())
 }
 
+func TestTheWatermarkComesWithTheHashOfItsRecordAsKept(t *testing.T) {
+	s := start(t, store.Options{})
+	var raw [][]byte
+	for i := range uint16(4) {
+		raw = append(raw, s.record(tap{terminal: "bus-1", tap: uint64(i) + 1, card: 1, counter: i, before: 10_00 - int64(i)*100, amount: 1_00}))
+	}
+	hello := func() uplink.Committed {
+		c, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7}, noon)
+		require.NoError(t, err)
+		return c
+	}
+	require.Zero(t, hello().ThroughHash, "nothing is kept")
+
+	c, err := s.accept("bus-1", 1, raw[0], raw[1])
+	require.NoError(t, err)
+	require.Equal(t, wire.RecordHash(raw[1]), c.ThroughHash)
+	require.Equal(t, wire.RecordHash(raw[1]), hello().ThroughHash)
+
+	c, err = s.accept("bus-1", 2, []byte("another record with that number"))
+	require.NoError(t, err)
+	require.Equal(t, wire.RecordHash(raw[1]), c.ThroughHash, "the first to come is the one that is kept")
+
+	c, err = s.accept("bus-1", 4, raw[3])
+	require.NoError(t, err)
+	require.Equal(t, wire.RecordHash(raw[1]), c.ThroughHash, "the watermark waits for the hole")
+
+	c, err = s.pipe.Quarantine(s.ctx, uplink.Accepted{Terminal: "bus-1", Epoch: 7, FirstSeq: 3, LastSeq: 5, Envelope: []byte("garbled"), ReceivedAt: noon}, "payload")
+	require.NoError(t, err)
+	require.EqualValues(t, 5, c.Through)
+	require.Zero(t, c.ThroughHash, "of a quarantined number there are no bytes")
+	require.Zero(t, hello().ThroughHash)
+
+	c, err = s.accept("bus-1", 5, []byte("unreadable and kept"))
+	require.NoError(t, err)
+	require.Equal(t, wire.RecordHash([]byte("unreadable and kept")), c.ThroughHash)
+}
+
 func TestHelloTellsTheWatermarkAndAsksForWhatARestoredBackupLacks(t *testing.T) {
 	s := start(t, store.Options{})
 	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00})

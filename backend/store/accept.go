@@ -142,6 +142,16 @@ func (t *Tx) Through(ctx context.Context, terminal ids.TerminalID, epoch uint64)
 	return n, err
 }
 
+// RecordHash is the hash of a record as it is kept; zero where none is kept, or a quarantined number without bytes.
+func (t *Tx) RecordHash(ctx context.Context, terminal ids.TerminalID, epoch, seq uint64) ([32]byte, error) {
+	var hash []byte
+	_, err := t.one(ctx, "record hash", `SELECT hash FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`, []any{string(terminal), int64(epoch), seq}, &hash)
+	if err != nil || len(hash) != sha256.Size {
+		return [32]byte{}, err
+	}
+	return [32]byte(hash), nil
+}
+
 // SeqRange is a run of sequence numbers, both ends included.
 type SeqRange struct{ First, Last uint64 }
 
