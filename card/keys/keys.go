@@ -6,10 +6,10 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/purselane/purselane/internal/money"
 )
@@ -35,6 +35,11 @@ type ID struct {
 // String prints purpose/version/algorithm.
 func (id ID) String() string {
 	return fmt.Sprintf("%s/%02X/%02X", id.Purpose, id.Version, id.Algorithm)
+}
+
+// Compare orders ids by purpose, version and algorithm, for lists that people read.
+func (id ID) Compare(b ID) int {
+	return cmp.Or(cmp.Compare(id.Purpose, b.Purpose), cmp.Compare(id.Version, b.Version), cmp.Compare(id.Algorithm, b.Algorithm))
 }
 
 // Card names one card's key: the master key and the diversification factors, issuer first (purse facts 6.3, C17). One
@@ -81,14 +86,5 @@ type SAM interface {
 	CheckMAC2(ctx context.Context, mac2 [4]byte) error
 }
 
-// Key is a double-length 3DES key. It never prints.
+// Key is a double-length 3DES key. It never prints (hide.go).
 type Key [16]byte
-
-// String hides the key.
-func (Key) String() string { return "[key]" }
-
-// GoString hides the key.
-func (Key) GoString() string { return "[key]" }
-
-// LogValue hides the key from structured logs, whatever their format.
-func (Key) LogValue() slog.Value { return slog.StringValue("[key]") }
