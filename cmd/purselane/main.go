@@ -15,6 +15,7 @@ import (
 
 // commands is the command line.
 type commands struct {
+	Keys     KeysCmd     `cmd:"" help:"Make and show a sealed key file."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }
 
