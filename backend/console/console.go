@@ -71,7 +71,7 @@ type handler struct {
 	have   bool
 }
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"money": showMoney}).ParseFS(files, "templates/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"money": showMoney, "count": showCount}).ParseFS(files, "templates/*.html"))
 
 // overview is the newest picture. However many look, the store is read once a change.
 func (h *handler) overview(ctx context.Context) (store.Overview, error) {
@@ -85,6 +85,9 @@ func (h *handler) overview(ctx context.Context) (store.Overview, error) {
 	ov, err := h.reader.Overview(ctx)
 	if err != nil {
 		return store.Overview{}, err
+	}
+	if _, err := moneyMap(ov); err != nil {
+		h.Log.Error("console: add up the money map", "err", err) // the page shows no figure of it
 	}
 	h.last, h.lastAt, h.have = ov, at, true
 	return ov, nil

@@ -13,7 +13,7 @@ var fragments = []string{"state", "money", "taps", "terminals", "findings", "day
 
 const (
 	writeWithin = 10 * time.Second // a reader slower than this has gone
-	heartbeat   = 15 * time.Second // a comment this often keeps proxies from closing a quiet stream
+	heartbeat   = 15 * time.Second // an event this often keeps proxies from closing a quiet stream, and tells the page that it is live
 	retryMS     = 2000
 )
 
@@ -58,7 +58,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-poll.C:
 		case <-quiet.C:
-			if err := s.write(": still here\n\n"); err != nil {
+			if err := s.write("event: beat\ndata: {}\n\n"); err != nil {
 				return
 			}
 		}

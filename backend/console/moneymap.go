@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/purselane/purselane/backend/store"
@@ -101,18 +102,25 @@ func moneyMap(ov store.Overview) (MoneyMap, error) {
 
 // showMoney prints an amount for people: groups of three, a true minus sign.
 func showMoney(a money.Amount) string {
-	s := a.String()
-	rest, negative := strings.CutPrefix(s, "-")
+	rest, negative := strings.CutPrefix(a.String(), "-")
 	whole, cents, _ := strings.Cut(rest, ".")
-	var b strings.Builder
+	sign := ""
 	if negative {
-		b.WriteString("−")
+		sign = "−"
 	}
-	for i, c := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
+	return sign + grouped(whole) + "." + cents
+}
+
+// showCount prints a number of things, an int or an int64 that is not negative.
+func showCount(n any) string { return grouped(fmt.Sprint(n)) }
+
+func grouped(digits string) string {
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
 			b.WriteByte(',')
 		}
 		b.WriteRune(c)
 	}
-	return b.String() + "." + cents
+	return b.String()
 }

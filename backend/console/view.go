@@ -1,7 +1,6 @@
 package console
 
 import (
-	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
@@ -28,17 +27,17 @@ type pageView struct {
 }
 
 type tapView struct {
-	ISO, Time, Terminal, Place, Kind, Card string
-	Amount                                 money.Amount
-	Outcome                                string // the backend's verdict, in words
-	Said                                   string // what the terminal said, when it is worth saying
-	Tone                                   string // good, wait, warn, bad
+	ISO, Full, Date, Time, Terminal, Place, Kind, Card string
+	Amount                                             money.Amount
+	Outcome                                            string // the backend's verdict, in words
+	Said                                               string // what the terminal said, when it is worth saying
+	Tone                                               string // good, wait, warn, bad
 }
 
 type terminalView struct {
-	ID, Place, ISO, Seen string
-	Stopped              bool
-	Backlog              int
+	ID, Place, ISO, Full, Date, Seen string
+	Stopped                          bool
+	Backlog                          int
 }
 
 type findingView struct {
@@ -69,7 +68,7 @@ func view(ov store.Overview, lang string, loc *time.Location) pageView {
 		v.Suspense = append(v.Suspense, Part{word("susp.", p.Name), p.Amount})
 	}
 	for _, tap := range ov.Taps {
-		line := tapView{ISO: iso(tap.At), Time: tap.At.In(loc).Format("15:04:05"), Terminal: string(tap.Terminal), Place: tap.Place,
+		line := tapView{ISO: iso(tap.At), Full: full(tap.At, loc), Date: tap.At.In(loc).Format(shortDate), Time: tap.At.In(loc).Format(time.TimeOnly), Terminal: string(tap.Terminal), Place: tap.Place,
 			Kind: word("kind.", tap.Kind), Card: tap.Card, Amount: tap.Amount, Outcome: word("verdict.", tap.Verdict), Tone: tone(tap.Verdict)}
 		if tap.Outcome != "completed" {
 			line.Said = word("said.", tap.Outcome)
@@ -87,7 +86,8 @@ func view(ov store.Overview, lang string, loc *time.Location) pageView {
 			}
 			line := terminalView{ID: string(m.ID), Place: m.Place, Seen: t["never"], Stopped: !m.Active, Backlog: m.Backlog}
 			if !m.LastSeen.IsZero() {
-				line.ISO, line.Seen = iso(m.LastSeen), m.LastSeen.In(loc).Format("01-02 15:04:05")
+				line.ISO, line.Full = iso(m.LastSeen), full(m.LastSeen, loc)
+				line.Date, line.Seen = m.LastSeen.In(loc).Format(shortDate), m.LastSeen.In(loc).Format(time.TimeOnly)
 			}
 			v.Terminals = append(v.Terminals, line)
 		}
@@ -128,4 +128,11 @@ func tone(verdict string) string {
 	return "bad"
 }
 
-func iso(t time.Time) string { return strings.Replace(t.UTC().Format(time.RFC3339), "+00:00", "Z", 1) }
+// shortDate has no year: a tap may come days late, but not a year. The whole time is in the element's title.
+const shortDate = "01-02"
+
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func full(t time.Time, loc *time.Location) string {
+	return t.In(loc).Format("2006-01-02 15:04:05 -07:00")
+}

@@ -125,22 +125,30 @@ func (t *Tx) tapLines(ctx context.Context) ([]TapLine, error) {
 	return out, err
 }
 
+// findingCounts counts what is suspicious about cards, about terminals' journals and about load orders.
 func (t *Tx) findingCounts(ctx context.Context) ([]FindingCount, error) {
 	var out []FindingCount
 	err := t.rows(ctx, "open findings", func(scan func(...any) error) error {
 		var f FindingCount
-		if err := scan(&f.Code, &f.Open); err != nil {
+		var load bool
+		if err := scan(&f.Code, &load, &f.Open); err != nil {
 			return err
 		}
 		severity, _ := shadowaccount.SeverityOf(shadowaccount.Code(f.Code))
+		if load {
+			severity = shadowaccount.Alarm // each is about money that was paid: an officer looks
+		}
 		f.Severity = string(severity)
 		out = append(out, f)
 		return nil
-	}, `SELECT code, COUNT(*) FROM finding GROUP BY code ORDER BY code`)
+	}, `SELECT code, 0, COUNT(*) FROM finding GROUP BY code
+		UNION ALL SELECT ?, 0, COUNT(*) FROM record_conflict HAVING COUNT(*) > 0
+		UNION ALL SELECT code, 1, COUNT(*) FROM load_finding GROUP BY code
+		ORDER BY 1`, string(shadowaccount.FindRecordConflict))
 	return out, err
 }
 
-// dayLines lists the days not closed yet, as they stand now, and the latest closed ones.
+// dayLines lists the days not closed yet, as they stand now, and the closed ones: the latest of each.
 func (t *Tx) dayLines(ctx context.Context) ([]DayLine, error) {
 	byDay := map[string]*DayLine{}
 	var out []DayLine
@@ -174,6 +182,7 @@ func (t *Tx) dayLines(ctx context.Context) ([]DayLine, error) {
 		out = append(out, *l)
 	}
 	slices.SortFunc(out, func(a, b DayLine) int { return strings.Compare(b.Day, a.Day) })
+	out = out[:min(len(out), overviewDays)]
 	closed, err := t.ClosedDays(ctx, overviewDays)
 	if err != nil {
 		return nil, err
