@@ -1,0 +1,142 @@
+package edge
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
+	"github.com/purselane/purselane/firmware-config/fare"
+	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/terminal/journal"
+	"github.com/purselane/purselane/terminal/reader"
+	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/client"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Lane is one reader and what it sells.
+type Lane struct {
+	// Reader is waited on by Run. Nil: the lane is served by Present and Sell alone.
+	Reader        reader.Reader
+	Mode          tap.Mode
+	Line, Station fare.Code
+
+	// Reopen makes the reader anew when it has been closed or fails in a way that waiting does not heal. Nil: the old one is tried
+	// again.
+	Reopen func() (reader.Reader, error)
+}
+
+// Config of a terminal. Everything without a default is required.
+type Config struct {
+	Terminal ids.TerminalID
+	Merchant ids.MerchantID
+
+	Profile *firmwareconfig.Profile
+	// SAM makes MAC1 and checks MAC2. All lanes share it, one purchase at a time. One that has Probe(ctx) error is asked by it
+	// whether it works again after a failure.
+	SAM keys.SAM
+
+	JournalPath string
+	Journal     journal.Options // Terminal is filled in
+	Lanes       []Lane
+
+	Clock clock.Clock // default: the machine's
+	// ClockState tells how good Clock is and the bound of its error. Default: holdover, 2 s, because a terminal that does
+	// not watch its clock cannot call it good. A clock that is behind the newest record, or before 2024, is bad whatever this says.
+	ClockState func() (wire.ClockState, time.Duration)
+
+	Uplink     *client.Config     // nil: no link of its own; the records stay, or the caller drives Sender
+	DeviceKey  ed25519.PrivateKey // signs what is sent; without it there is no Sender
+	BackendKey ed25519.PublicKey  // whose receipts count
+	Rand       *rand.Rand         // uplink jitter; default: seeded by the machine
+
+	Denied func(ids.CardNumber) bool // deny list; nil: none
+	// Show is told every outcome, one at a time. It must return soon: the rider of the next lane waits.
+	Show func(Event)
+	Log  *slog.Logger // default: none
+}
+
+// check returns every fault of the configuration at once and fills in the defaults.
+func (c *Config) check() error {
+	var all []error
+	bad := func(format string, args ...any) { all = append(all, fmt.Errorf("terminal: "+format, args...)) }
+	if err := ids.Check(string(c.Terminal)); err != nil {
+		bad("terminal id %q: %w", c.Terminal, err)
+	}
+	if err := ids.Check(string(c.Merchant)); err != nil {
+		bad("merchant id %q: %w", c.Merchant, err)
+	}
+	if c.JournalPath == "" {
+		bad("journal path: want a file on a disk that keeps its promises")
+	}
+	if c.SAM == nil {
+		bad("SAM: want one")
+	} else if c.SAM.TerminalNumber() == [6]byte{} {
+		bad("SAM: its terminal number is all zeros: it is not personalised")
+	}
+	if c.Profile == nil {
+		bad("profile: want one")
+	} else if err := c.Profile.Check(); err != nil {
+		all = append(all, err)
+	} else {
+		all = append(all, c.checkLanes()...)
+	}
+	if (c.DeviceKey == nil) != (c.BackendKey == nil) {
+		bad("device key and backend key: want both or none")
+	}
+	if c.Uplink != nil && c.DeviceKey == nil {
+		bad("uplink: it needs the device key and the backend key")
+	}
+	if c.Clock == nil {
+		c.Clock = clock.System{}
+	}
+	if c.ClockState == nil {
+		c.ClockState = unwatchedClock
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Show == nil {
+		c.Show = func(Event) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Journal.Terminal = c.Terminal
+	return errors.Join(all...)
+}
+
+// checkLanes finds the lanes whose place has no fare: such a lane would refuse every rider.
+func (c *Config) checkLanes() (all []error) {
+	if len(c.Lanes) == 0 {
+		return []error{errors.New("terminal: lanes: want at least one")}
+	}
+	for i, l := range c.Lanes {
+		var err error
+		switch l.Mode {
+		case tap.BusFlat:
+			_, err = c.Profile.Fares.BusFlat(l.Line)
+		case tap.MetroEntry, tap.MetroExit:
+			_, err = c.Profile.Fares.MetroEntry(l.Station)
+		case tap.Sale:
+		default:
+			err = fmt.Errorf("mode %d is not known", l.Mode)
+		}
+		if err != nil {
+			all = append(all, fmt.Errorf("terminal: lane %d: %w in profile %d", i, err, c.Profile.Version))
+		}
+	}
+	return all
+}
+
+// prober is what a SAM may have besides: a test that takes nothing.
+type prober interface {
+	Probe(ctx context.Context) error
+}

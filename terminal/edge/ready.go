@@ -1,0 +1,30 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/uplink/client"
+)
+
+// ready tells why the terminal must not sell at now: the limits of its profile. Selling on for weeks without a link would
+// put more at risk than the operator agreed to.
+func (t *Terminal) ready(now time.Time) error {
+	if t.sender != nil && t.sender.Stats().State == client.Halted {
+		return errors.New("the journal is an older copy than what was sent from it: move it aside with \"purselane-terminal journal quarantine\" and keep it")
+	}
+	s, err := t.journal.Stats()
+	if err != nil {
+		return err
+	}
+	limits := t.cfg.Profile.Limits
+	if limits.MaxRecords > 0 && s.Backlog >= limits.MaxRecords {
+		return fmt.Errorf("%d records without a receipt, and the profile allows %d: the uplink must come first", s.Backlog, limits.MaxRecords)
+	}
+	if limits.MaxAge > 0 && !s.Oldest.IsZero() && now.Sub(s.Oldest) > limits.MaxAge {
+		return fmt.Errorf("the oldest record without a receipt is of %s, and the profile allows %v: the uplink must come first",
+			s.Oldest.UTC().Format(time.RFC3339), limits.MaxAge)
+	}
+	return nil
+}

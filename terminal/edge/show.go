@@ -1,0 +1,28 @@
+package edge
+
+import (
+	"time"
+
+	"github.com/purselane/purselane/terminal/tap"
+)
+
+// AllLanes is the lane of an event that concerns the whole terminal.
+const AllLanes = -1
+
+// Event is one outcome, for lights, screens and logs.
+type Event struct {
+	Lane    int // index into Config.Lanes, or AllLanes
+	At      time.Time
+	Took    time.Duration // from the card in the field to the outcome, by Config.Clock
+	Result  tap.Result
+	Pattern tap.Pattern // of Result.Outcome
+	Err     error       // the terminal itself has failed: the outcome is out of service
+}
+
+func (t *Terminal) show(e Event) {
+	e.Pattern = e.Result.Outcome.Pattern()
+	t.shown.Lock()
+	defer t.shown.Unlock()
+	t.counts[e.Result.Outcome]++
+	t.cfg.Show(e)
+}
