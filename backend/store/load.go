@@ -49,11 +49,12 @@ type LoadSession struct {
 
 // LoadFinding is something suspicious about an order.
 type LoadFinding struct {
-	Order  string
-	Token  string // of the card, if one is bound
-	Code   string
-	Detail string
-	At     time.Time
+	Order   string
+	Token   string // of the card that the order's money is with or was last on its way to, "" if none. Read only
+	Counter uint16 // that card's online counter before the load. Read only
+	Code    string
+	Detail  string
+	At      time.Time
 }
 
 // AddLoadOrder writes a new order.
@@ -248,14 +249,15 @@ func (t *Tx) LoadFindings(ctx context.Context, token string, limit int) ([]LoadF
 	err := t.rows(ctx, "load findings", func(scan func(...any) error) error {
 		var f LoadFinding
 		var at int64
-		if err := scan(&f.Order, &f.Token, &f.Code, &f.Detail, &at); err != nil {
+		if err := scan(&f.Order, &f.Token, &f.Counter, &f.Code, &f.Detail, &at); err != nil {
 			return err
 		}
 		f.At = time.UnixMilli(at)
 		out = append(out, f)
 		return nil
-	}, `SELECT f.order_id, COALESCE(k.token, ''), f.code, f.detail, f.at_ms FROM load_finding f LEFT JOIN load_order o ON o.id = f.order_id
-		LEFT JOIN card k ON k.number = o.card WHERE ? = '' OR k.token = ? ORDER BY f.at_ms DESC, f.order_id, f.code LIMIT ?`, token, token, limit)
+	}, `SELECT f.order_id, COALESCE(k.token, ''), COALESCE(v.counter, 0), f.code, f.detail, f.at_ms FROM load_finding f
+		LEFT JOIN load_session v ON v.order_id = f.order_id AND v.n = (SELECT MAX(n) FROM load_session WHERE order_id = f.order_id)
+		LEFT JOIN card k ON k.number = v.card WHERE ? = '' OR k.token = ? ORDER BY f.at_ms DESC, f.order_id, f.code LIMIT ?`, token, token, limit)
 	return out, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
@@ -69,6 +70,12 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 func orderID(agent ids.AcquirerID, key string) string {
 	sum := sha256.Sum256([]byte("purselane-load-order\x00" + string(agent) + "\x00" + key))
 	return "L" + hex.EncodeToString(sum[:12])
+}
+
+// IsOrderID reports whether s has the form of an order's id.
+func IsOrderID(s string) bool {
+	rest, is := strings.CutPrefix(s, "L")
+	return is && len(rest) == 24 && strings.Trim(rest, "0123456789abcdef") == ""
 }
 
 // Order finds an agent's order. An empty agent is the operator, who sees all.
