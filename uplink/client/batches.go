@@ -44,8 +44,9 @@ func (s *Sender) forgetUnanswered() {
 	s.batches = kept
 }
 
-// resend makes again the batches that have waited too long for their receipt.
+// resend makes again the batches that have waited too long for their receipt. One that cannot be read holds up no other.
 func (s *Sender) resend(now time.Time) (out []Message, err error) {
+	s.recut()
 	for i := range s.batches {
 		b := &s.batches[i]
 		if now.Before(b.due) {
@@ -55,17 +56,10 @@ func (s *Sender) resend(now time.Time) (out []Message, err error) {
 			b.due = now.Add(s.cfg.ResendMin) // no place for it now
 			continue
 		}
-		records, err := s.cfg.Source.Read(b.first, int(b.last-b.first+1), maxBatchBytes)
-		if err != nil {
-			return out, fmt.Errorf("uplink: read journal: %w", err)
-		}
-		// The range is fixed: a number names one content for ever. Only a journal that changed under us could give less.
-		if uint64(len(records)) != b.last-b.first+1 {
-			return out, fmt.Errorf("uplink: the journal gives %d records for %d to %d", len(records), b.first, b.last)
-		}
-		raw, err := s.seal(now, b.number, b.first, records)
-		if err != nil {
-			return out, err
+		raw, failed := s.again(now, b)
+		if failed != nil {
+			b.due, err = now.Add(s.cfg.ResendMin), errors.Join(err, failed)
+			continue
 		}
 		b.answered = false
 		b.tries++
@@ -73,11 +67,41 @@ func (s *Sender) resend(now time.Time) (out []Message, err error) {
 		s.stats.Resends++
 		out = append(out, Message{wire.KindUp, raw})
 	}
-	return out, nil
+	return out, err
+}
+
+// again makes the envelope of a batch once more. Its range is fixed: a number names one content for ever.
+func (s *Sender) again(now time.Time, b *batch) ([]byte, error) {
+	n := b.last - b.first + 1
+	records, err := s.cfg.Source.Read(b.first, int(n), maxBatchBytes)
+	if err != nil {
+		return nil, fmt.Errorf("uplink: read journal: %w", err)
+	}
+	if uint64(len(records)) != n {
+		return nil, fmt.Errorf("uplink: the journal gives %d records for %d to %d", len(records), b.first, b.last)
+	}
+	return s.seal(now, b.number, b.first, records)
+}
+
+// recut takes apart the batches of which a part is pruned by now: they cannot be sent again as they were. What is above
+// the acknowledged record goes into a new batch by itself, and what is below was wanted again.
+func (s *Sender) recut() {
+	first, acked := s.cfg.Source.FirstSeq(), s.cfg.Source.AckedSeq()
+	kept := s.batches[:0]
+	for _, b := range s.batches {
+		if b.first >= first {
+			kept = append(kept, b)
+		} else if r := (seqRange{first, min(b.last, acked)}); r.first <= r.last {
+			s.wanted = append(s.wanted, r)
+		}
+	}
+	s.batches = kept
 }
 
 // send fills the places in flight: first what the backend wants again, then what it has never been sent.
 func (s *Sender) send(now time.Time) (out []Message, err error) {
+	var unread []seqRange
+	defer func() { s.wanted = append(s.wanted, unread...) }()
 	for s.inFlight() < s.cfg.InFlight {
 		r, again := s.nextWanted()
 		if !again {
@@ -85,38 +109,45 @@ func (s *Sender) send(now time.Time) (out []Message, err error) {
 			r, ok = s.nextFresh()
 			// Too many that wait for one hole: only what fills it may still go.
 			if !ok || len(s.batches) >= maxWaiting && r.first != s.cfg.Source.AckedSeq()+1 {
-				return out, nil
+				return out, err
 			}
 		}
-		records, err := s.cfg.Source.Read(r.first, int(min(r.last-r.first+1, uint64(s.cfg.BatchRecords))), s.cfg.BatchBytes)
-		if err == nil && len(records) == 0 {
-			err = fmt.Errorf("no record %d", r.first)
-		}
-		if err != nil && again {
-			s.stats.Gone++ // pruned or damaged; what is not asked for must not wait for it
+		m, failed := s.pack(now, r)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			if !again {
+				return out, err
+			}
+			unread = append(unread, r) // what nobody asked for must not wait for it
 			continue
 		}
-		if err != nil {
-			return out, fmt.Errorf("uplink: read journal: %w", err)
-		}
-		b := batch{seqRange: seqRange{r.first, r.first + uint64(len(records)) - 1}, number: s.number + 1, sent: now, tries: 1}
-		if b.last > r.last {
-			return out, errors.New("uplink: the journal gives more records than asked for")
-		}
-		raw, err := s.seal(now, b.number, b.first, records)
-		if err != nil {
-			return out, err
-		}
-		s.number = b.number
-		b.due = now.Add(s.wait(1))
-		s.batches = append(s.batches, b)
-		if again && b.last < r.last {
-			s.wanted = append([]seqRange{{b.last + 1, r.last}}, s.wanted...)
-		}
 		s.stats.Sent++
-		out = append(out, Message{wire.KindUp, raw})
+		out = append(out, m)
 	}
-	return out, nil
+	return out, err
+}
+
+// pack makes a new batch of the first records of r. What does not fit stays wanted, or not yet sent.
+func (s *Sender) pack(now time.Time, r seqRange) (Message, error) {
+	records, err := s.cfg.Source.Read(r.first, int(min(r.last-r.first+1, uint64(s.cfg.BatchRecords))), s.cfg.BatchBytes)
+	if err != nil {
+		return Message{}, fmt.Errorf("uplink: read journal: %w", err)
+	}
+	n := uint64(len(records))
+	if n == 0 || n > r.last-r.first+1 {
+		return Message{}, fmt.Errorf("uplink: the journal gives %d records for %d to %d", n, r.first, r.last)
+	}
+	b := batch{seqRange: seqRange{r.first, r.first + n - 1}, number: s.number + 1, sent: now, due: now.Add(s.wait(1)), tries: 1}
+	raw, err := s.seal(now, b.number, b.first, records)
+	if err != nil {
+		return Message{}, err
+	}
+	s.number = b.number
+	s.batches = append(s.batches, b)
+	if rest := (seqRange{b.last + 1, min(r.last, s.cfg.Source.AckedSeq())}); rest.first <= rest.last {
+		s.wanted = append([]seqRange{rest}, s.wanted...)
+	}
+	return Message{wire.KindUp, raw}, nil
 }
 
 func (s *Sender) seal(now time.Time, number, first uint64, records [][]byte) ([]byte, error) {
@@ -130,14 +161,21 @@ func (s *Sender) seal(now time.Time, number, first uint64, records [][]byte) ([]
 	return raw, nil
 }
 
-// nextWanted takes the first range that the backend asked for.
+// nextWanted takes the first range that the backend asked for, or what is left of it.
 func (s *Sender) nextWanted() (seqRange, bool) {
-	if len(s.wanted) == 0 {
-		return seqRange{}, false
+	held := s.cfg.Source.FirstSeq()
+	for len(s.wanted) > 0 {
+		r := s.wanted[0]
+		s.wanted = s.wanted[1:]
+		if r.first < held {
+			s.stats.Gone++ // the next hello says so
+			r.first = held
+		}
+		if r.first <= r.last {
+			return r, true
+		}
 	}
-	r := s.wanted[0]
-	s.wanted = s.wanted[1:]
-	return r, true
+	return seqRange{}, false
 }
 
 // nextFresh is the first run of records above the acknowledged one that is in no batch.
@@ -177,12 +215,4 @@ func minus(from []seqRange, out seqRange) (left []seqRange) {
 		}
 	}
 	return left
-}
-
-// firstHeld is the number of the oldest record in the journal, 0 where the journal does not tell.
-func (s *Sender) firstHeld() uint64 {
-	if o, ok := s.cfg.Source.(oldest); ok {
-		return o.FirstSeq()
-	}
-	return 0
 }

@@ -174,7 +174,7 @@ func (c *Client) options(ctx context.Context) *mqtt.ClientOptions {
 	// The library has no jitter, and its first attempt after a loss is at once. This handler is called before every
 	// attempt, first or later, and is waited for.
 	o.SetConnectionAttemptHandler(func(_ *url.URL, t *tls.Config) *tls.Config {
-		wait(ctx, jitter(c.cfg.ConnectJitter))
+		wait(ctx, time.Duration(rand.Int64N(int64(c.cfg.ConnectJitter)+1)))
 		return t
 	})
 	// Not the connection-lost handler: that one runs beside the reconnect and may come after the next OnConnect.
@@ -207,7 +207,10 @@ func (c *Client) onConnect(ctx context.Context, link mqtt.Client) {
 func (c *Client) subscribe(link mqtt.Client) error {
 	topic := wire.Topic(c.sender.cfg.Terminal, wire.KindDown)
 	return subscribed(link.Subscribe(topic, 0, func(_ mqtt.Client, m mqtt.Message) {
-		if err := c.sender.OnReceipt(c.cfg.Clock.Now(), m.Payload()); err != nil {
+		switch err := c.sender.OnReceipt(c.cfg.Clock.Now(), m.Payload()); {
+		case errors.Is(err, ErrJournalOlder):
+			c.cfg.Log.Error("uplink: halted; the terminal needs a new journal", "terminal", c.sender.cfg.Terminal, "err", err)
+		case err != nil:
 			c.cfg.Log.Warn("uplink: receipt refused", "terminal", c.sender.cfg.Terminal, "err", err)
 		}
 		c.Notify()
@@ -253,8 +256,6 @@ func (c *Client) deviceState(online bool, at time.Time) []byte {
 	}
 	return raw
 }
-
-func jitter(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
 
 // wait waits and reports whether ctx is still on.
 func wait(ctx context.Context, d time.Duration) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/purselane/purselane/uplink/wire"
@@ -47,12 +48,14 @@ func (s *Sender) OnReceipt(now time.Time, raw []byte) error {
 	}
 	s.stats.Quarantined += len(r.GetUnreadable())
 	s.settle(now, r)
-	s.ask(r)
-	if s.state == Greeting {
-		s.state = Sending
+	if r.GetBatch() == 0 || r.GetServerTimeMs() >= s.newest { // one that was overtaken says nothing about what is missing now
+		s.newest = max(s.newest, r.GetServerTimeMs())
+		s.ask(r)
+		s.greetAgain(now, r)
 	}
 	if d := time.Duration(r.GetRetryAfterMs()) * time.Millisecond; d > 0 {
-		s.notBefore = now.Add(min(d, maxRetryAfter))
+		d = min(d, maxRetryAfter)
+		s.notBefore = now.Add(d + jitter(s.cfg.Rand, d/4)) // a fleet that was told the same must not come back as one
 	}
 	return nil
 }
@@ -78,10 +81,6 @@ func (s *Sender) ours(r *wire.Receipt) error {
 
 // settle marks what the receipt answers.
 func (s *Sender) settle(now time.Time, r *wire.Receipt) {
-	unread := false // the backend could make nothing of the batch: its numbers may not be marked there
-	for _, u := range r.GetUnreadable() {
-		unread = unread || u.GetSeq() == 0
-	}
 	acked := s.cfg.Source.AckedSeq()
 	kept := s.batches[:0]
 	for _, b := range s.batches {
@@ -94,7 +93,7 @@ func (s *Sender) settle(now time.Time, r *wire.Receipt) {
 			continue // done
 		case named && b.last <= acked:
 			continue // it was sent because it was wanted again, and is there now
-		case named && !unread:
+		case named:
 			b.answered, b.due = true, now.Add(s.cfg.ResendMax)
 		}
 		kept = append(kept, b)
@@ -104,6 +103,7 @@ func (s *Sender) settle(now time.Time, r *wire.Receipt) {
 
 // measure takes one round trip into the running mean.
 func (s *Sender) measure(rtt time.Duration) {
+	rtt = max(rtt, 0) // a clock may be set back
 	if s.rtt == 0 {
 		s.rtt = rtt
 		return
@@ -111,28 +111,42 @@ func (s *Sender) measure(rtt time.Duration) {
 	s.rtt += (rtt - s.rtt) / 8
 }
 
-// ask notes what the backend wants, as the newest receipt has it, without what is on its way or no longer held.
+// ask notes what the backend wants, without what is on its way or no longer held. The answer to a hello is complete, and
+// replaces what was wanted; a receipt of a batch knows the holes below the highest record only, and adds to it.
 func (s *Sender) ask(r *wire.Receipt) {
-	last := s.cfg.Source.LastSeq()
-	first := max(1, s.firstHeld())
-	s.wanted = nil
+	if r.GetBatch() == 0 {
+		s.wanted = nil
+	}
+	s.wanted = minus(s.wanted, seqRange{1, r.GetThroughSeq()})
 	for _, w := range r.GetWanted() {
-		want := seqRange{max(w.GetFirst(), first), min(w.GetLast(), last)}
-		if w.GetFirst() < first && w.GetFirst() <= w.GetLast() {
-			s.stats.Gone++
-		}
-		if want.first > want.last {
+		want := seqRange{max(w.GetFirst(), 1), min(w.GetLast(), s.cfg.Source.LastSeq())}
+		if len(s.wanted) >= maxWanted || want.first > want.last {
 			continue
 		}
+		// A batch that was answered and is missing again is lost there: it waits for nothing.
+		s.batches = slices.DeleteFunc(s.batches, func(b batch) bool { return b.answered && b.first <= want.last && want.first <= b.last })
 		left := []seqRange{want}
 		for _, b := range s.batches {
-			if !b.answered {
-				left = minus(left, b.seqRange)
-			}
+			left = minus(left, b.seqRange)
 		}
 		for _, earlier := range s.wanted {
 			left = minus(left, earlier)
 		}
 		s.wanted = append(s.wanted, left...)
+	}
+}
+
+// greetAgain sees to the next hello. A watermark below what has a receipt shows that the backend has lost records, after a
+// restored backup. Only the answer to a hello names all it lacks, and only a hello tells it what is pruned here; so there is one at once,
+// and one from time to time until the watermark is back.
+func (s *Sender) greetAgain(now time.Time, r *wire.Receipt) {
+	if r.GetBatch() == 0 {
+		s.helloDue, s.helloTries = time.Time{}, 0
+		if s.state == Greeting {
+			s.state = Sending
+		}
+	}
+	if r.GetThroughSeq() < s.cfg.Source.AckedSeq() && s.helloDue.IsZero() {
+		s.helloDue = s.helloSent.Add(s.cfg.ResendMax)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,15 +19,13 @@ type Source interface {
 	Epoch() uint64
 	LastSeq() uint64
 	AckedSeq() uint64
+	// FirstSeq is the oldest record still held; those before it have a receipt and are pruned.
+	FirstSeq() uint64
 	// Read returns records from number first on, as stored: at most maxRecords, as many as fit maxBytes but at least one.
 	Read(first uint64, maxRecords, maxBytes int) ([][]byte, error)
 	// Ack notes that the backend has every record through that number. It never goes back.
 	Ack(through uint64) error
 }
-
-// oldest is what a Source may have besides: the number of the oldest record that it still holds. With it the backend is
-// told what cannot be sent again, and is not asked for.
-type oldest interface{ FirstSeq() uint64 }
 
 // SenderConfig is fixed for a sender's life.
 type SenderConfig struct {
@@ -56,6 +55,8 @@ const (
 	maxRetryAfter = time.Hour
 	// maxWaiting bounds the batches whose receipt came but did not reach them, because of a hole before them.
 	maxWaiting = 64
+	// maxWanted bounds the ranges to send again; the backend asks for the rest once these have come.
+	maxWanted = 64
 )
 
 func (c *SenderConfig) check() error {
@@ -103,7 +104,7 @@ type Message struct {
 //
 //	state     what is sent                          leaves by
 //	Offline   nothing                               OnConnect -> Greeting
-//	Greeting  hello, until it is answered           a receipt -> Sending, so that nothing committed is sent again
+//	Greeting  hello, until it is answered           its answer -> Sending, so that nothing committed is sent again
 //	Sending   batches, until each has its receipt   -
 //	Halted    nothing, for the sender's life        -
 //	any       -                                     OnDisconnect -> Offline (but Halted stays)
@@ -143,9 +144,11 @@ type Sender struct {
 	wanted  []seqRange // what the backend asked for and is not on its way
 	number  uint64     // of the last batch
 
-	helloDue   time.Time
-	helloTries int
+	helloDue   time.Time // zero: none
+	helloSent  time.Time
+	helloTries int       // without an answer
 	notBefore  time.Time // the backend is busy until then
+	newest     int64     // server time of the newest receipt of this connection, Unix milliseconds
 	rtt        time.Duration
 
 	stats Stats
@@ -175,7 +178,7 @@ func (s *Sender) OnConnect(now time.Time) {
 	if s.state == Halted {
 		return
 	}
-	s.state, s.helloDue, s.helloTries = Greeting, now, 0
+	s.state, s.helloDue, s.helloTries, s.newest = Greeting, now, 0, 0
 	s.forgetUnanswered()
 }
 
@@ -201,44 +204,54 @@ func (s *Sender) Due(now time.Time) (out []Message, next time.Time, err error) {
 	if now.Before(s.notBefore) {
 		return nil, s.notBefore, nil
 	}
-	if s.state == Greeting {
-		return s.greet(now)
+	out, err = s.greet(now)
+	if s.state == Sending {
+		again, failed := s.resend(now)
+		fresh, failedToo := s.send(now)
+		out, err = slices.Concat(out, again, fresh), errors.Join(err, failed, failedToo)
 	}
-	out, err = s.resend(now)
-	if err == nil {
-		var fresh []Message
-		fresh, err = s.send(now)
-		out = append(out, fresh...)
-	}
-	if err != nil {
-		return out, now.Add(s.cfg.ResendMin), err // the journal may be readable again then
-	}
-	for _, b := range s.batches {
-		if next.IsZero() || b.due.Before(next) {
-			next = b.due
-		}
-	}
-	return out, next, nil
+	return out, s.nextLook(now, err), err
 }
 
-// greet makes a hello, and makes it again until it is answered.
-func (s *Sender) greet(now time.Time) ([]Message, time.Time, error) {
-	if now.Before(s.helloDue) {
-		return nil, s.helloDue, nil
+// nextLook is when something will be due. After an error it is soon: the journal may be readable again then.
+func (s *Sender) nextLook(now time.Time, err error) (next time.Time) {
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
 	}
+	if err != nil {
+		sooner(now.Add(s.cfg.ResendMin))
+	}
+	if !s.helloDue.IsZero() {
+		sooner(s.helloDue)
+	}
+	if s.state == Sending {
+		for _, b := range s.batches {
+			sooner(b.due)
+		}
+	}
+	return next
+}
+
+// greet makes a hello if one is due, and makes it again until it is answered.
+func (s *Sender) greet(now time.Time) ([]Message, error) {
+	if s.helloDue.IsZero() || now.Before(s.helloDue) {
+		return nil, nil
+	}
+	s.helloTries++
+	s.helloSent, s.helloDue = now, now.Add(s.wait(s.helloTries))
 	src := s.cfg.Source
 	last, acked := src.LastSeq(), src.AckedSeq()
 	h := &wire.Hello{
 		Terminal: string(s.cfg.Terminal), Epoch: src.Epoch(), LastSeq: last, AckedSeq: acked, ProfileVersion: s.cfg.Profile,
-		NowMs: now.UnixMilli(), Backlog: uint32(min(last-acked, math.MaxUint32)), FirstSeq: s.firstHeld(),
+		NowMs: now.UnixMilli(), Backlog: uint32(min(last-acked, math.MaxUint32)), FirstSeq: src.FirstSeq(),
 	}
 	raw, err := wire.SealHello(s.cfg.Key, h)
 	if err != nil {
-		return nil, now.Add(s.cfg.ResendMin), fmt.Errorf("uplink: hello: %w", err)
+		return nil, fmt.Errorf("uplink: hello: %w", err)
 	}
-	s.helloTries++
-	s.helloDue = now.Add(s.wait(s.helloTries))
-	return []Message{{wire.KindHello, raw}}, s.helloDue, nil
+	return []Message{{wire.KindHello, raw}}, nil
 }
 
 // wait is the time from a try to the next: at least max(ResendMin, 4×RTT), its upper end doubling up to ResendMax, drawn
@@ -250,10 +263,12 @@ func (s *Sender) wait(tries int) time.Duration {
 		most *= 2
 	}
 	most = min(most, s.cfg.ResendMax)
-	if most == least {
-		return least
-	}
-	return least + time.Duration(s.cfg.Rand.Int64N(int64(most-least)+1))
+	return least + jitter(s.cfg.Rand, most-least)
+}
+
+// jitter is evenly between 0 and most.
+func jitter(r *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(most) + 1))
 }
 
 // Stats is how the sender does.
@@ -267,7 +282,7 @@ type Stats struct {
 	Forged        int // receipts not signed by the backend
 	Foreign       int // receipts of another terminal or epoch
 	Quarantined   int // records, or whole batches, that the backend could not read
-	Gone          int // ranges that the backend wants and the journal no longer holds
+	Gone          int // ranges, or parts of them, that the backend wanted and the journal no longer holds
 }
 
 // Stats reads the figures.

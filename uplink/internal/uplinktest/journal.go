@@ -20,7 +20,8 @@ type Journal struct {
 	records  [][]byte // number 1 at 0
 	acked    uint64
 	first    uint64
-	ReadErr  func(first uint64) error // set before use: a fault to return
+	readErr  func(first uint64) error
+	ackErr   error
 }
 
 // NewJournal is empty.
@@ -28,8 +29,23 @@ func NewJournal(t ids.TerminalID, epoch uint64) *Journal {
 	return &Journal{terminal: t, epoch: epoch, first: 1}
 }
 
+// SetReadErr sets what Read returns for a record, nil for no fault.
+func (j *Journal) SetReadErr(f func(first uint64) error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.readErr = f
+}
+
+// SetAckErr sets what Ack returns.
+func (j *Journal) SetAckErr(err error) { j.mu.Lock(); defer j.mu.Unlock(); j.ackErr = err }
+
 // Add appends n records, chained as a terminal chains them.
-func (j *Journal) Add(n int) {
+func (j *Journal) Add(n int) { j.add(n, 200) }
+
+// AddOther appends n records unlike those that Add makes under the same numbers.
+func (j *Journal) AddOther(n int) { j.add(n, 300) }
+
+func (j *Journal) add(n int, amount int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for range n {
@@ -41,7 +57,7 @@ func (j *Journal) Add(n int) {
 		seq := uint64(len(j.records) + 1)
 		raw, err := proto.Marshal(&wire.Record{
 			Version: 1, Terminal: string(j.terminal), Epoch: j.epoch, Seq: seq, PrevHash: prev, Tap: seq,
-			Kind: wire.Kind_KIND_PURCHASE, State: wire.State_STATE_COMPLETED, Family: "ep", Amount: 200,
+			Kind: wire.Kind_KIND_PURCHASE, State: wire.State_STATE_COMPLETED, Family: "ep", Amount: amount,
 		})
 		if err != nil {
 			panic(err) // a record of our own making
@@ -80,8 +96,8 @@ func (j *Journal) FirstSeq() uint64 { j.mu.Lock(); defer j.mu.Unlock(); return j
 func (j *Journal) Read(first uint64, maxRecords, maxBytes int) ([][]byte, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.ReadErr != nil {
-		if err := j.ReadErr(first); err != nil {
+	if j.readErr != nil {
+		if err := j.readErr(first); err != nil {
 			return nil, err
 		}
 	}
@@ -104,6 +120,9 @@ func (j *Journal) Read(first uint64, maxRecords, maxBytes int) ([][]byte, error)
 func (j *Journal) Ack(through uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.ackErr != nil {
+		return j.ackErr
+	}
 	if through > uint64(len(j.records)) {
 		return fmt.Errorf("receipt through %d, the newest record is %d", through, len(j.records))
 	}

@@ -15,11 +15,12 @@ import (
 // Ledger is an intake handler in memory: idempotent, and strict about what it has seen. It is safe for concurrent use.
 type Ledger struct {
 	mu        sync.Mutex
-	held      map[life]map[uint64][32]byte
-	news      int // records taken as new
-	dups      int // records that were there already
+	held      map[life]map[uint64][32]byte // zero: quarantined, or gone
+	news      int                          // records taken as new
+	dups      int                          // records that were there already
 	batches   int
 	conflicts []string // one number, two contents
+	gone      int      // numbers that the terminal no longer holds
 	hellos    int
 
 	// Settings, set before use or through Set.
@@ -54,7 +55,7 @@ func (l *Ledger) Accept(_ context.Context, a intake.Accepted) (intake.Committed,
 		seq, hash := a.FirstSeq+uint64(i), wire.RecordHash(r)
 		old, seen := of[seq]
 		switch {
-		case !seen:
+		case !seen, old == [32]byte{}:
 			l.news++
 			of[seq] = hash
 		case old == hash:
@@ -86,6 +87,13 @@ func (l *Ledger) Hello(_ context.Context, h *wire.Hello, _ time.Time) (intake.Co
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hellos++
+	of := l.of(ids.TerminalID(h.GetTerminal()), h.GetEpoch())
+	for seq := uint64(1); seq < h.GetFirstSeq() && seq <= h.GetAckedSeq(); seq++ {
+		if _, seen := of[seq]; !seen {
+			of[seq] = [32]byte{}
+			l.gone++
+		}
+	}
 	return l.committed(ids.TerminalID(h.GetTerminal()), h.GetEpoch(), h.GetAckedSeq()), nil
 }
 
@@ -148,6 +156,16 @@ func (l *Ledger) Counts() (news, dups, batches, hellos int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.news, l.dups, l.batches, l.hellos
+}
+
+// Gone counts the numbers that a hello said are pruned and that were not here.
+func (l *Ledger) Gone() int { l.mu.Lock(); defer l.mu.Unlock(); return l.gone }
+
+// Holds reports whether exactly this record is committed.
+func (l *Ledger) Holds(t ids.TerminalID, epoch, seq uint64, stored []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[life{t, epoch}][seq] == wire.RecordHash(stored)
 }
 
 // Conflicts lists the numbers that came with two contents: never, if all is well.
