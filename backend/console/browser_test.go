@@ -160,7 +160,7 @@ func chromium(t *testing.T) context.Context {
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(profile) })
 	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Flag("force-color-profile", "srgb")}
-	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "disable-quic", "disable-dev-shm-usage"} {
+	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "disable-quic", "disable-dev-shm-usage", "hide-scrollbars"} {
 		opts = append(opts, chromedp.Flag(flag, true))
 	}
 	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
@@ -204,10 +204,10 @@ func TestThePageInABrowser(t *testing.T) {
 	}
 	fits := func() {
 		t.Helper()
-		wide, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll("body, body *")].filter(e => !e.closest(".scroll *") && e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 80))`))
+		wide, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll("body, body *")].filter(e => !e.closest(".scroll *") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 80))`))
 		require.NoError(t, err)
 		require.Empty(t, wide, "wider than the window")
-		scroll, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth <= innerWidth`))
+		scroll, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth <= document.documentElement.clientWidth`))
 		require.NoError(t, err)
 		require.True(t, scroll, "the page scrolls sideways")
 	}
