@@ -1,0 +1,200 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/console"
+	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/settlement"
+	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/uplink/broker"
+	uplink "github.com/purselane/purselane/uplink/intake"
+)
+
+// Config of a node. The fields without a default are required.
+type Config struct {
+	Dir        string // database and the broker's files
+	Scheme     *Scheme
+	HSM        keys.HSM
+	TokenKey   []byte             // card tokens and device passwords are made with it
+	ReceiptKey ed25519.PrivateKey // signs receipts
+	Tokens     api.Tokens         // who may call the API
+	Calendar   calendar.Table     // holidays; zero: plain weeks
+
+	// BrokerTLS, when set, asks each device for a certificate. Nil: a password, on loopback.
+	BrokerTLS *tls.Config
+	// BrokerHost and BrokerPort of the MQTT listener; port 0 takes a free one. Default 127.0.0.1.
+	BrokerHost string
+	BrokerPort int
+
+	Clock clock.Clock  // default: the machine's
+	Log   *slog.Logger // default slog.Default()
+	Store store.Options
+}
+
+// Node is a backend. It is safe for concurrent use.
+type Node struct {
+	cfg      Config
+	store    *store.Store
+	pipeline *intake.Pipeline
+	topup    *topup.Service
+	api      http.Handler
+	console  http.Handler
+	started  chan struct{} // closed when the broker serves
+	broker   *broker.Broker
+}
+
+// sweepEvery is how often open loads are looked at; nobody waits for it.
+const sweepEvery = 5 * time.Second
+
+// Open opens the database, registers the scheme's parties, and wires the parts. It starts nothing.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Scheme == nil || cfg.HSM == nil || len(cfg.ReceiptKey) != ed25519.PrivateKeySize || cfg.Dir == "" {
+		return nil, errors.New("node: Dir, Scheme, HSM and ReceiptKey are all needed")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	s, err := store.Open(ctx, DatabasePath(cfg.Dir), cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, store: s, started: make(chan struct{})}
+	if err := n.wire(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return n, nil
+}
+
+// DatabasePath is where a node keeps its database in its folder.
+func DatabasePath(dir string) string { return filepath.Join(dir, "purselane.db") }
+
+func (n *Node) wire(ctx context.Context) (err error) {
+	c, at := n.cfg, n.cfg.Scheme.Location()
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return c.Scheme.register(ctx, tx) }); err != nil {
+		return fmt.Errorf("register the scheme's parties: %w", err)
+	}
+	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, Location: at, Log: c.Log}); err != nil {
+		return err
+	}
+	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}); err != nil {
+		return err
+	}
+	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
+		return err
+	}
+	n.console = console.NewWith(n.store, console.Config{Location: at, Log: c.Log})
+	return nil
+}
+
+// Store is the node's database.
+func (n *Node) Store() *store.Store { return n.store }
+
+// API is the HTTP API, under /v1/.
+func (n *Node) API() http.Handler { return n.api }
+
+// Console is the operators' page, at /. It does not ask who is looking.
+func (n *Node) Console() http.Handler { return n.console }
+
+// TopUp is the load service.
+func (n *Node) TopUp() *topup.Service { return n.topup }
+
+// BrokerURL is what a terminal on this machine connects to. It waits until the broker serves.
+func (n *Node) BrokerURL(ctx context.Context) (string, error) {
+	select {
+	case <-n.started:
+		return n.broker.URL(), nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// Run serves until ctx ends, and returns nil then. It can be run once.
+func (n *Node) Run(ctx context.Context) error {
+	c := n.cfg
+	b, err := broker.Start(broker.Config{
+		Dir: filepath.Join(c.Dir, "broker"), Host: c.BrokerHost, Port: c.BrokerPort, TLS: c.BrokerTLS,
+		Password: func(t ids.TerminalID, password string) bool { return checkPassword(c.TokenKey, t, password) },
+	})
+	if err != nil {
+		return err
+	}
+	defer b.Stop()
+	nc, err := b.Connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	n.broker = b
+	close(n.started)
+	p := &uplink.Processor{Device: n.pipeline.Device, Key: c.ReceiptKey, Handler: n.pipeline}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return uplink.Run(ctx, nc, p, c.Clock, c.Log) })
+	g.Go(func() error { return n.pipeline.Run(ctx) })
+	g.Go(func() error { return n.topup.Run(ctx, sweepEvery) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Settle posts what waits, settles the loads that records prove, and closes a clearing day. Closing it again gives the
+// same report, byte for byte.
+func (n *Node) Settle(ctx context.Context, day string) (settlement.Output, error) {
+	if err := n.Post(ctx); err != nil {
+		return settlement.Output{}, err
+	}
+	term, err := calendar.ParseTerm(n.cfg.Scheme.Term)
+	if err != nil {
+		return settlement.Output{}, err
+	}
+	return settlement.Close(ctx, n.store, day, settlement.Options{
+		Now: n.cfg.Clock.Now(), Location: n.cfg.Scheme.Location(), Term: term, Calendar: n.cfg.Calendar,
+	})
+}
+
+// Post verifies and posts every record that is accepted, and settles the loads that records prove.
+func (n *Node) Post(ctx context.Context) error {
+	for {
+		done, err := n.pipeline.Step(ctx)
+		if err != nil {
+			return err
+		}
+		if done > 0 {
+			continue
+		}
+		settled, err := n.topup.SettleByRecords(ctx)
+		if err != nil {
+			return err
+		}
+		if settled == 0 {
+			return nil // a settled load changes what taps are worth: look again after one
+		}
+	}
+}
+
+// Close closes the database. Call it after Run has returned.
+func (n *Node) Close() error { return n.store.Close() }

@@ -1,0 +1,214 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/backend/settlement/fee"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// Scheme is what an operator writes into scheme.yaml; docs/scheme.md is its page.
+type Scheme struct {
+	Name       string       `yaml:"name"`
+	TimeZone   string       `yaml:"time_zone"`   // IANA name; clearing days and purse times are in it
+	MaxLoad    money.Amount `yaml:"max_load"`    // of one load
+	MaxBalance money.Amount `yaml:"max_balance"` // on a card after a load
+	Term       string       `yaml:"term"`        // T+n working days or D+n calendar days until positions are due
+	Holidays   string       `yaml:"holidays"`    // file with the calendar, beside this one; empty: plain weeks
+
+	API     Listen `yaml:"api"`
+	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
+	Broker  Listen `yaml:"broker"`
+
+	Acquirers []Party    `yaml:"acquirers"`
+	Channels  []Party    `yaml:"channels"`
+	Merchants []Merchant `yaml:"merchants"`
+}
+
+// Listen is an address to serve at, in clear on loopback, else with TLS.
+type Listen struct {
+	Address     string `yaml:"address"`     // host:port
+	Certificate string `yaml:"certificate"` // PEM files, beside scheme.yaml
+	Key         string `yaml:"key"`
+	ClientCA    string `yaml:"client_ca"` // broker only: who signs device certificates
+}
+
+// Party is an acquirer or a payment channel with its fee standards.
+type Party struct {
+	ID   string         `yaml:"id"`
+	Name string         `yaml:"name"`
+	Fees []fee.Standard `yaml:"fees"`
+}
+
+// Merchant is paid for purchases through its acquirer.
+type Merchant struct {
+	ID       string `yaml:"id"`
+	Acquirer string `yaml:"acquirer"`
+	Name     string `yaml:"name"`
+}
+
+// ParseScheme reads a scheme in YAML, strictly: an unknown field is a fault.
+func ParseScheme(raw []byte) (*Scheme, error) {
+	var s Scheme
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("scheme: more than one YAML document")
+	}
+	if s.Term == "" {
+		s.Term = "T+1"
+	}
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// Check returns every fault of the scheme at once.
+func (s *Scheme) Check() error {
+	var all []error
+	bad := func(format string, args ...any) { all = append(all, fmt.Errorf("scheme: "+format, args...)) }
+	if s.Name == "" {
+		bad("name: want the scheme's name")
+	}
+	if s.TimeZone == "" {
+		bad("time_zone: want an IANA name such as Asia/Shanghai")
+	} else if _, err := time.LoadLocation(s.TimeZone); err != nil {
+		bad("time_zone: %v", err)
+	}
+	if s.MaxLoad.Sign() <= 0 {
+		bad("max_load: %v: want more than 0.00", s.MaxLoad)
+	}
+	if s.MaxBalance.Sign() <= 0 {
+		bad("max_balance: %v: want more than 0.00", s.MaxBalance)
+	}
+	if _, err := calendar.ParseTerm(s.Term); err != nil {
+		bad("term: %v", err)
+	}
+	s.API.check("api", bad)
+	s.Broker.check("broker", bad)
+	s.Console.check("console", bad)
+	if host, _, err := net.SplitHostPort(s.Console.Address); err == nil && s.Console.Address != "" && !loopback(host) {
+		bad("console.address: %s: the page asks nobody who is looking: want a loopback address such as 127.0.0.1:8081, and a proxy with a login before it", s.Console.Address)
+	}
+	acquirers := checkParties("acquirers", s.Acquirers, bad)
+	checkParties("channels", s.Channels, bad)
+	seen := map[string]bool{}
+	for i, m := range s.Merchants {
+		if err := ids.Check(m.ID); err != nil {
+			bad("merchants[%d].id: %v", i, err)
+		}
+		if seen[m.ID] {
+			bad("merchants[%d].id: %s stands twice", i, m.ID)
+		}
+		seen[m.ID] = true
+		if !acquirers[m.Acquirer] {
+			bad("merchants[%d].acquirer: %q is not among the acquirers", i, m.Acquirer)
+		}
+	}
+	return errors.Join(all...)
+}
+
+func checkParties(field string, all []Party, bad func(string, ...any)) map[string]bool {
+	seen := map[string]bool{}
+	for i, p := range all {
+		if err := ids.Check(p.ID); err != nil {
+			bad("%s[%d].id: %v", field, i, err)
+		}
+		if seen[p.ID] {
+			bad("%s[%d].id: %s stands twice", field, i, p.ID)
+		}
+		seen[p.ID] = true
+		for j, f := range p.Fees {
+			if err := f.Check(); err != nil {
+				bad("%s[%d].fees[%d]: %v", field, i, j, err)
+			}
+		}
+	}
+	return seen
+}
+
+func (l Listen) check(field string, bad func(string, ...any)) {
+	if l.Address == "" {
+		return // not served
+	}
+	host, _, err := net.SplitHostPort(l.Address)
+	switch {
+	case err != nil:
+		bad("%s.address: %q: want host:port", field, l.Address)
+	case (l.Certificate == "") != (l.Key == ""):
+		bad("%s: certificate and key go together", field)
+	case l.Certificate == "" && !loopback(host):
+		bad("%s.address: %s is not on this machine alone: TLS is needed (certificate and key)", field, l.Address)
+	case field == "broker" && l.Certificate != "" && l.ClientCA == "":
+		bad("broker.client_ca: with TLS each device shows a certificate: whose signature counts?")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Location is the scheme's time zone.
+func (s *Scheme) Location() *time.Location {
+	l, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		return time.UTC // Check has refused such a scheme
+	}
+	return l
+}
+
+// register writes the scheme's parties into the database.
+func (s *Scheme) register(ctx context.Context, tx *store.Tx) error {
+	for _, p := range s.Acquirers {
+		fees, err := feeList(p.Fees)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutAcquirer(ctx, store.Acquirer{ID: ids.AcquirerID(p.ID), Name: p.Name, Fees: fees}); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.Channels {
+		fees, err := feeList(p.Fees)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutChannel(ctx, store.ClearingChannel{ID: p.ID, Name: p.Name, Fees: fees}); err != nil {
+			return err
+		}
+	}
+	for _, m := range s.Merchants {
+		if err := tx.PutMerchant(ctx, store.Merchant{ID: ids.MerchantID(m.ID), Acquirer: ids.AcquirerID(m.Acquirer), Name: m.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func feeList(all []fee.Standard) (string, error) {
+	if len(all) == 0 {
+		return "[]", nil
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		return "", fmt.Errorf("code fee standards: %w", err)
+	}
+	return string(raw), nil
+}
