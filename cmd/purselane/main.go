@@ -1,5 +1,6 @@
 // Command purselane runs a stored-value card scheme: its tools and its simulated hardware.
 //
+//	purselane demo                              a whole city in one process
 //	purselane simulate card --file card.json    be a card in a virtual reader
 //	purselane simulate psam --file psam.json    be a PSAM in another
 package main
@@ -15,6 +16,7 @@ import (
 
 // commands is the command line.
 type commands struct {
+	Demo     DemoCmd     `cmd:"" help:"Run a whole city in this process: one compressed day, and what became of every cent."`
 	Keys     KeysCmd     `cmd:"" help:"Make and show a sealed key file."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }
