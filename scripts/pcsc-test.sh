@@ -57,10 +57,6 @@ finish() {
 	status=$?
 	kill "$keeper" 2>/dev/null || true
 	wait "$keeper" 2>/dev/null || true
-	if [ "$status" -ne 0 ] && [ -s "$log" ]; then
-		echo "pcsc-test: what pcscd said:" >&2
-		tail -n 20 "$log" >&2
-	fi
 	rm -rf "$dir"
 	exit "$status"
 }
@@ -78,11 +74,17 @@ fi
 # One package at a time: they share the readers. PURSELANE_PCSCD tells the tests that this pcscd is theirs to kill.
 export PURSELANE_PCSCD=private GOPROXY=off
 set +e
-go test -tags "$tags" -p 1 -count=1 -timeout 5m -run '^TestPCSC' -v "$@" >"$dir/out" 2>&1
+go test -tags "$tags" -p 1 -count=1 -timeout 10m -run '^TestPCSC' -v "$@" >"$dir/out" 2>&1
 status=$?
 set -e
 if [ "$status" -ne 0 ]; then
 	cat "$dir/out"
+	echo "pcsc-test: what pcscd said:" >&2
+	tail -n 20 "$log" >&2 || true
+	echo "pcsc-test: FAILED:" >&2
+	if ! grep -E '^ *--- FAIL|^panic:|^FAIL[[:space:]]' "$dir/out" >&2; then
+		echo "no test: go test itself ended with $status, see above" >&2
+	fi
 	exit "$status"
 fi
 grep -E '^(ok|--- PASS)' "$dir/out"

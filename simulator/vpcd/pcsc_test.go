@@ -3,7 +3,6 @@
 package vpcd_test
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -12,19 +11,24 @@ import (
 	"github.com/purselane/purselane/simulator/vpcd"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/pcsc/pcsctest"
 )
 
 // TestPCSCLoadPurchaseAndATornPurchase has the card in one slot of a real pcscd and the PSAM in the other.
 func TestPCSCLoadPurchaseAndATornPurchase(t *testing.T) {
-	if os.Getenv("PURSELANE_PCSCD") != "private" {
-		t.Fatal("needs a pcscd of its own: run scripts/pcsc-test.sh")
-	}
+	pcsctest.Private(t)
+	cards, sams := "Virtual PCD 00 00", "Virtual PCD 00 01"
+	pcsctest.Free(t, cards)
+	pcsctest.Free(t, sams)
 	open := func(name string) reader.Reader {
 		r, err := pcsc.Open(pcsc.Options{Name: name})
 		require.NoError(t, err)
 		t.Cleanup(func() { r.Close() })
 		return r
 	}
-	flow(t, open("Virtual PCD 00 00"), open("Virtual PCD 00 01"), "127.0.0.1:35963", "127.0.0.1:35964",
-		func() { <-time.After(vpcd.AwayTime) })
+	flow(t, open(cards), open(sams), "127.0.0.1:35963", "127.0.0.1:35964",
+		func() {
+			<-time.After(vpcd.AwayTime)
+			pcsctest.Empty(t, cards)
+		})
 }

@@ -19,13 +19,20 @@ import (
 // Available says whether the program was built with PC/SC.
 const Available = true
 
-// retryEvery is how soon a card that could not be opened is tried again: still powering up, or held by another program.
-const retryEvery = 200 * time.Millisecond
+// Delays before a card that could not be opened is tried again, doubled from the first to the last: it is still powering
+// up, another program has it, or the driver has not yet given back a command of a session before.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = time.Second
+)
 
 // Reader is one PC/SC reader.
 type Reader struct {
 	o       Options
 	monitor *monitor
+	// connecting holds one token while a call of SCardConnect is under way: on a stalled reader it can take for ever, and
+	// calls given up must not pile up.
+	connecting chan struct{}
 
 	mu     sync.Mutex
 	told   uint64 // losses told to the caller of Wait
@@ -43,7 +50,9 @@ func Open(o Options) (reader.Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{o: o, monitor: startMonitor(o.Name, o.Log), closed: make(chan struct{})}, nil
+	return &Reader{
+		o: o, monitor: startMonitor(o.Name, o.Log), connecting: make(chan struct{}, 1), closed: make(chan struct{}),
+	}, nil
 }
 
 // List returns the names of the readers that PC/SC has now.
@@ -69,6 +78,7 @@ func (r *Reader) Name() string {
 
 // Wait implements reader.Reader.
 func (r *Reader) Wait(ctx context.Context) (reader.Card, error) {
+	delay := firstRetry
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -84,14 +94,16 @@ func (r *Reader) Wait(ctx context.Context) (reader.Card, error) {
 				return c, nil
 			}
 			r.o.Log.Debug("card cannot be opened yet", "reader", v.name, "err", err)
-			retry = time.After(retryEvery)
+			retry = time.After(delay)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-r.closed:
 		case <-changed:
+			delay = firstRetry
 		case <-retry:
+			delay = min(2*delay, lastRetry)
 		}
 	}
 }
@@ -120,41 +132,56 @@ func (r *Reader) refuse(v view) error {
 // connect opens the card exclusively, on a context of its own. It runs apart, since SCardConnect blocks on a reader
 // that another card has stalled; one that was given up cleans up behind itself.
 func (r *Reader) connect(ctx context.Context, v view) (reader.Card, error) {
-	type result struct {
-		s   *session
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		s, err := connect(v.name)
-		done <- result{s, err}
-	}()
-	abandon := func() {
-		go func() {
-			if got := <-done; got.err == nil {
-				_ = got.s.end(scard.ResetCard)
-			}
-		}()
-	}
 	timeout := time.NewTimer(r.o.Timeout)
 	defer timeout.Stop()
+	late := fmt.Errorf("SCardConnect took more than %v", r.o.Timeout)
 	select {
-	case got := <-done:
-		if got.err != nil {
-			return nil, got.err
-		}
-		c := &card{r: r, session: got.s, left: v.left}
-		r.mu.Lock()
-		r.open = c
-		r.mu.Unlock()
-		return c, nil
+	case r.connecting <- struct{}{}:
 	case <-ctx.Done():
-		abandon()
 		return nil, ctx.Err()
 	case <-timeout.C:
-		abandon()
-		return nil, fmt.Errorf("SCardConnect took more than %v", r.o.Timeout)
+		return nil, late
 	}
+	done, given := make(chan error), make(chan struct{})
+	defer close(given)
+	var s *session
+	go func() {
+		defer func() { <-r.connecting }()
+		opened, err := connect(v.name)
+		s = opened
+		select {
+		case done <- err:
+		case <-given:
+			if err == nil {
+				_ = opened.end(scard.LeaveCard) // nothing was sent to it
+			}
+		}
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return nil, err
+		}
+		return r.begin(s, v)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timeout.C:
+		return nil, late
+	}
+}
+
+// begin makes s the reader's open session, unless the reader was closed meanwhile.
+func (r *Reader) begin(s *session, v view) (reader.Card, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.closed:
+		_ = s.end(scard.LeaveCard)
+		return nil, reader.ErrClosed
+	default:
+	}
+	r.open = &card{r: r, session: s, left: v.left}
+	return r.open, nil
 }
 
 // Close implements reader.Reader.
@@ -178,9 +205,10 @@ func (r *Reader) Close() error {
 
 // session is a PC/SC context with one connected card.
 type session struct {
-	mu   sync.Mutex // one call at a time; held for as long as the driver holds the call
-	ctx  *scard.Context
-	card *scard.Card
+	mu       sync.Mutex // one call at a time; held for as long as the driver holds the call
+	ctx      *scard.Context
+	card     *scard.Card
+	answered bool // the last command, however late
 }
 
 func connect(name string) (*session, error) {
@@ -199,12 +227,32 @@ func connect(name string) (*session, error) {
 func (s *session) transmit(command []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.card.Transmit(command)
+	response, err := s.card.Transmit(command)
+	s.answered = err == nil && len(response) >= 2
+	return response, err
 }
 
+// end gives the handle and the context back, as soon as no call is under way. Releasing the context also ends a handle
+// that could not be disconnected.
 func (s *session) end(d scard.Disposition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.release(d)
+}
+
+// endLate is end after a command that was given up. A card that answered after all is left as d says; any other is left
+// alone, see [card.disposition].
+func (s *session) endLate(d func() scard.Disposition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	disposition := scard.LeaveCard
+	if s.answered {
+		disposition = d()
+	}
+	_ = s.release(disposition)
+}
+
+func (s *session) release(d scard.Disposition) error {
 	return errors.Join(called("SCardDisconnect", s.card.Disconnect(d)), called("SCardReleaseContext", s.ctx.Release()))
 }
 
@@ -296,7 +344,7 @@ func (c *card) Removed(ctx context.Context) error {
 }
 
 // Close implements reader.Card. The handle and context of a card that is gone are thrown away without complaint; those of
-// a stalled command when the driver gives them back.
+// a stalled command when the driver gives them back: nothing in PC/SC takes a command away from a driver.
 func (c *card) Close(d reader.Disposition) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -309,16 +357,30 @@ func (c *card) Close(d reader.Disposition) error {
 		c.r.open = nil
 		c.r.mu.Unlock()
 	}()
-	disposition := map[reader.Disposition]scard.Disposition{
-		reader.Leave: scard.LeaveCard, reader.Reset: scard.ResetCard, reader.Unpower: scard.UnpowerCard,
-	}[d]
 	if c.stalled {
-		go c.session.end(disposition)
+		go c.session.endLate(func() scard.Disposition { return c.disposition(d) })
 		return nil
 	}
-	err := c.session.end(disposition)
-	if v, _ := c.r.monitor.look(); c.gone || v.left != c.left {
+	err := c.session.end(c.disposition(d))
+	if c.gone || c.hasLeft() {
 		return nil
 	}
 	return err
+}
+
+// disposition is what to ask of PC/SC. A card that has left is left alone: pcscd carries a reset out on whatever is in the
+// slot by then. That is the next card, and when it answers before pcscd has looked at the slot, pcscd takes it for present
+// without having seen it come, never sees it leave, and goes on saying "present" of an empty slot.
+func (c *card) disposition(d reader.Disposition) scard.Disposition {
+	if c.hasLeft() {
+		return scard.LeaveCard
+	}
+	return map[reader.Disposition]scard.Disposition{
+		reader.Leave: scard.LeaveCard, reader.Reset: scard.ResetCard, reader.Unpower: scard.UnpowerCard,
+	}[d]
+}
+
+func (c *card) hasLeft() bool {
+	v, _ := c.r.monitor.look()
+	return v.left != c.left
 }

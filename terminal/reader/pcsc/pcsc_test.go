@@ -18,6 +18,7 @@ import (
 	"github.com/purselane/purselane/simulator/vpcd"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/pcsc/pcsctest"
 	"github.com/purselane/purselane/terminal/reader/readertest"
 )
 
@@ -36,17 +37,16 @@ type stand struct {
 }
 
 func newStand(t *testing.T) *stand {
-	if os.Getenv("PURSELANE_PCSCD") != "private" {
-		t.Fatal("needs a pcscd of its own: run scripts/pcsc-test.sh")
-	}
+	pcsctest.Private(t)
+	pcsctest.Free(t, slot0Reader)
 	r, err := pcsc.Open(pcsc.Options{Name: slot0Reader})
 	require.NoError(t, err)
 	s := &stand{t: t, r: r}
 	t.Cleanup(func() {
+		r.Close()
 		if s.out != nil {
 			s.Withdraw()
 		}
-		r.Close()
 	})
 	return s
 }
@@ -54,6 +54,7 @@ func newStand(t *testing.T) *stand {
 func (s *stand) Reader() reader.Reader { return s.r }
 
 func (s *stand) Insert(chip *readertest.Chip) {
+	pcsctest.Empty(s.t, slot0Reader)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.out, s.done = cancel, make(chan struct{})
 	go func() {
@@ -89,13 +90,13 @@ func signalPCSCD(t *testing.T, signal syscall.Signal) {
 	old := read()
 	require.NotZero(t, old)
 	require.NoError(t, syscall.Kill(old, signal))
-	require.Eventually(t, func() bool { pid := read(); return pid != 0 && pid != old }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { pid := read(); return pid != 0 && pid != old }, 30*time.Second, 10*time.Millisecond)
 }
 
 func TestPCSCARestartedDaemonIsSurvived(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			s := newStand(t)
 			s.Insert(&readertest.Chip{})
