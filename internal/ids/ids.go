@@ -5,6 +5,7 @@ package ids
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ import (
 // [A-Za-z0-9_-], 1 to 32 characters.
 type TerminalID string
 
-// MerchantID names who is paid for a purchase; AcquirerID who is settled with; AgentID who sells loads for cash.
+// MerchantID names who is paid for a purchase; AcquirerID who is settled with, and who sells loads for cash.
 type (
 	MerchantID string
 	AcquirerID string
@@ -56,11 +57,18 @@ func ParseCardNumber(s string) (CardNumber, error) {
 	return n, nil
 }
 
-// String hides all but the last four digits, so that %v in a log line gives nothing away.
+// String hides all but the last four digits.
 func (n CardNumber) String() string { return "****" + strings.ToUpper(hex.EncodeToString(n[8:])) }
 
 // GoString is String: %#v is a log line too.
 func (n CardNumber) GoString() string { return n.String() }
+
+// Format prints String under every verb. String alone is not enough: %d passes it by and prints the bytes.
+func (n CardNumber) Format(f fmt.State, _ rune) { io.WriteString(f, n.String()) }
+
+// MarshalText is String, for structured logs and for a card number inside a value that is encoded. There is no way
+// back on purpose: a number that is to be read again is written by Reveal.
+func (n CardNumber) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
 // Reveal returns all twenty digits, for a receipt printed for the holder or a file for the issuer. Never log it.
 func (n CardNumber) Reveal() string { return strings.ToUpper(hex.EncodeToString(n[:])) }

@@ -84,13 +84,18 @@ func (a Amount) MulRatio(num, den int64) (Amount, error) {
 	q, _ := bits.Div64(hi, lo, uint64(den))
 	// den/2 was added before the division; for an odd den the half is rounded down, which is exact:
 	// the remainder can never sit on a half.
-	if q > math.MaxInt64 {
-		return Amount{}, ErrOverflow
+	return signed(q, neg)
+}
+
+// signed makes an Amount of a magnitude and a sign. The range has one more value below zero than above.
+func signed(mag uint64, neg bool) (Amount, error) {
+	switch {
+	case neg && mag <= 1<<63:
+		return Amount{int64(-mag)}, nil
+	case !neg && mag <= math.MaxInt64:
+		return Amount{int64(mag)}, nil
 	}
-	if neg {
-		return Amount{-int64(q)}, nil
-	}
-	return Amount{int64(q)}, nil
+	return Amount{}, ErrOverflow
 }
 
 // Cmp returns −1, 0 or +1 as a is below, equal to or above b.
@@ -137,15 +142,17 @@ func Parse(s string) (Amount, error) {
 		if c < '0' || c > '9' {
 			return bad()
 		}
-		if n > (math.MaxInt64-uint64(c-'0'))/10 {
+		// Above 2^63 no further digit fits, whatever the sign.
+		if n > (1<<63-uint64(c-'0'))/10 {
 			return Amount{}, fmt.Errorf("money: %q: %w", s, ErrOverflow)
 		}
 		n = n*10 + uint64(c-'0')
 	}
-	if neg {
-		return Amount{-int64(n)}, nil
+	a, err := signed(n, neg)
+	if err != nil {
+		return Amount{}, fmt.Errorf("money: %q: %w", s, err)
 	}
-	return Amount{int64(n)}, nil
+	return a, nil
 }
 
 // MarshalText makes JSON and YAML carry the decimal string, which no reader turns into a float by accident.
