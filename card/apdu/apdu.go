@@ -132,10 +132,12 @@ const maxFollow = 4
 // Exchange sends c and returns the whole response: it fetches the rest on 61xx (GET RESPONSE) and repeats with the
 // right Le on 6Cxx, as T=0 readers need.
 //
-// A 6Cxx card has not carried out the command (ISO/IEC 7816-4, 5.1.3), so the repeat is no second debit. Once the
-// first answer is there, a failure while fetching the rest is ErrNoAnswer even if the fetch itself was not sent.
+// A 6Cxx card has not carried out the command (ISO/IEC 7816-4, 5.1.3), so the repeat is no second debit. A 61xx card has:
+// once it has said so, a card that refuses the fetch is ErrNoAnswer, because a refused fetch must never read as a refused
+// debit. Once any first answer is there, a failed transmission is ErrNoAnswer even if it was not sent.
 func Exchange(ctx context.Context, t Transmitter, c Command) (Response, error) {
 	var data []byte
+	done := false // the card has carried the command out; c is GET RESPONSE now
 	for follow := 0; ; follow++ {
 		raw, err := c.Bytes()
 		if err != nil {
@@ -152,20 +154,24 @@ func Exchange(ctx context.Context, t Transmitter, c Command) (Response, error) {
 		if err != nil {
 			return Response{}, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 		}
-		data = append(data, r.Data...)
+		sw1 := byte(r.SW >> 8)
+		if sw1 != 0x6C { // wrong Le: what may stand before it is not the answer
+			data = append(data, r.Data...)
+		}
 		if len(data) > MaxResponse-2 {
 			return Response{}, fmt.Errorf("%w: more than %d response bytes", ErrNoAnswer, MaxResponse-2)
 		}
-		more := r.SW>>8 == 0x61 || r.SW>>8 == 0x6C
-		if !more {
+		switch {
+		case sw1 != 0x61 && sw1 != 0x6C:
+			if done && r.SW != OK && sw1 != 0x62 && sw1 != 0x63 { // warnings come with the data
+				return Response{}, fmt.Errorf("%w: the card refused to give the rest: %v", ErrNoAnswer, r.SW)
+			}
 			return Response{Data: data, SW: r.SW}, nil
-		}
-		if follow == maxFollow {
+		case follow == maxFollow:
 			return Response{}, fmt.Errorf("%w: the card answered %v %d times in a row", ErrNoAnswer, r.SW, follow+1)
-		}
-		if r.SW>>8 == 0x61 {
-			c = Command{CLA: 0x00, INS: 0xC0, Le: le(byte(r.SW))}
-		} else {
+		case sw1 == 0x61:
+			c, done = Command{CLA: 0x00, INS: 0xC0, Le: le(byte(r.SW))}, true
+		default:
 			c.Le = le(byte(r.SW))
 		}
 	}

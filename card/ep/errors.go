@@ -61,21 +61,32 @@ type meaning struct {
 
 // common holds the meanings that no command changes (purse facts chapter 11).
 var common = map[apdu.SW]meaning{
+	0x6281: {ErrMemory, "data may be corrupt"},
 	0x6283: {ErrBlocked, "file or application invalid"},
 	0x6581: {ErrMemory, "memory failure"},
 	0x6400: {ErrMemory, "state of memory unchanged"},
 	0x6700: {nil, "wrong length"},
+	0x6900: {ErrOrder, "command cannot be carried out"},
 	0x6901: {ErrOrder, "invalid state"},
+	0x6981: {nil, "file of another type"},
 	0x6982: {ErrSecurity, "security status not satisfied"},
 	0x6983: {ErrBlocked, "authentication method blocked"},
+	0x6984: {ErrOrder, "referenced data invalid, no challenge came first"},
 	0x6985: {ErrOrder, "conditions of use not satisfied"},
+	0x6986: {ErrOrder, "no file is selected"},
+	0x6987: {ErrMAC, "secure messaging data missing"},
+	0x6988: {ErrMAC, "secure messaging MAC wrong"},
 	0x6A80: {nil, "data field wrong"},
 	0x6A81: {ErrBlocked, "function not supported, or application blocked"},
 	0x6A82: {ErrNotFound, "file not found"},
 	0x6A83: {ErrNotFound, "record not found"},
+	0x6A84: {nil, "no space in the file"},
 	0x6A86: {nil, "wrong P1 P2"},
+	0x6A88: {ErrKeyIndex, "key not found"},
+	0x6B00: {nil, "wrong P1 P2"},
 	0x6D00: {ErrNoPurse, "instruction not supported"},
 	0x6E00: {ErrNoPurse, "class not supported"},
+	0x6F00: {nil, "no precise diagnosis"},
 	0x9301: {ErrInsufficient, "not enough money"},
 	0x9302: {ErrMAC, "MAC wrong"},
 	0x9303: {ErrBlocked, "application blocked for good"},
@@ -106,7 +117,6 @@ var meanings = map[CommandName]map[apdu.SW]meaning{
 		0x9302: {ErrMAC, "MAC2 does not verify"},
 	},
 	CmdProve: {
-		// Any refusal of PROVE reads as "not committed": cards differ in the word they choose (conflict C21).
 		0x6985: {ErrNoProof, "no proof (as one bus card says it)"},
 		0x6A86: {ErrNoProof, "no proof of that type"},
 		0x6A88: {ErrNoProof, "no proof"},
@@ -132,8 +142,8 @@ func (e *StatusError) meaning() meaning {
 	if m, ok := common[e.SW]; ok {
 		return m
 	}
-	if e.Command == CmdProve {
-		return meaning{ErrNoProof, "no proof"}
+	if e.SW&0xFFF0 == 0x63C0 {
+		return meaning{ErrSecurity, fmt.Sprintf("authentication failed, %d tries left", e.SW&0xF)}
 	}
 	return meaning{nil, "unlisted status word"}
 }
@@ -145,3 +155,21 @@ func (e *StatusError) Error() string {
 
 // Unwrap lets errors.Is see the kind through the status word. It is nil where the table knows none.
 func (e *StatusError) Unwrap() error { return e.meaning().is }
+
+// Is makes every refusal of PROVE an ErrNoProof beside what its status word says: cards differ in the word they choose
+// (conflict C21), and a terminal takes any of them as "not committed" (purse facts 3.10).
+func (e *StatusError) Is(target error) bool { return target == ErrNoProof && e.Command == CmdProve }
+
+// NothingDone reports a status word by which the card says that it has not carried the command out: ISO's checking errors
+// (67 to 6E) and the purse's own (93, 94) that the table knows. Any other word leaves it open, and money must not depend on
+// it: warnings come after the work, a card with failing memory is the last to be believed, and 6F says nothing at all.
+func (e *StatusError) NothingDone() bool {
+	switch sw1 := e.SW >> 8; sw1 {
+	case 0x67, 0x68, 0x69, 0x6A, 0x6B, 0x6C, 0x6D, 0x6E:
+		return true
+	case 0x93, 0x94:
+		_, listed := common[e.SW]
+		return listed
+	}
+	return false
+}

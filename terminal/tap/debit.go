@@ -122,12 +122,10 @@ func (v *visit) debit(o order) (*Result, error) {
 }
 
 // surelyNotDebited reports an error of DEBIT after which the card has certainly not debited: the command was not sent, or
-// the card refused it. A memory failure is not one of them: the standard says that nothing changed, and a card with failing
-// memory is the last to be believed.
+// the card said that it did nothing. A memory failure or a word that says nothing is not one of them.
 func surelyNotDebited(err error) bool {
 	var status *ep.StatusError
-	return err != nil && (errors.Is(err, apdu.ErrNotSent) ||
-		errors.As(err, &status) && !errors.Is(err, ep.ErrMemory))
+	return errors.Is(err, apdu.ErrNotSent) || errors.As(err, &status) && status.NothingDone()
 }
 
 func (v *visit) cache(o order, after money.Amount) error {
