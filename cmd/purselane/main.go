@@ -17,6 +17,12 @@ import (
 // commands is the command line.
 type commands struct {
 	Demo     DemoCmd     `cmd:"" help:"Run a whole city in this process: one compressed day, and what became of every cent."`
+	Init     InitCmd     `cmd:"" help:"Make a new scheme's folder: keys, sample scheme and profile, access tokens."`
+	Serve    ServeCmd    `cmd:"" help:"Run the backend: broker, intake, books, API and page."`
+	Card     CardCmd     `cmd:"" help:"Issue, block and look at cards."`
+	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
+	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
+	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Keys     KeysCmd     `cmd:"" help:"Make and show a sealed key file."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }

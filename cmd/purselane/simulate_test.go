@@ -45,11 +45,20 @@ func TestSimulatedChipsPlugIntoASocketReader(t *testing.T) {
 		says string
 	}{
 		{"card", []string{"card", "--file", filepath.Join(dir, "card.json"), "--new", "--test-keys", "--number", "00010203040506070809"},
-			func(ctx context.Context, c reader.Card) error { _, _, err := ep.Select(ctx, c, ep.AIDTUnion); return err }, "****0809"},
+			func(ctx context.Context, c reader.Card) error {
+				_, _, err := ep.Select(ctx, c, ep.AIDTUnion)
+				return err
+			}, "****0809"},
 		{"the same card again", []string{"card", "--file", filepath.Join(dir, "card.json")},
-			func(ctx context.Context, c reader.Card) error { _, _, err := ep.Select(ctx, c, ep.AIDTUnion); return err }, "balance 0.00"},
+			func(ctx context.Context, c reader.Card) error {
+				_, _, err := ep.Select(ctx, c, ep.AIDTUnion)
+				return err
+			}, "balance 0.00"},
 		{"PSAM", []string{"psam", "--file", filepath.Join(dir, "psam.json"), "--new", "--test-keys", "--terminal", "112233445566"},
-			func(ctx context.Context, c reader.Card) error { _, err := ep.OpenPSAM(ctx, c, ep.PSAMTUnion); return err }, "SIMULATED PSAM 112233445566"},
+			func(ctx context.Context, c reader.Card) error {
+				_, err := ep.OpenPSAM(ctx, c, ep.PSAMTUnion)
+				return err
+			}, "SIMULATED PSAM 112233445566"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

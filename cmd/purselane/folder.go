@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/keys"
+)
+
+// Files of a scheme's folder; docs/scheme.md lists them.
+const (
+	fileScheme   = "scheme.yaml"
+	fileKeys     = "keys.sealed"
+	fileIdentity = "keys.identity"
+	fileTokens   = "tokens.yaml"
+	fileProfile  = "profile.yaml"
+	fileSigned   = "profile.signed"
+	folderData   = "data"
+)
+
+// schemeFolder names a scheme's folder and what opens its keys.
+type schemeFolder struct {
+	Dir            string `required:"" placeholder:"FOLDER" type:"path" help:"The scheme's folder, as purselane init makes it."`
+	PassphraseFile string `xor:"lock" placeholder:"FILE" type:"path" help:"File with the key file's passphrase."`
+	IdentityFile   string `xor:"lock" placeholder:"FILE" type:"path" help:"File with the key file's age identity. Default: keys.identity in the folder."`
+}
+
+func (f schemeFolder) path(name string) string { return filepath.Join(f.Dir, name) }
+
+func (f schemeFolder) scheme() (*node.Scheme, error) {
+	raw, err := os.ReadFile(f.path(fileScheme))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w (`purselane init --dir %s` makes a scheme)", err, f.Dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return node.ParseScheme(raw)
+}
+
+func (f schemeFolder) ring() (*keys.Ring, error) {
+	k := sealedFile{File: f.path(fileKeys), PassphraseFile: f.PassphraseFile, IdentityFile: f.IdentityFile}
+	if k.PassphraseFile == "" && k.IdentityFile == "" {
+		if _, err := os.Stat(f.path(fileIdentity)); err == nil {
+			k.IdentityFile = f.path(fileIdentity)
+		}
+	}
+	return k.open()
+}
+
+// config is the node's configuration as the folder has it.
+func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
+	s, err := f.scheme()
+	if err != nil {
+		return node.Config{}, err
+	}
+	ring, err := f.ring()
+	if err != nil {
+		return node.Config{}, err
+	}
+	c := node.Config{Dir: f.path(folderData), Scheme: s, HSM: ring.HSM(), Log: log}
+	var err1, err2, err3, err4 error
+	c.TokenKey, err1 = ring.Secret(keys.SecretToken, 32)
+	c.ReceiptKey, err2 = ring.SigningKey(keys.SecretReceipt)
+	c.Tokens, err3 = f.tokens()
+	c.Calendar, err4 = f.calendar(s)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return node.Config{}, err
+	}
+	return c, f.broker(&c)
+}
+
+func (f schemeFolder) tokens() (api.Tokens, error) {
+	raw, err := os.ReadFile(f.path(fileTokens))
+	if err != nil {
+		return api.Tokens{}, err
+	}
+	t, err := api.LoadTokens(raw)
+	if err != nil {
+		return api.Tokens{}, fmt.Errorf("%s: %w", f.path(fileTokens), err)
+	}
+	return t, nil
+}
+
+func (f schemeFolder) calendar(s *node.Scheme) (calendar.Table, error) {
+	if s.Holidays == "" {
+		return calendar.Table{}, nil
+	}
+	raw, err := os.ReadFile(f.path(s.Holidays))
+	if err != nil {
+		return calendar.Table{}, fmt.Errorf("scheme: holidays: %w", err)
+	}
+	return calendar.Parse(raw)
+}
+
+// broker fills in where the broker listens, and with which certificate.
+func (f schemeFolder) broker(c *node.Config) error {
+	l := c.Scheme.Broker
+	if l.Address == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(l.Address)
+	if err != nil {
+		return fmt.Errorf("scheme: broker.address: %w", err)
+	}
+	c.BrokerHost = host
+	if c.BrokerPort, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("scheme: broker.address: port %q: want a number", port)
+	}
+	c.BrokerTLS, err = f.tls("broker", l)
+	return err
+}
+
+// tls reads a listener's certificate; nil for none.
+func (f schemeFolder) tls(field string, l node.Listen) (*tls.Config, error) {
+	if l.Certificate == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(f.path(l.Certificate), f.path(l.Key))
+	if err != nil {
+		return nil, fmt.Errorf("scheme: %s: %w", field, err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if l.ClientCA == "" {
+		return c, nil
+	}
+	raw, err := os.ReadFile(f.path(l.ClientCA))
+	if err != nil {
+		return nil, fmt.Errorf("scheme: %s.client_ca: %w", field, err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("scheme: %s.client_ca: %s holds no PEM certificate", field, l.ClientCA)
+	}
+	return c, nil
+}
+
+// open opens the folder's backend without serving it: for a tool's one piece of work beside, or instead of, a running
+// one.
+func (f schemeFolder) open(ctx context.Context, log *slog.Logger) (*node.Node, error) {
+	c, err := f.config(log)
+	if err != nil {
+		return nil, err
+	}
+	return node.Open(ctx, c)
+}
+
+// withNode does a tool's work on the folder's backend.
+func (f schemeFolder) withNode(ctx context.Context, do func(*node.Node) error) error {
+	n, err := f.open(ctx, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(n), n.Close())
+}
+
+// withStore does a tool's work on the database alone: no key is needed to read the books.
+func (f schemeFolder) withStore(ctx context.Context, do func(*store.Store) error) error {
+	path := node.DatabasePath(f.path(folderData))
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("%w (nothing has run in this folder yet)", err)
+	}
+	s, err := store.Open(ctx, path, store.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.Close())
+}
+
+// writeOnce writes a file that must never come out different: the same content again is fine, other content is an error.
+func writeOnce(path string, body []byte) error {
+	have, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(have, body) {
+		return nil
+	}
+	if err == nil {
+		return fmt.Errorf("%s exists with other content; it was not touched", path)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return writeNew(path, body, 0o644)
+}
+
+// writeNew writes a new file, whole or not at all, and never over another.
+func writeNew(path string, body []byte, mode os.FileMode) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists; it was not touched", path)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // after the rename there is nothing of that name
+	_, err = temp.Write(body)
+	if err := errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}
