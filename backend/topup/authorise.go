@@ -61,7 +61,7 @@ func (s *Service) Authorise(ctx context.Context, agent ids.AcquirerID, id string
 			return err
 		}
 		if err := s.allow(ctx, tx, o, c); err != nil {
-			if errors.Is(err, ErrStale) {
+			if errors.Is(err, errCounterBack) {
 				found = err
 				return s.find(ctx, tx, o.ID, FindCounterBack, err.Error())
 			}
@@ -102,6 +102,9 @@ func sameSession(ctx context.Context, tx *store.Tx, o store.LoadOrder, c CardIni
 	return store.LoadSession{}, nil
 }
 
+// errCounterBack is the kind of ErrStale that a good card with an honest caller never gives.
+var errCounterBack = fmt.Errorf("the card's online counter went back: %w", ErrStale)
+
 // allow refuses an INITIALIZE answer that the order, the card's history or the scheme's limits do not allow.
 func (s *Service) allow(ctx context.Context, tx *store.Tx, o store.LoadOrder, c CardInit) error {
 	if _, err := Next(State(o.State), Authorised); err != nil {
@@ -129,7 +132,7 @@ func (s *Service) allow(ctx context.Context, tx *store.Tx, o store.LoadOrder, c 
 	case c.Counter > open.Counter:
 		return fmt.Errorf("the card's online counter moved from %d to %d: this order was credited: %w", open.Counter, c.Counter, ErrOpenLoad)
 	case c.Counter < open.Counter:
-		return fmt.Errorf("online counter %d, was %d: %w", c.Counter, open.Counter, ErrStale)
+		return fmt.Errorf("online counter %d, was %d: %w", c.Counter, open.Counter, errCounterBack)
 	}
 	loads, err := tx.CardLoads(ctx, c.Card)
 	if err != nil {
@@ -137,7 +140,7 @@ func (s *Service) allow(ctx context.Context, tx *store.Tx, o store.LoadOrder, c 
 	}
 	for _, l := range loads {
 		if l.Loaded && l.Counter >= c.Counter {
-			return fmt.Errorf("online counter %d, the load at counter %d is on the card: %w", c.Counter, l.Counter, ErrStale)
+			return fmt.Errorf("online counter %d, the load at counter %d is on the card: %w", c.Counter, l.Counter, errCounterBack)
 		}
 	}
 	sessions, err := tx.LoadSessions(ctx, o.ID)

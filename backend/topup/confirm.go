@@ -3,8 +3,8 @@ package topup
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/ep"
@@ -82,7 +82,10 @@ func (s *Service) settleByTAC(ctx context.Context, id string, tac ep.MAC, how Pr
 		refused = fmt.Errorf("order is %s: %w", state, ErrState)
 		return s.find(ctx, tx, o.ID, FindAfterReturn, fmt.Sprintf("a good TAC of booking %d came while the order was %s", booking, state))
 	})
-	return out, errors.Join(err, refused)
+	if err != nil {
+		return Order{}, err // not refused: nothing is known
+	}
+	return out, refused
 }
 
 // credited books an open load as on the card.
@@ -99,7 +102,8 @@ func (s *Service) credited(ctx context.Context, tx *store.Tx, o *store.LoadOrder
 }
 
 // proves returns the booking of the session whose TAC it is (purse facts 6.5), 0 for none. All sessions are asked: when calls
-// overtook each other, the card answers for an earlier one than the newest.
+// overtook each other, the card answers for an earlier one than the newest. The newest are asked first: a TAC does not cover the
+// card's random number, so within one second two sessions may have the same.
 func (s *Service) proves(ctx context.Context, id string, tac ep.MAC) (booking int, err error) {
 	var o store.LoadOrder
 	var sessions []store.LoadSession
@@ -123,7 +127,7 @@ func (s *Service) proves(ctx context.Context, id string, tac ep.MAC) (booking in
 	}); err != nil {
 		return 0, err
 	}
-	for i, v := range sessions {
+	for i, v := range slices.Backward(sessions) {
 		after, err := v.Balance.Add(o.Amount)
 		if err != nil {
 			return 0, err

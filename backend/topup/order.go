@@ -26,9 +26,6 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 	if c.IdempotencyKey == "" || len(c.IdempotencyKey) > 64 {
 		return Order{}, fmt.Errorf("create load order: %w, have %d", ErrKey, len(c.IdempotencyKey))
 	}
-	if c.Amount.Sign() <= 0 || c.Amount.Cmp(s.cfg.MaxAmount) > 0 {
-		return Order{}, fmt.Errorf("create load order: %v: want more than zero and at most %v: %w", c.Amount, s.cfg.MaxAmount, ErrAmount)
-	}
 	var out Order
 	conflict := false
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
@@ -42,6 +39,11 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
+		}
+		// Only a new order is held against the limit: one sold before it was lowered is still the same order, and a key that
+		// comes again with a forbidden amount is still an alarm.
+		if c.Amount.Sign() <= 0 || c.Amount.Cmp(s.cfg.MaxAmount) > 0 {
+			return fmt.Errorf("%v: want more than zero and at most %v: %w", c.Amount, s.cfg.MaxAmount, ErrAmount)
 		}
 		if known, err := tx.HasAcquirer(ctx, agent); err != nil {
 			return err

@@ -113,7 +113,7 @@ func (s *Service) resolve(ctx context.Context, agent ids.AcquirerID, id string, 
 		case c.Counter > o.Counter:
 			return s.credited(ctx, tx, &o, ByCounter, &out)
 		case c.Counter < o.Counter:
-			refused = fmt.Errorf("online counter %d, was %d: %w", c.Counter, o.Counter, ErrStale)
+			refused = fmt.Errorf("online counter %d, was %d: %w", c.Counter, o.Counter, errCounterBack)
 			return s.find(ctx, tx, o.ID, FindCounterBack, refused.Error())
 		case c.Terminal != ep.TerminalNumber(o.Challenge):
 			refused = ErrChallenge
@@ -129,7 +129,10 @@ func (s *Service) resolve(ctx context.Context, agent ids.AcquirerID, id string, 
 		}
 		return s.takeBack(ctx, tx, &o, &out)
 	})
-	return out, errors.Join(err, refused)
+	if err != nil {
+		return Order{}, err // not refused: nothing is known
+	}
+	return out, refused
 }
 
 // takeBack books an open load as not credited: the money is the rider's again, for another try or a refund.
@@ -172,7 +175,9 @@ func (s *Service) SettleByRecords(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("settle loads by records: %w", err)
 	}
 	settled := 0
+	var errs []error // one order that cannot be settled must not hold up the others
 	for _, l := range all {
+		moved := false
 		err := s.store.Update(ctx, func(tx *store.Tx) error {
 			o, err := tx.OpenLoadOrder(ctx, l.Card)
 			if errors.Is(err, store.ErrNotFound) || err == nil && (o.ID != l.Ref || o.Counter != l.Counter) {
@@ -182,17 +187,17 @@ func (s *Service) SettleByRecords(ctx context.Context) (int, error) {
 				return err
 			}
 			var out Order
-			if err := s.credited(ctx, tx, &o, ByRecords, &out); err != nil {
-				return err
-			}
-			settled++
-			return nil
+			moved = true
+			return s.credited(ctx, tx, &o, ByRecords, &out)
 		})
-		if err != nil {
-			return settled, fmt.Errorf("settle load %s by records: %w", l.Ref, err)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("settle load %s by records: %w", l.Ref, err))
+		case moved:
+			settled++
 		}
 	}
-	return settled, nil
+	return settled, errors.Join(errs...)
 }
 
 // AgeUnconfirmed calls uncertain every load that has been in progress for longer than UncertainAfter: its kiosk has
