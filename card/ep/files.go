@@ -1,6 +1,7 @@
 package ep
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -159,10 +160,20 @@ type MetroTrip struct {
 // Open reports a trip that was entered and not left.
 func (m MetroTrip) Open() bool { return m.State == TripEntered || m.State == TripEntryCorrected }
 
-// ParseMetroTrip reads record 1 of EF 1A. A record never written (all zero) reads as TripInitial.
+// metroHead is the identifier of the metro record, the length of what follows it, and the valid flag (purse facts 2.6).
+var metroHead = []byte{0x27, 0x01, 0x7D, 0x01}
+
+// ParseMetroTrip reads record 1 of EF 1A. A record never written (all zero) or not valid reads as TripInitial. Another
+// record, such as the bus record 2702, is ErrMalformed: its bytes mean other things.
 func ParseMetroTrip(raw []byte) (MetroTrip, error) {
 	if len(raw) != 128 {
 		return MetroTrip{}, fmt.Errorf("EF 1A: %w: record of %d bytes, want 128", ErrMalformed, len(raw))
+	}
+	switch {
+	case [4]byte(raw[:4]) == [4]byte{}, bytes.HasPrefix(raw, metroHead[:3]) && raw[3] == 0:
+		return MetroTrip{}, nil
+	case !bytes.HasPrefix(raw, metroHead):
+		return MetroTrip{}, fmt.Errorf("EF 1A: %w: record head %X, want %X", ErrMalformed, raw[:4], metroHead)
 	}
 	return MetroTrip{
 		Flag: raw[4], Lock: raw[5], Serial: [8]byte(raw[6:14]), State: raw[14],
@@ -179,7 +190,7 @@ func ParseMetroTrip(raw []byte) (MetroTrip, error) {
 
 // Bytes codes the record with its head 2701 7D 01.
 func (m MetroTrip) Bytes() [128]byte {
-	return [128]byte(cat([]byte{0x27, 0x01, 0x7D, 0x01, m.Flag, m.Lock}, m.Serial[:], []byte{m.State},
+	return [128]byte(cat(metroHead, []byte{m.Flag, m.Lock}, m.Serial[:], []byte{m.State},
 		m.EntryCity[:], m.ExitCity[:], m.EntryInstitution[:], m.ExitInstitution[:], m.EntryStation[:], m.ExitStation[:],
 		m.EntryTerminal[:], m.ExitTerminal[:], m.EntryTime[:], m.ExitTime[:], amount4(m.MarkedFare),
 		[]byte{m.EntryLine, m.ExitLine}, amount4(m.EntryAmount), amount4(m.Balance), amount4(m.ExitAmount), m.Reserved[:]))

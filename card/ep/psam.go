@@ -27,10 +27,18 @@ type PSAM struct {
 
 var _ keys.SAM = (*PSAM)(nil)
 
+// masterFile is the FID of the MF (purse facts 1.1).
+var masterFile = []byte{0x3F, 0x00}
+
 // OpenPSAM reads the PSAM's terminal number from its MF and selects its purchase application: by FID when application has
 // two bytes, else by name.
 func OpenPSAM(ctx context.Context, t apdu.Transmitter, application []byte) (*PSAM, error) {
 	p := &PSAM{t: t}
+	// After a reset the MF is selected anyway. A PSAM that is opened again without one stands in its application, where
+	// file 16 is none or another.
+	if _, err := p.do(ctx, CmdSelect, apdu.Command{INS: 0xA4, Data: masterFile, Le: 256}); err != nil {
+		return nil, fmt.Errorf("PSAM master file: %w", err)
+	}
 	raw, err := p.do(ctx, CmdReadBinary, apdu.Command{INS: 0xB0, P1: 0x96, Le: 6})
 	if err != nil {
 		return nil, fmt.Errorf("PSAM terminal number: %w", err)

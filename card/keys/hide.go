@@ -35,3 +35,13 @@ func (Key) MarshalText() ([]byte, error) { return nil, errNoText }
 func (s *Soft) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[software HSM of %d master keys]", len(s.masters))
 }
+
+// Format prints which key a card has, and no factor: the last one is most of the card number.
+func (c Card) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "[%v key of a card, %d levels]", c.ID, len(c.Factors))
+}
+
+// Format prints nothing that names the card.
+func (r PurchaseRequest) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "[purchase of %v, key %02X/%02X]", r.Amount, r.Version, r.Algorithm)
+}

@@ -12,6 +12,9 @@ type Soft struct{ masters map[ID]Key }
 
 var _ HSM = (*Soft)(nil)
 
+// maxLevels is how many diversification levels there are at most (purse facts 5.2).
+const maxLevels = 3
+
 // NewSoft makes a Soft of master keys; the map is copied.
 func NewSoft(masters map[ID]Key) *Soft { return &Soft{maps.Clone(masters)} }
 
@@ -22,6 +25,10 @@ func (s *Soft) derive(c Card, want Purpose) (Key, error) {
 	master, ok := s.masters[c.ID]
 	if !ok {
 		return Key{}, fmt.Errorf("keys: %v: %w", c.ID, ErrUnknownKey)
+	}
+	if n := len(c.Factors); n < 1 || n > maxLevels {
+		// Without a factor the master key itself would do the card's work.
+		return Key{}, fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
 	}
 	return Diversify(master, c.Factors...), nil
 }

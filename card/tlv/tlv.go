@@ -115,25 +115,32 @@ func readLength(raw []byte) (int, []byte, error) {
 	return n, raw[1+size:], nil
 }
 
-// Encode codes objects. It fails on a tag or length that Decode could not read back.
-func Encode(objects []Object) ([]byte, error) {
+// Encode codes objects. It fails on what Decode could not read back: a number that is no tag, a value that is too long,
+// templates nested too deep, a template with a Value or a primitive with Children.
+func Encode(objects []Object) ([]byte, error) { return encode(objects, 0) }
+
+func encode(objects []Object, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("templates nested deeper than %d", maxDepth)
+	}
 	var out []byte
 	for _, o := range objects {
+		tag, err := o.Tag.bytes()
+		if err != nil {
+			return nil, err
+		}
 		value := o.Value
-		if o.Tag.Constructed() {
-			var err error
-			if value, err = Encode(o.Children); err != nil {
+		switch constructed := o.Tag.Constructed(); {
+		case constructed && len(o.Value) > 0:
+			return nil, fmt.Errorf("tag %X: a template has children and no value", uint32(o.Tag))
+		case !constructed && len(o.Children) > 0:
+			return nil, fmt.Errorf("tag %X: a primitive has a value and no children", uint32(o.Tag))
+		case constructed:
+			if value, err = encode(o.Children, depth+1); err != nil {
 				return nil, fmt.Errorf("tag %X: %w", uint32(o.Tag), err)
 			}
 		}
-		if o.Tag > 0xFFFFFF || o.Tag == 0 {
-			return nil, fmt.Errorf("tag %X: want one to three bytes", uint32(o.Tag))
-		}
-		for shift := 16; shift >= 0; shift -= 8 {
-			if o.Tag>>shift != 0 {
-				out = append(out, byte(o.Tag>>shift))
-			}
-		}
+		out = append(out, tag...)
 		switch n := len(value); {
 		case n < 0x80:
 			out = append(out, byte(n))
@@ -149,8 +156,23 @@ func Encode(objects []Object) ([]byte, error) {
 	return out, nil
 }
 
+// bytes codes the tag. It fails on a number that readTag would not read as one tag, such as 8400 or 1F.
+func (t Tag) bytes() ([]byte, error) {
+	raw := []byte{byte(t >> 24), byte(t >> 16), byte(t >> 8), byte(t)}
+	for len(raw) > 1 && raw[0] == 0 {
+		raw = raw[1:]
+	}
+	if again, rest, err := readTag(raw); err != nil || again != t || len(rest) > 0 {
+		return nil, fmt.Errorf("tag %X: no tag of one to three bytes", uint32(t))
+	}
+	return raw, nil
+}
+
 // Find follows a path of tags through templates and returns the value of the primitive at its end: the first one.
 func Find(objects []Object, path ...Tag) ([]byte, bool) {
+	if len(path) == 0 {
+		return nil, false
+	}
 	for _, o := range objects {
 		if o.Tag != path[0] {
 			continue
