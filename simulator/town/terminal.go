@@ -1,0 +1,265 @@
+package town
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/simulator/personalise"
+	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/journal"
+	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/client"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// errPower is the power that went out at a commit of the journal.
+var errPower = errors.New("power cut")
+
+// keep is how many records a journal holds on to after their receipt: few, so that pruning is part of the town.
+const keep = 12
+
+// terminal is one terminal with its PSAM and its journal file; what it holds besides is lost with the power.
+type terminal struct {
+	w      *town
+	index  int
+	id     ids.TerminalID
+	place  *place
+	path   string
+	psam   *psam.PSAM
+	random io.Reader // for the epoch of its journal
+
+	journal *journal.Journal // nil: no power
+	tap     *tap.Terminal
+	sender  *client.Sender
+	booted  time.Time
+	boots   int
+	ask     time.Time // when the sender wants to be asked again, zero for not before something happens
+	linked  bool      // the sender has been told that the link is up
+
+	points, cutAt int // journal commit points passed since plan, and the one at which the power goes
+
+	written [][]byte // every record ever seen in the journal, by number less one
+}
+
+func newTerminal(w *town, index int, p *place, nth int) *terminal {
+	img, err := personalise.PSAM(masters, personalise.PSAMSpec{Terminal: terminalNumber(index), Issuer: issuer})
+	must(err)
+	sam, err := psam.New(img)
+	must(err)
+	id := terminalID(*p, nth)
+	return &terminal{w: w, index: index, id: id, place: p, path: filepath.Join(w.cfg.Dir, string(id)+".journal"), psam: sam, random: rngReader{w.rng}}
+}
+
+// rngReader reads random bytes from the seed.
+type rngReader struct{ rng *rand.Rand }
+
+func (r rngReader) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r.rng.Uint32())
+	}
+	return len(p), nil
+}
+
+// plan draws whether the power goes out within the next commits of the journal, before or after one of them. It is drawn
+// ahead, because the intent is written in a goroutine of its own.
+func (m *terminal) plan(commits int) {
+	m.points, m.cutAt = 0, 0
+	if chance(m.w.rng, m.w.faults.PowerCut) {
+		m.cutAt = 1 + m.w.rng.IntN(2*commits)
+	}
+}
+
+func (m *terminal) fault(point string) error {
+	if m.points++; m.points == m.cutAt {
+		return fmt.Errorf("%w at %s", errPower, point)
+	}
+	return nil
+}
+
+// boot powers the terminal up: journal, recovery, PSAM, sender.
+func (m *terminal) boot() {
+	now := m.w.clock.Now()
+	j, err := journal.Open(m.path, journal.Options{Terminal: m.id, NoSync: true, Keep: keep, Rand: m.random, Fault: m.fault})
+	if err != nil {
+		m.w.fail("terminal", nobody, "%s: its journal does not open: %v", m.id, err)
+	}
+	m.journal, m.booted = j, now
+	m.boots++
+	m.plan(1)
+	unknown, err := j.RecoverBoot()
+	if err != nil {
+		m.died(err)
+		return
+	}
+	m.observe()
+	sam, err := ep.OpenPSAM(m.w.ctx, m.psam, ep.PSAMTUnion)
+	if err != nil {
+		m.w.fail("terminal", nobody, "%s: its PSAM does not open: %v", m.id, err)
+	}
+	m.tap = &tap.Terminal{ID: m.id, Merchant: m.place.merchant, Journal: m.w.cfg.sabotage.journalOf(j), SAM: sam, Profile: m.w.profile, Location: m.w.zone,
+		BootID: binary.BigEndian.AppendUint32([]byte{byte(m.index), 0, 0, 0}, uint32(m.boots))}
+	m.sender, err = client.NewSender(client.SenderConfig{
+		Terminal: m.id, Key: signingKey(string(m.id)), Backend: receiptKey.Public().(ed25519.PublicKey), Source: j, Profile: m.w.profile.Version,
+		InFlight: 1 + m.w.rng.IntN(4), BatchRecords: 1 + m.w.rng.IntN(8), ResendMin: 5 * time.Second, ResendMax: 5 * time.Minute,
+		Rand: rand.New(rand.NewPCG(m.w.cfg.Seed, uint64(m.index)<<32|uint64(m.boots))),
+	})
+	must(err)
+	m.w.log.add(nobody, "%s boots, %d intents became unknown, record %d is the last, receipt through %d", m.id, unknown, j.LastSeq(), j.AckedSeq())
+	m.linked = false
+	m.relink(now)
+}
+
+// relink tells the sender what has become of the link.
+func (m *terminal) relink(now time.Time) {
+	if m.journal == nil {
+		return
+	}
+	switch up := m.w.link.connected(m.index, now); {
+	case up && !m.linked:
+		m.sender.OnConnect(now)
+		m.ask = now
+	case !up && m.linked:
+		m.sender.OnDisconnect()
+	}
+	m.linked = m.w.link.connected(m.index, now)
+}
+
+// died takes the power away after an error of the journal, which must be the power cut that was planned.
+func (m *terminal) died(err error) {
+	if !errors.Is(err, errPower) {
+		m.w.fail("terminal", nobody, "%s failed: %v", m.id, err)
+	}
+	m.points, m.cutAt = 0, 0
+	m.w.log.add(nobody, "%s dies: %v", m.id, err)
+	must(m.journal.Close())
+	m.journal, m.tap, m.sender, m.ask = nil, nil, nil, time.Time{}
+	m.psam.Power(false)
+	m.w.powerCuts++
+	m.w.agenda.add(m.w.clock.Now().Add(time.Duration(3+m.w.rng.IntN(60))*time.Second), m.boot)
+}
+
+// observe takes note of the journal's new records, and holds those it knows against what stands there now: a number
+// names one content for ever.
+func (m *terminal) observe() {
+	last, known := m.journal.LastSeq(), uint64(len(m.written))
+	if last < known {
+		m.w.fail("sequence", nobody, "%s: record %d was written, and the journal now ends at %d: its number will be used twice", m.id, known, last)
+	}
+	first := uint64(1)
+	if acked := m.journal.AckedSeq(); acked > keep {
+		first = acked - keep + 1 // what is before it may be pruned
+	}
+	if last == 0 {
+		return
+	}
+	records, err := m.journal.Read(first, int(last-first)+1, 1<<30)
+	if err != nil || uint64(len(records)) != last-first+1 {
+		m.w.fail("sequence", nobody, "%s: records %d to %d cannot be read: %d came, %v", m.id, first, last, len(records), err)
+	}
+	for i, raw := range records {
+		seq := first + uint64(i)
+		if seq > known {
+			m.written = append(m.written, raw)
+			m.noteRecord(seq, raw)
+		} else if !bytes.Equal(raw, m.written[seq-1]) {
+			m.w.fail("sequence", nobody, "%s: record %d has another content than when it was written", m.id, seq)
+		}
+	}
+}
+
+func (m *terminal) noteRecord(seq uint64, raw []byte) {
+	var r wire.Record
+	must(proto.Unmarshal(raw, &r))
+	var number ids.CardNumber
+	copy(number[:], r.GetCardNumber())
+	hash := wire.RecordHash(raw)
+	m.w.log.add(m.w.riderOf(number), "%s record %d: tap %d, counter %d, %d taken, %v by %v, %x", m.id, seq, r.GetTap(), r.GetOfflineCounter(), r.GetAmount(),
+		r.GetState(), r.GetEvidence(), hash[:4])
+}
+
+// completed reports whether the journal holds the completed record of a tap: what a green light promises.
+func (m *terminal) completed(tapNumber uint64) bool {
+	for _, raw := range m.written {
+		var r wire.Record
+		must(proto.Unmarshal(raw, &r))
+		if r.GetTap() == tapNumber && r.GetState() == wire.State_STATE_COMPLETED {
+			return true
+		}
+	}
+	return false
+}
+
+// send puts what the sender has on the link.
+func (m *terminal) send(now time.Time) {
+	out, next, err := m.sender.Due(now)
+	if err != nil {
+		m.w.fail("terminal", nobody, "%s cannot send: %v", m.id, err)
+	}
+	for _, msg := range out {
+		m.w.link.send(message{terminal: m.index, up: true, kind: msg.Kind, raw: msg.Raw}, now)
+	}
+	m.ask = next
+}
+
+// receive takes a receipt off the link.
+func (m *terminal) receive(raw []byte, now time.Time) {
+	if m.journal == nil || !m.linked {
+		return
+	}
+	m.plan(1)
+	before := m.journal.AckedSeq()
+	if err := m.sender.OnReceipt(now, raw); err != nil {
+		m.died(err)
+		return
+	}
+	m.cutAt = 0
+	if through := m.journal.AckedSeq(); through != before {
+		m.w.log.add(nobody, "%s has a receipt through %d", m.id, through)
+	}
+	m.ask = now
+}
+
+// prune deletes records that have their receipt.
+func (m *terminal) prune() {
+	if m.journal == nil {
+		return
+	}
+	m.plan(1)
+	if _, err := m.journal.Prune(20); err != nil {
+		m.died(err)
+		return
+	}
+	m.cutAt = 0
+}
+
+// present is one presentation of a card at this terminal; r says for what. It reports what the rider is shown, and false
+// if the terminal died and shows nothing.
+func (m *terminal) present(ctx context.Context, card interface {
+	Transmit(context.Context, []byte) ([]byte, error)
+}, r tap.Request) (tap.Result, bool) {
+	r.Now, r.Clock = m.w.clock.Now(), wire.ClockState_CLOCK_GOOD
+	r.Monotonic = r.Now.Sub(m.booted)
+	m.plan(5)
+	result, err := m.tap.Purchase(ctx, card, r)
+	if err != nil {
+		// What was committed before the power went is seen at the next boot.
+		m.died(err)
+		return tap.Result{}, false
+	}
+	m.cutAt = 0
+	m.observe()
+	m.ask = r.Now
+	return result, true
+}
