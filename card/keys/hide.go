@@ -41,7 +41,13 @@ func (c Card) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[%v key of a card, %d levels]", c.ID, len(c.Factors))
 }
 
+// LogValue is Format for structured logs.
+func (c Card) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
 // Format prints nothing that names the card.
 func (r PurchaseRequest) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "[purchase of %v, key %02X/%02X]", r.Amount, r.Version, r.Algorithm)
 }
+
+// LogValue is Format for structured logs.
+func (r PurchaseRequest) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
