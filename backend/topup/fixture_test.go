@@ -312,3 +312,5 @@ func clone(d *desk, c *epcard.Card) *epcard.Card {
 	require.NoError(d.t, err)
 	return out
 }
+
+func amount(minor int64) money.Amount { return money.Minor(minor) }
