@@ -215,7 +215,7 @@ func TestThePageInABrowser(t *testing.T) {
 	do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(server.URL+"/?lang=en"))
 	until(`document.getElementById("link").className === "link on"`)
 	require.Equal(t, "Balanced", text("#state"))
-	require.Contains(t, text(".equation"), "On cards 13,804.50 + In flight 30.00 + Funding 80.00 = Trust account 12,545.00 + Receivables 1,360.00 − Payables −9.50")
+	require.Contains(t, text(".equation"), "On cards 13,804.50 + In flight 30.00 + Funding 80.00 = Trust account 12,545.00 + Receivables 1,398.00 − Payables 28.50")
 	require.Contains(t, text("#taps"), "did not happen")
 	require.Contains(t, text("#terminals"), "1,284")
 	require.Contains(t, text("#findings"), "Two debits with one counter")

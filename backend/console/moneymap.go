@@ -22,9 +22,10 @@ type MoneyMap struct {
 	Left, Right, Off             money.Amount // Off = Left − Right
 	Cover                        money.Amount // Trust + Receivables
 
-	SoldLoads, Channels      money.Amount // Receivables = both
+	SoldLoads, Channels      money.Amount // Receivables = these and ClearingDue
+	ClearingDue              money.Amount // positions of acquirers that owe us for closed days
 	Pending, Available, Held money.Amount // Payables = these and the four below
-	ClearingOwed, Suspense   money.Amount // suspense that somebody may yet be owed
+	ClearingOwed, Suspense   money.Amount // positions of acquirers that we owe; suspense that somebody may yet be owed
 	FeesNet, Rounding        money.Amount // fees earned less fees paid: the scheme's own
 	SuspenseParts            []Part
 }
@@ -69,6 +70,8 @@ func moneyMap(ov store.Overview) (MoneyMap, error) {
 			add(&m.Available, owed)
 		case strings.HasSuffix(name, ":held"):
 			add(&m.Held, owed)
+		case strings.HasSuffix(name, ":clearing") && b.Amount.Sign() > 0: // not netted over acquirers: each pays for itself
+			add(&m.ClearingDue, b.Amount)
 		case strings.HasSuffix(name, ":clearing"):
 			add(&m.ClearingOwed, owed)
 		case b.Class == books.Suspense:
@@ -80,7 +83,7 @@ func moneyMap(ov store.Overview) (MoneyMap, error) {
 			add(&m.FeesNet, owed)
 		}
 	}
-	for _, a := range []money.Amount{m.SoldLoads, m.Channels} {
+	for _, a := range []money.Amount{m.SoldLoads, m.Channels, m.ClearingDue} {
 		add(&m.Receivables, a)
 	}
 	for _, a := range []money.Amount{m.Pending, m.Available, m.Held, m.ClearingOwed, m.Suspense, m.FeesNet, m.Rounding} {

@@ -29,7 +29,7 @@ func TestEachAccountStandsInItsTerm(t *testing.T) {
 		for name, a := range map[string]money.Amount{
 			"on cards": m.OnCards, "in flight": m.InFlight, "funding": m.Funding, "trust": m.Trust, "receivables": m.Receivables, "payables": m.Payables,
 			"left": m.Left, "right": m.Right, "off": m.Off, "cover": m.Cover, "sold loads": m.SoldLoads, "channels": m.Channels, "pending": m.Pending,
-			"available": m.Available, "held": m.Held, "clearing": m.ClearingOwed, "suspense": m.Suspense, "fees": m.FeesNet, "rounding": m.Rounding,
+			"available": m.Available, "held": m.Held, "clearing": m.ClearingOwed, "clearing due": m.ClearingDue, "suspense": m.Suspense, "fees": m.FeesNet, "rounding": m.Rounding,
 		} {
 			if !a.IsZero() {
 				out[name] = a.Minor()
@@ -66,7 +66,8 @@ func TestEachAccountStandsInItsTerm(t *testing.T) {
 		"a closed day: we owe one acquirer, another owes us, fees are ours": {
 			balances: map[books.Account]int64{books.Trust: 10_00, books.AcquirerClearing("a"): -9_00, books.AcquirerClearing("b"): 1_00,
 				"fee:merchant:service": -3_00, books.FeeChannel: 50, books.Rounding: -1, books.MerchantAvailable("m"): 51},
-			want: map[string]int64{"trust": 10_00, "cover": 10_00, "clearing": 8_00, "fees": 2_50, "rounding": 1, "available": -51, "payables": 10_00},
+			want: map[string]int64{"trust": 10_00, "cover": 11_00, "clearing": 9_00, "clearing due": 1_00, "receivables": 1_00, "fees": 2_50,
+				"rounding": 1, "available": -51, "payables": 11_00},
 		},
 		"card rows that have left the books": {
 			onCards: 11_00, balances: map[books.Account]int64{books.Trust: 10_00, books.Float: -10_00},
