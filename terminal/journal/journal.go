@@ -33,7 +33,8 @@ type Options struct {
 	Terminal ids.TerminalID
 
 	// MaxBytes bounds the file. At the limit Begin fails with ErrFull and the terminal stops selling: a rider turned away is an
-	// annoyance, a debit nobody recorded is a theft.
+	// annoyance, a debit nobody recorded is a theft. Only Begin keeps to the limit, so that what was begun can be finished; the
+	// file may go over it by one step of growth (at most 16 MiB).
 	//
 	// Default 256 MiB, about 400,000 records.
 	MaxBytes int64
@@ -132,7 +133,6 @@ func openDB(path string, o Options) (*bolt.DB, error) {
 		Timeout:      lockTimeout,
 		FreelistType: bolt.FreelistMapType,
 		NoSync:       o.NoSync,
-		MaxSize:      int(o.MaxBytes),
 	})
 	switch {
 	case err == nil:
@@ -277,6 +277,19 @@ func (j *Journal) fault(point string) error {
 	return j.opt.Fault(point)
 }
 
+// reserve is the room that Begin leaves for the commits that finish what it begins.
+const reserve = 64 << 10
+
+// checkRoom fails with ErrFull when there is no room to begin anything: neither below the limit nor in pages given free.
+func (j *Journal) checkRoom(tx *bolt.Tx) error {
+	s := j.db.Stats()
+	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
+	if room := j.opt.MaxBytes - tx.Size() + free; room < reserve {
+		return fmt.Errorf("journal %s: %w: %d of %d bytes", j.path, ErrFull, tx.Size()-free, j.opt.MaxBytes)
+	}
+	return nil
+}
+
 func full(err error) bool {
-	return errors.Is(err, berrors.ErrMaxSizeReached) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -17,6 +17,9 @@ import (
 func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
 	var tap uint64
 	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
+		if err := j.checkRoom(tx); err != nil {
+			return err
+		}
 		card := draft.GetCardNumber()
 		if tx.Bucket(bucketByCard).Get(card) != nil {
 			return fmt.Errorf("journal: the card has an open intent: recover it first")
