@@ -107,3 +107,15 @@ func (a *answers) Transmit(_ context.Context, command []byte) ([]byte, error) {
 	require.Less(a.t, n, len(a.give), "one command too many: %X", command)
 	return unhex(a.t, a.give[n]), nil
 }
+
+// turns is a card that gives two answers in turn, for ever.
+type turns struct {
+	give [2][]byte
+	n    int
+}
+
+func (c *turns) Transmit(context.Context, []byte) ([]byte, error) {
+	answer := c.give[c.n%2]
+	c.n++
+	return answer, nil
+}
