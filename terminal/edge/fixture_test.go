@@ -133,10 +133,11 @@ type world struct {
 	*edge.Terminal
 	mu     sync.Mutex
 	events []edge.Event
+	shown  chan edge.Event // the same, for those who wait
 }
 
 func newWorld(t testing.TB, change func(*edge.Config)) *world {
-	w := &world{t: t, clock: clock.NewManual(noon)}
+	w := &world{t: t, clock: clock.NewManual(noon), shown: make(chan edge.Event, 5000)}
 	_, sam := newPSAM(t)
 	w.cfg = edge.Config{
 		Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAM: sam,
@@ -169,6 +170,7 @@ func (w *world) see(e edge.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)
+	w.shown <- e
 }
 
 // tapOn presents a card at a lane, at once and whole.
@@ -199,3 +201,16 @@ func (w *world) states() (out []wire.State) {
 	}
 	return out
 }
+
+// run runs the terminal until the test ends or stop is called; stop returns what Run did.
+func (w *world) run() (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
+	w.t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// next waits for the next outcome that is shown.
+func (w *world) next() edge.Event { return <-w.shown }

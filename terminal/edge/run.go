@@ -26,8 +26,14 @@ func (t *Terminal) Run(ctx context.Context) error {
 	defer cancel()
 	var all sync.WaitGroup
 	for i, l := range t.cfg.Lanes {
-		if l.Reader != nil && l.Mode != tap.Sale {
-			all.Go(func() { t.runLane(ctx, i) })
+		if l.Reader == nil {
+			continue
+		}
+		work := &lane{t: t, index: i, reader: l.Reader, retry: retryLeast}
+		if l.Mode == tap.Sale {
+			all.Go(func() { work.sell(ctx) })
+		} else {
+			all.Go(func() { work.serve(ctx) })
 		}
 	}
 	if t.link != nil {
@@ -45,59 +51,84 @@ func (t *Terminal) Run(ctx context.Context) error {
 	return t.damage
 }
 
-// runLane serves the cards of one reader until ctx ends.
-func (t *Terminal) runLane(ctx context.Context, lane int) {
-	l := t.cfg.Lanes[lane]
-	r, retry := l.Reader, retryLeast
-	for ctx.Err() == nil {
-		card, err := r.Wait(ctx)
+// lane is a lane's reader at work. It belongs to one goroutine.
+type lane struct {
+	t      *Terminal
+	index  int
+	reader reader.Reader
+	retry  time.Duration // before the next try of a reader that fails
+}
+
+// serve serves every card until ctx ends.
+func (l *lane) serve(ctx context.Context) {
+	for {
+		card, err := l.wait(ctx)
+		if err != nil {
+			return
+		}
+		// Whoever tells the terminal to stop does not end a visit: that would be one more card with an unknown outcome.
+		result, err := l.t.Present(context.WithoutCancel(ctx), l.index, card)
+		l.end(ctx, card, result, err)
+	}
+}
+
+// wait returns the next card. Its only error is that ctx has ended: whatever else happens to the reader is shown, and tried
+// again.
+func (l *lane) wait(ctx context.Context) (reader.Card, error) {
+	t := l.t
+	for ctx.Err() == nil { // a reader may return a card that is there before it looks at ctx
+		card, err := l.reader.Wait(ctx)
 		switch {
 		case err == nil:
-			retry = retryLeast
-			t.meet(ctx, lane, r, card)
+			l.retry = retryLeast
+			return card, nil
 		case ctx.Err() != nil:
+			return nil, ctx.Err()
 		case errors.Is(err, reader.ErrTwoCards):
-			t.show(Event{Lane: lane, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OneCardPlease, Reason: err.Error()}})
+			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OneCardPlease, Reason: err.Error()}})
 		case errors.Is(err, reader.ErrReaderLost):
-			t.cfg.Log.Warn("reader lost: waiting for it", "reader", r.Name(), "err", err)
-			t.show(Event{Lane: lane, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
+			t.cfg.Log.Warn("reader lost: waiting for it", "reader", l.reader.Name(), "err", err)
+			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
 		default:
-			t.cfg.Log.Error("reader fails", "reader", r.Name(), "err", err, "again", retry)
-			t.show(Event{Lane: lane, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
-			sleep(ctx, retry)
-			retry = min(2*retry, retryMost)
-			r = t.reopen(l, r)
+			t.cfg.Log.Error("reader fails", "reader", l.reader.Name(), "err", err, "again", l.retry)
+			if l.retry == retryLeast { // shown once, and logged each time
+				t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
+			}
+			sleep(ctx, l.retry)
+			l.retry = min(2*l.retry, retryMost)
+			l.reopen()
 		}
 	}
+	return nil, ctx.Err()
 }
 
 // reopen makes a failing reader anew where that is possible.
-func (t *Terminal) reopen(l Lane, old reader.Reader) reader.Reader {
-	if l.Reopen == nil {
-		return old
+func (l *lane) reopen() {
+	again := l.t.cfg.Lanes[l.index].Reopen
+	if again == nil {
+		return
 	}
-	if err := old.Close(); err != nil {
-		t.cfg.Log.Warn("close the failing reader", "reader", old.Name(), "err", err)
+	name := l.reader.Name()
+	if err := l.reader.Close(); err != nil {
+		l.t.cfg.Log.Warn("close the failing reader", "reader", name, "err", err)
 	}
-	r, err := l.Reopen()
+	r, err := again()
 	if err != nil {
-		t.cfg.Log.Error("reader cannot be opened", "reader", old.Name(), "err", err)
-		return old
+		l.t.cfg.Log.Error("reader cannot be opened", "reader", name, "err", err)
+		return
 	}
-	return r
+	l.reader = r
 }
 
-// meet serves one card and waits until it has left. Whoever tells the terminal to stop does not end a visit: that would be one
-// more card with an unknown outcome. A card that is to be presented again must leave first too, so that one that lies at the
-// edge of the field is not debited while its owner thinks it is gone.
-func (t *Terminal) meet(ctx context.Context, lane int, r reader.Reader, card reader.Card) {
-	result, err := t.Present(context.WithoutCancel(ctx), lane, card)
-	end := reader.Reset // the card forgets the session
-	if err == nil && result.Outcome.Pass() {
-		end = reader.Leave
+// end closes the session and waits until the card has left. A card that is to be presented again must leave first too, so
+// that one that lies at the edge of the field is not debited while its owner thinks it is gone.
+func (l *lane) end(ctx context.Context, card reader.Card, result tap.Result, failed error) {
+	d := reader.Reset // the card forgets the session
+	if failed == nil && result.Outcome.Pass() {
+		d = reader.Leave
 	}
-	if err := card.Close(end); err != nil {
-		t.cfg.Log.Warn("close the card", "reader", r.Name(), "err", err)
+	if err := card.Close(d); err != nil {
+		l.t.cfg.Log.Warn("close the card", "reader", l.reader.Name(), "err", err)
 	}
 	_ = card.Removed(ctx) // its only error is that ctx has ended
 }

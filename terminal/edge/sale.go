@@ -51,48 +51,54 @@ var (
 //
 // A request is remembered as long as the journal holds its record: until its receipt, and Options.Keep records more.
 func (t *Terminal) Sell(ctx context.Context, lane int, card apdu.Transmitter, amount money.Amount, requestID string) (tap.Result, error) {
-	r, err := t.request(lane)
-	if err == nil && r.Mode != tap.Sale {
-		err = fmt.Errorf("terminal: lane %d: %w", lane, ErrNotATill)
-	}
-	if err == nil {
-		err = checkRequestID(requestID)
-	}
-	if err != nil {
-		return tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, err
-	}
 	done, err := t.sales.begin(requestID)
 	if err != nil {
 		return tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, err
 	}
 	defer done()
-	earlier, found, err := t.sales.find(t.journal, requestID)
+	r, earlier, answer, err := t.asked(lane, amount, requestID)
+	if err != nil {
+		return tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, err
+	}
+	if answer != nil {
+		t.show(Event{Lane: lane, At: r.Now, Result: *answer})
+		return *answer, nil
+	}
+	return t.serve(ctx, lane, card, r, earlier)
+}
+
+// asked checks a till's request. It returns the answer, if there is one without any card, or the earlier attempt, if
+// there is one that may have been debited.
+func (t *Terminal) asked(lane int, amount money.Amount, requestID string) (r tap.Request, earlier *Sale, answer *tap.Result, err error) {
+	if r, err = t.request(lane); err != nil {
+		return r, nil, nil, err
+	}
+	if r.Mode != tap.Sale {
+		return r, nil, nil, fmt.Errorf("terminal: lane %d: %w", lane, ErrNotATill)
+	}
+	if err := checkRequestID(requestID); err != nil {
+		return r, nil, nil, err
+	}
+	r.Amount, r.RequestID = amount, requestID
+	s, found, err := t.sales.find(t.journal, requestID)
 	if err != nil {
 		err = fmt.Errorf("terminal: look for request %s: %w", requestID, err)
 		t.fail(err)
-		return tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, err
+		return r, nil, nil, err
 	}
-	if found && earlier.Amount != amount {
-		err := fmt.Errorf("terminal: request %s asks for %v: %w (%v)", requestID, amount, ErrRequestReused, earlier.Amount)
-		return tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, err
+	switch {
+	case !found:
+	case s.Amount != amount:
+		return r, nil, nil, fmt.Errorf("terminal: request %s asks for %v: %w (%v)", requestID, amount, ErrRequestReused, s.Amount)
+	case s.State == wire.State_STATE_COMPLETED:
+		answer = &tap.Result{Outcome: tap.AlreadyPaid, Reason: "the request was served before", Amount: s.Amount, Balance: s.Balance, Tap: s.Tap, Card: s.card}
+	case s.State == wire.State_STATE_AGED:
+		refused := agedSale(s.Tap)
+		answer = &tap.Result{Outcome: refused.outcome, Reason: refused.reason, Amount: s.Amount, Tap: s.Tap, Card: s.card}
+	case s.State != wire.State_STATE_VOIDED:
+		earlier = &s
 	}
-	r.Amount, r.RequestID = amount, requestID
-	if !found || earlier.State == wire.State_STATE_VOIDED {
-		return t.serve(ctx, lane, card, r, nil)
-	}
-	switch earlier.State {
-	case wire.State_STATE_COMPLETED:
-		result := tap.Result{Outcome: tap.AlreadyPaid, Reason: "the request was served before", Amount: earlier.Amount,
-			Balance: earlier.Balance, Tap: earlier.Tap, Card: earlier.card}
-		t.show(Event{Lane: lane, At: r.Now, Result: result})
-		return result, nil
-	case wire.State_STATE_AGED:
-		refused := agedSale(earlier.Tap)
-		result := tap.Result{Outcome: refused.outcome, Reason: refused.reason, Amount: earlier.Amount, Tap: earlier.Tap, Card: earlier.card}
-		t.show(Event{Lane: lane, At: r.Now, Result: result})
-		return result, nil
-	}
-	return t.serve(ctx, lane, card, r, &earlier)
+	return r, earlier, answer, nil
 }
 
 // Sale tells what became of a request; false: nothing that could have cost anybody anything is known of it here.

@@ -23,6 +23,7 @@ type Terminal struct {
 	tap     tap.Terminal // but SAM and Journal, which each visit has its own view of
 	gate    chan struct{}
 	sales   *sales
+	asks    []chan ask     // by lane: what tills ask of the lanes that Run serves
 	sender  *client.Sender // nil: no keys to send with
 	link    *client.Client // nil: no link of its own
 	booted  time.Time
@@ -69,6 +70,9 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 	t := &Terminal{
 		cfg: cfg, journal: j, gate: make(chan struct{}, 1), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
 		counts: map[tap.Outcome]uint64{},
+	}
+	for range cfg.Lanes {
+		t.asks = append(t.asks, make(chan ask))
 	}
 	t.tap = tap.Terminal{
 		ID: cfg.Terminal, Merchant: cfg.Merchant, Profile: cfg.Profile, Location: cfg.Profile.Location(), BootID: boot,
