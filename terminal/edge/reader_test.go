@@ -3,6 +3,7 @@ package edge_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,11 +39,11 @@ func TestTwoCardsAreToldToBeOne(t *testing.T) {
 func TestAReaderThatFailsEndsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken, good, renewed := &brokenReader{}, inproc.New("good"), inproc.New("renewed")
-		tries := 0
+		var tries atomic.Int32
 		w := newWorld(t, func(cfg *edge.Config) {
 			cfg.Lanes[bus].Reader = broken
 			cfg.Lanes[bus].Reopen = func() (reader.Reader, error) {
-				if tries++; tries < 4 {
+				if tries.Add(1) < 4 {
 					return nil, errBroken
 				}
 				return renewed, nil
@@ -59,7 +60,7 @@ func TestAReaderThatFailsEndsNobodyElse(t *testing.T) {
 		require.Equal(t, bus2, e.Lane)
 		require.Equal(t, tap.Granted, e.Result.Outcome)
 		time.Sleep(time.Minute)
-		require.Equal(t, 4, tries)
+		require.EqualValues(t, 4, tries.Load())
 		renewed.Present(newCard(t, 2, 10_00, nil))
 		e = w.next()
 		require.Equal(t, bus, e.Lane)
