@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/routers"
@@ -27,6 +28,9 @@ type document struct {
 	spec       *openapi3.T
 	operations map[string]operation // by "METHOD /path", as ServeMux has it
 }
+
+// theDocument is read once: it is part of the program.
+var theDocument = sync.OnceValues(loadDocument)
 
 func loadDocument() (*document, error) {
 	spec, err := openapi3.NewLoader().LoadFromData(documentYAML)

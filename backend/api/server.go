@@ -65,7 +65,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System{}
 	}
-	doc, err := loadDocument()
+	doc, err := theDocument()
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,7 @@ var (
 	ErrUnknownCard  = errors.New("the card is not of this scheme")
 	ErrCardBlocked  = errors.New("the card is blocked")
 	ErrCardData     = errors.New("the card shows other data than it was issued with")
+	ErrUnknownKey   = errors.New("the card's load key is not known")
 	ErrMAC1         = errors.New("the card's MAC1 does not verify")
 	ErrTAC          = errors.New("the card's TAC does not verify")
 	ErrOtherCard    = errors.New("the order belongs to another card")

@@ -41,14 +41,12 @@ const maxAnswer = 1 << 16
 // would be readable on the way.
 func NewHTTPHost(baseURL, token string) (*HTTPHost, error) {
 	u, err := url.Parse(baseURL)
-	if err != nil {
-		return nil, fmt.Errorf("backend address: %w", err)
-	}
-	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("backend address %q: want https://host[:port]", baseURL)
+	// The address is not quoted in errors: someone may have put a password into it.
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("backend address: want https://host[:port], and nothing of a user, query or fragment")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, fmt.Errorf("backend address %q: plain http is for this machine only: use https", baseURL)
+		return nil, fmt.Errorf("backend address %s: plain http is for this machine only: use https", u)
 	}
 	if token == "" || strings.ContainsAny(token, " \r\n\t") {
 		return nil, errors.New("backend token: want one word")
@@ -94,6 +92,13 @@ var problems = map[string]error{
 	"evidence":             ErrEvidence,
 	"unauthorised":         ErrAccess,
 	"forbidden":            ErrAccess,
+	"unknown-agent":        ErrAccess,
+	"unknown-key":          ErrUnknownKey,
+	"request":              ErrRequest,
+	"media-type":           ErrRequest,
+	"too-large":            ErrRequest,
+	"not-found":            ErrRequest,
+	"method":               ErrRequest,
 }
 
 // Unwrap lets errors.Is see the kind through the code. A code that is not known is a request the backend does not
@@ -107,8 +112,8 @@ func (e *HostError) Unwrap() error {
 
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
-	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrMAC1, ErrTAC,
-		ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrAccess, ErrRequest} {
+	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
+		ErrMAC1, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrAccess, ErrRequest} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -196,18 +201,46 @@ func codeInit(c CardInit) *initJSON {
 
 func (o orderJSON) order() Order { return Order(o) }
 
+// An answer that decodes may still say nothing: "{}" would be an order without a state, or a MAC2 of zeros. Each answer
+// knows what it must hold.
+
+func (o *orderJSON) whole() bool {
+	switch o.State {
+	case Paid, InProgress, Uncertain, Loaded, Refunded:
+		return o.ID != ""
+	}
+	return false
+}
+
+func (a *authJSON) whole() bool {
+	return a.DateTime != hex7{} && a.Challenge != hex6{} // MAC2 may be anything, zeros too
+}
+
+func (i *infoJSON) whole() bool {
+	o := i.Open
+	return i.Token != "" && (o == nil || o.Order != "" && o.Amount.Sign() > 0 && o.Challenge != hex6{})
+}
+
+// orderOf is an order that belongs to the caller, so that its amount is told.
+func orderOf(o orderJSON, err error) (Order, error) {
+	if err == nil && o.Amount.Sign() <= 0 {
+		err = fmt.Errorf("%w: order %s is over %v", ErrUnavailable, o.ID, o.Amount)
+	}
+	return o.order(), err
+}
+
 // CreateOrder implements Host.
 func (h *HTTPHost) CreateOrder(ctx context.Context, key string, amount money.Amount) (Order, error) {
 	var out orderJSON
 	err := h.call(ctx, http.MethodPost, []string{"v1", "loads"}, key, amountJSON{amount}, &out)
-	return out.order(), err
+	return orderOf(out, err)
 }
 
 // Order implements Host.
 func (h *HTTPHost) Order(ctx context.Context, id string) (Order, error) {
 	var out orderJSON
 	err := h.call(ctx, http.MethodGet, []string{"v1", "loads", id}, "", nil, &out)
-	return out.order(), err
+	return orderOf(out, err)
 }
 
 // Lookup implements Host.
@@ -258,8 +291,11 @@ func (h *HTTPHost) Resolve(ctx context.Context, id string, e Evidence) (Order, e
 	return out.order(), err
 }
 
+// answer is what a call is answered with.
+type answer interface{ whole() bool }
+
 // call makes one call as often as it takes.
-func (h *HTTPHost) call(ctx context.Context, method string, path []string, key string, in, out any) error {
+func (h *HTTPHost) call(ctx context.Context, method string, path []string, key string, in any, out answer) error {
 	var body []byte
 	if in != nil {
 		var err error
@@ -292,7 +328,7 @@ func (h *HTTPHost) call(ctx context.Context, method string, path []string, key s
 }
 
 // try makes one call once. again says that its effect is not known, or that the backend asks to be asked again.
-func (h *HTTPHost) try(ctx context.Context, method, target, key string, body []byte, out any) (again bool, err error) {
+func (h *HTTPHost) try(ctx context.Context, method, target, key string, body []byte, out answer) (again bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return false, fmt.Errorf("backend: %w", err)
@@ -305,26 +341,30 @@ func (h *HTTPHost) try(ctx context.Context, method, target, key string, body []b
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
-	resp, err := h.Client.Do(req)
+	client := *h.Client
+	// The API redirects nowhere, and a body with a card number in it goes to no other address than the one configured.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return ctx.Err() == nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return true, fmt.Errorf("read the answer: %w", err)
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK:
-		if err := json.Unmarshal(answer, out); err != nil {
-			return true, fmt.Errorf("answer of %s is not understood: %w", resp.Request.URL.Path, err)
+		if err := json.Unmarshal(raw, out); err != nil || !out.whole() {
+			// The error's text could quote the answer, and this is the backend's doing: it has no place in a kiosk's log.
+			return true, errors.New("the answer is not the API's")
 		}
 		return false, nil
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout:
 		return true, fmt.Errorf("status %d", resp.StatusCode)
 	}
 	var p problemJSON
-	if err := json.Unmarshal(answer, &p); err != nil || p.Code == "" {
+	if err := json.Unmarshal(raw, &p); err != nil || p.Code == "" {
 		return false, &HostError{Status: resp.StatusCode, Code: "none", Detail: fmt.Sprintf("status %d without a problem document", resp.StatusCode),
 			Remedy: "check the backend's address"}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
@@ -35,8 +36,8 @@ const (
 	LoadDone        Outcome = iota + 1 // the value is on the card
 	AlreadyDone                        // it was there before; nothing was done
 	DoneUnconfirmed                    // it is on the card; the backend could not be told yet: call Confirm with the TAC
-	PresentAgain                       // the card left too early; the same card is wanted again
-	Refused                            // the card refused, nothing was loaded, the money waits in the order
+	PresentAgain                       // the card left too early, or would not say what it did; the same card is wanted again
+	Refused                            // the card refused, nothing of the order is on it, the money waits in the order
 )
 
 // String names the outcome.
@@ -94,6 +95,8 @@ func (r Request) withDefaults() (Request, error) {
 		r.Step = func(string) {}
 	}
 	switch {
+	case r.OrderID != "" && !isOrderID(r.OrderID):
+		return r, fmt.Errorf("%w: order id: want 1 to 64 letters, digits, '_' or '-'", ErrRequestForm)
 	case r.Levels != 1 && r.Levels != 2:
 		return r, fmt.Errorf("%w: key levels %d: want 1 or 2", ErrRequestForm, r.Levels)
 	case (r.OrderID == "") == (r.IdempotencyKey == ""):
@@ -102,6 +105,11 @@ func (r Request) withDefaults() (Request, error) {
 		return r, fmt.Errorf("%w: amount %v: want more than zero", ErrRequestForm, r.Amount)
 	}
 	return r, nil
+}
+
+// isOrderID reports whether s can be an order's id: it becomes part of a path.
+func isOrderID(s string) bool {
+	return len(s) <= 64 && strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-") == ""
 }
 
 // Load carries one presentation of one card through a load. A card that leaves early, or refuses, is an outcome; an error
@@ -126,6 +134,7 @@ func Load(ctx context.Context, card apdu.Transmitter, host Host, r Request) (Res
 		return Result{}, fmt.Errorf("load: %w", err)
 	}
 	l.result = Result{Order: order.ID, Amount: order.Amount}
+	l.open = order.State == InProgress || order.State == Uncertain
 	switch order.State {
 	case Loaded:
 		l.result.Outcome = AlreadyDone
@@ -143,6 +152,9 @@ func Load(ctx context.Context, card apdu.Transmitter, host Host, r Request) (Res
 	if errors.As(err, &status) || errors.Is(err, ep.ErrMalformed) {
 		l.Step("the card refused: " + err.Error())
 		l.result.Outcome, l.result.Reason = Refused, err.Error()
+		if l.open { // the order's money may be on the card: a card that will not say has not said no
+			l.result.Outcome = PresentAgain
+		}
 		return l.result, nil
 	}
 	if err != nil {
@@ -160,6 +172,7 @@ type loading struct {
 	host   Host
 	card   *ep.Card
 	public ep.Public
+	open   bool // MAC2 of the order may be out, and the card has not said what became of it
 	result Result
 }
 
@@ -204,7 +217,19 @@ func (l *loading) present(ctx context.Context, t apdu.Transmitter, order Order) 
 		return err
 	}
 	l.Step("balance " + init.Answer.Balance.String() + ", asking the backend")
+	wasOpen := l.open
+	l.open = true
 	auth, err := l.host.Authorise(ctx, order.ID, init)
+	if err != nil && decided(err) {
+		l.open = wasOpen
+		if o := info.Open; o != nil && o.Order == order.ID {
+			// It may not be loaded any more, a blocked card say. What is open must be settled all the same, so that the money can be
+			// given back; if it cannot be, the refusal is still what matters.
+			if _, settling := l.settle(ctx, init, *o); settling != nil {
+				l.Step("it could not be settled: " + settling.Error())
+			}
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -285,6 +310,9 @@ func (l *loading) settle(ctx context.Context, shown CardInit, open OpenLoad) (St
 	}
 	if err != nil {
 		return "", fmt.Errorf("settle open load %s: %w", open.Order, err)
+	}
+	if open.Order == l.result.Order {
+		l.open = false
 	}
 	if o.State != Loaded {
 		l.Step("it had not reached the card; its money waits in order " + open.Order)

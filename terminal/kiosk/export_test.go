@@ -1,0 +1,9 @@
+package kiosk
+
+import "maps"
+
+// Problems are the API's codes as this package knows them.
+func Problems() map[string]error { return maps.Clone(problems) }
+
+// Decided reports that the backend has answered.
+func Decided(err error) bool { return decided(err) }
