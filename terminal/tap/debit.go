@@ -187,18 +187,19 @@ func (v *visit) readBack(kind ep.Type, init ep.PurchaseInit, amount, want money.
 	if err != nil {
 		return got, flagNoReadback, ""
 	}
-	if !v.isOurs(log, kind, init.Counter, amount, term, v.at) {
+	if !isOurs(log, kind, init.Counter, amount, term, v.at) {
 		return got, flagBadReadback, "the card's log does not show the debit"
 	}
 	return got, 0, ""
 }
 
-// isOurs reports whether a log record is that of the debit with that counter before the increment (conflict C1).
-func (v *visit) isOurs(l ep.LogRecord, kind ep.Type, before uint16, amount money.Amount, term ep.TerminalNumber, at ep.DateTime) bool {
-	return l.Counter == v.logged(before) && l.Type == kind && l.Amount == amount && l.Terminal == term && l.At == at
+// isOurs reports whether a log record is that of the debit with that counter before the increment. Cards in the field log
+// the counter before or after it (conflict C1), and one scheme may have both kinds.
+func isOurs(l ep.LogRecord, kind ep.Type, before uint16, amount money.Amount, term ep.TerminalNumber, at ep.DateTime) bool {
+	return (l.Counter == before || l.Counter == before+1) && l.Type == kind && l.Amount == amount && l.Terminal == term && l.At == at
 }
 
-// logged is how this scheme's cards log the counter of a debit.
+// logged is how this scheme's cards log the counter of a debit, by the profile.
 func (v *visit) logged(before uint16) uint16 {
 	if v.t.Profile.Card.LogCounter == "after" {
 		return before + 1

@@ -66,10 +66,10 @@ func (o Outcome) Pass() bool { return o >= Granted && o <= RecoveredGranted }
 // Result is what became of one presentation of a card.
 type Result struct {
 	Outcome Outcome
-	Reason  string // for logs and field engineers; no card number
-	Amount  money.Amount
+	Reason  string       // for logs and field engineers; no card number
+	Amount  money.Amount // taken, or at stake while the outcome is unknown; all debits of the visit together
 	Balance money.Amount // after, where it is known
-	Tap     ids.TapID    // zero: no debit was begun
+	Tap     ids.TapID    // of the last debit; zero: none was begun
 	Card    ids.CardNumber
 
 	Recovered *Recovery // an earlier tap settled by this presentation

@@ -41,10 +41,15 @@ func (t *Terminal) Purchase(ctx context.Context, card apdu.Transmitter, r Reques
 		return v.done(stop), err
 	}
 	// 5 to 7, once an order: intent on disk, DEBIT, record on disk, and only then the light.
+	taken := money.Amount{}
 	for _, o := range orders {
-		if stop, err = v.debit(o); err != nil || !stop.Outcome.Pass() {
+		if stop, err = v.debit(o); err != nil {
 			break
 		}
+		if stop.Amount, err = stop.Amount.Add(taken); err != nil || !stop.Outcome.Pass() {
+			break
+		}
+		taken = stop.Amount
 	}
 	// 8. The record is queued; the uplink sends it when it can.
 	return v.done(stop), err
@@ -62,6 +67,8 @@ type visit struct {
 	newest  ep.TripHistory // record 1 of EF 1E
 	at      ep.DateTime
 	settled *Recovery
+	// settledAt is the purse time of the debit that settled tells of.
+	settledAt ep.DateTime
 }
 
 func (v *visit) number() ids.CardNumber { return v.public.CardNumber }

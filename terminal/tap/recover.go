@@ -3,6 +3,7 @@ package tap
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
@@ -40,6 +41,7 @@ func (v *visit) recoverOpen() (*Result, error) {
 	if err := v.t.Journal.Finish(tap, final); err != nil {
 		return nil, fmt.Errorf("write the recovered record: %w", err)
 	}
+	v.settledAt = ep.DateTime(draft.GetPurseTime())
 	v.settled = &Recovery{
 		Tap: v.tapID(tap), Amount: money.Minor(draft.GetAmount()),
 		Completed: final.GetState() == wire.State_STATE_COMPLETED, Aged: final.GetState() == wire.State_STATE_AGED,
@@ -62,22 +64,21 @@ func (v *visit) ask(draft *wire.Record) (*wire.Record, error) {
 	final := proto.Clone(draft).(*wire.Record)
 	before := uint16(draft.GetOfflineCounter())
 	kind := ep.Type(draft.GetTxnType())
-	// An INITIALIZE of nothing tells the counter and costs the card nothing; it does not erase the proof (3.10).
-	init, err := v.card.InitPurchase(v.ctx, ep.TypeComposite, v.t.Profile.Card.KeyIndex, money.Amount{}, ep.TerminalNumber(v.t.SAM.TerminalNumber()))
+	counter, err := v.counter()
 	if err != nil {
 		return nil, err
 	}
-	moved := init.Counter - before // modulo 2^16, as the counter is
+	moved := counter - before // modulo 2^16, as the counter is
 	if moved <= 1 {
 		proof, err := v.card.Prove(v.ctx, kind, before+1)
 		switch {
 		case err == nil && moved == 1:
 			// The proof is of the last debit with that counter; only the log says that it was ours. A debit at another
 			// terminal uses the same counter if ours did not take place.
-			return v.byLog(draft, final, proof, init)
+			return v.byLog(draft, final, proof, counter)
 		case err == nil:
 			// A card that does not count zero amounts (conflict C3) proves them with the counter unmoved.
-			return v.byLog(draft, final, proof, init)
+			return v.byLog(draft, final, proof, counter)
 		case isLeft(err):
 			return nil, err
 		case moved == 0:
@@ -85,15 +86,26 @@ func (v *visit) ask(draft *wire.Record) (*wire.Record, error) {
 			return final, nil
 		}
 	}
-	return v.byLog(draft, final, ep.Proof{}, init)
+	return v.byLog(draft, final, ep.Proof{}, counter)
+}
+
+// counter is the card's offline counter. An INITIALIZE of nothing tells it and costs the card nothing; it does not erase the
+// proof (3.10). A card that refuses because its counter is at its end tells it as well.
+func (v *visit) counter() (uint16, error) {
+	init, err := v.card.InitPurchase(v.ctx, ep.TypeComposite, v.t.Profile.Card.KeyIndex, money.Amount{}, ep.TerminalNumber(v.t.SAM.TerminalNumber()))
+	if errors.Is(err, ep.ErrCounterMax) {
+		return math.MaxUint16, nil
+	}
+	return init.Counter, err
 }
 
 // byLog reads the card's log for the debit. With a proof in hand the debit is completed with its TAC; without, the log is
 // all there is.
-func (v *visit) byLog(draft, final *wire.Record, proof ep.Proof, init ep.PurchaseInit) (*wire.Record, error) {
+func (v *visit) byLog(draft, final *wire.Record, proof ep.Proof, counter uint16) (*wire.Record, error) {
 	before := uint16(draft.GetOfflineCounter())
 	kind, amount := ep.Type(draft.GetTxnType()), money.Minor(draft.GetAmount())
 	term, at := ep.TerminalNumber(draft.GetPsamTerminal()), ep.DateTime(draft.GetPurseTime())
+	logged, newest := v.logged(before), true
 	for n := byte(1); n <= logRecords; n++ {
 		l, err := v.card.ReadLog(v.ctx, n)
 		if isLeft(err) {
@@ -102,25 +114,44 @@ func (v *visit) byLog(draft, final *wire.Record, proof ep.Proof, init ep.Purchas
 		if err != nil || l.Empty() {
 			break
 		}
-		if isDebit(l.Type) && l.Counter == v.logged(before) {
-			if !v.isOurs(l, kind, before, amount, term, at) {
-				final.State = wire.State_STATE_VOIDED // the counter went to another tap
-				return final, nil
-			}
-			final.State, final.Evidence = wire.State_STATE_COMPLETED, wire.Evidence_EVIDENCE_CARD_LOG
-			if proof != (ep.Proof{}) {
-				final.Evidence = wire.Evidence_EVIDENCE_PROVE
-				final.Mac2, final.Tac = proof.MAC2[:], proof.TAC[:]
-			}
+		if !isDebit(l.Type) {
+			continue
+		}
+		if newest {
+			logged, newest = loggedBy(l, counter, before, logged), false
+		}
+		if l.Counter != logged {
+			continue
+		}
+		if !isOurs(l, kind, before, amount, term, at) {
+			final.State = wire.State_STATE_VOIDED // the counter went to another tap
 			return final, nil
 		}
+		final.State, final.Evidence = wire.State_STATE_COMPLETED, wire.Evidence_EVIDENCE_CARD_LOG
+		if proof != (ep.Proof{}) {
+			final.Evidence = wire.Evidence_EVIDENCE_PROVE
+			final.Mac2, final.Tac = proof.MAC2[:], proof.TAC[:]
+		}
+		return final, nil
 	}
-	if init.Counter == before {
+	if counter == before {
 		final.State = wire.State_STATE_VOIDED
 		return final, nil
 	}
 	final.State = wire.State_STATE_AGED // the log has rolled past it: the backend must find out
 	return final, nil
+}
+
+// loggedBy is how the card itself logs the counter of a debit, seen from its newest one, whose counter is known: a scheme may
+// have cards of both kinds (conflict C1). What fits neither leaves it to the profile.
+func loggedBy(newest ep.LogRecord, counter, before, byProfile uint16) uint16 {
+	switch newest.Counter {
+	case counter:
+		return before + 1
+	case counter - 1:
+		return before
+	}
+	return byProfile
 }
 
 func isDebit(t ep.Type) bool { return t == ep.TypePurchase || t == ep.TypeComposite }

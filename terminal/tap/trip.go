@@ -21,7 +21,8 @@ func (v *visit) alreadyPaid() *Result {
 	case MetroEntry:
 		paid = v.trip.Open() && station(v.trip.EntryStation) == v.r.Station && v.recent(v.trip.EntryTime)
 	case MetroExit:
-		paid = v.trip.State == ep.TripLeft && station(v.trip.ExitStation) == v.r.Station && v.recent(v.trip.ExitTime)
+		paid = v.trip.State == ep.TripLeft && station(v.trip.ExitStation) == v.r.Station &&
+			(v.recent(v.trip.ExitTime) || v.justSettled(v.trip.ExitTerminal, v.trip.ExitTime))
 	}
 	if !paid {
 		return nil
@@ -32,6 +33,12 @@ func (v *visit) alreadyPaid() *Result {
 		return r
 	}
 	return v.stop(AlreadyPaid, "the card shows this trip as paid")
+}
+
+// justSettled reports that the debit which wrote that terminal and time is the one this visit has settled: it took place, and
+// the gate has not opened for it.
+func (v *visit) justSettled(terminal [8]byte, at ep.DateTime) bool {
+	return v.settled != nil && v.settled.Completed && v.settledAt == at && terminal == ep.Terminal8(v.t.SAM.TerminalNumber())
 }
 
 // recent reports a time on the card within the window of one trip, either way: another terminal's clock may be ahead.
@@ -77,7 +84,8 @@ func (v *visit) quoteEntry() ([]order, *Result, error) {
 	}
 	var orders []order
 	owed := money.Amount{}
-	if v.trip.Open() { // never left: the marked fare of that trip is due first
+	// Never left: the marked fare of that trip is due first. But a rider whose entry was settled just now was never let in.
+	if v.trip.Open() && !v.justSettled(v.trip.EntryTerminal, v.trip.EntryTime) {
 		owed = v.trip.MarkedFare
 		orders = append(orders, order{kind: wire.Kind_KIND_CORRECTION, amount: owed, rule: "metro-missing-exit",
 			entry: v.trip.EntryStation[:2], records: v.closeRecords(owed)})
