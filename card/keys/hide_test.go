@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/keys"
 )
-
-var errNotDir = syscall.ENOTDIR
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -361,24 +363,75 @@ func TestAKeyFileIsNeverWrittenOver(t *testing.T) {
 	require.ErrorIs(t, keys.CreateFile(filepath.Join(dir, "no", "folder.age"), first, to), os.ErrNotExist)
 }
 
+// TestPowerCutsLeaveTheWholeFileOrNone fails each step of a new file in turn, with hard links and without.
+func TestPowerCutsLeaveTheWholeFileOrNone(t *testing.T) {
+	cut := errors.New("power cut")
+	noLinks := func(string, string) error { return errors.ErrUnsupported }
+	for name, link := range map[string]func(string, string) error{"links": os.Link, "no links": noLinks} {
+		for _, at := range []string{"sync", "name", "sync directory", "never"} {
+			t.Run(name+", "+at, func(t *testing.T) {
+				dir := t.TempDir()
+				path := filepath.Join(dir, "keys.age")
+				var steps []string
+				step := func(s string) error {
+					steps = append(steps, s)
+					if s == at {
+						return cut
+					}
+					return nil
+				}
+				err := keys.WriteNew(path, "text",
+					func(f *os.File) error {
+						_, err := os.Stat(path)
+						require.ErrorIs(t, err, os.ErrNotExist, "no name before the bytes are durable")
+						return step("sync")
+					},
+					func(from, name string) error {
+						if err := step("name"); err != nil {
+							return fmt.Errorf("%w: %w", os.ErrExist, err) // no way around it by a rename
+						}
+						return link(from, name)
+					},
+					func(d string) error { require.Equal(t, dir, d); return step("sync directory") })
+
+				order := []string{"sync", "name", "sync directory"}
+				require.Equal(t, order[:len(steps)], steps)
+				left, readErr := os.ReadDir(dir)
+				require.NoError(t, readErr)
+				switch at {
+				case "never":
+					require.NoError(t, err)
+				default:
+					require.ErrorIs(t, err, cut)
+				}
+				if at == "sync" || at == "name" {
+					require.Empty(t, left, "no file, no litter")
+					return
+				}
+				require.Len(t, left, 1)
+				text, readErr := os.ReadFile(path)
+				require.NoError(t, readErr)
+				require.Equal(t, "text", string(text))
+			})
+		}
+	}
+}
+
 // TestANameIsNeverTakenTwice takes the way of a file system without hard links, too.
 func TestANameIsNeverTakenTwice(t *testing.T) {
 	noLinks := func(string, string) error { return errors.ErrUnsupported }
 	for name, link := range map[string]func(string, string) error{"links": os.Link, "no links": noLinks} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			put := func(name, text string) string {
-				p := filepath.Join(dir, name)
-				require.NoError(t, os.WriteFile(p, []byte(text), 0o600))
-				return p
+			path := filepath.Join(t.TempDir(), "keys.age")
+			put := func(path, text string) error {
+				return keys.WriteNew(path, text, (*os.File).Sync, link, func(string) error { return nil })
 			}
-			path := filepath.Join(dir, "keys.age")
-			require.NoError(t, keys.GiveName(link, put("a", "first"), path))
-			require.ErrorIs(t, keys.GiveName(link, put("b", "second"), path), os.ErrExist)
+			require.NoError(t, put(path, "first"))
+			require.ErrorIs(t, put(path, "second"), os.ErrExist)
+			require.ErrorIs(t, put(filepath.Join(path, "x"), "third"), syscall.ENOTDIR)
 			got, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.Equal(t, "first", string(got))
-			require.ErrorIs(t, keys.GiveName(link, put("c", "third"), filepath.Join(path, "x")), errNotDir)
 		})
 	}
 }

@@ -59,9 +59,20 @@ func OpenIdentityFile(path string) (*age.X25519Identity, error) {
 	return x, nil
 }
 
+func writeNew(path string, write func(*os.File) error) error {
+	return disk{sync: (*os.File).Sync, link: os.Link, syncDir: syncDir}.writeNew(path, write)
+}
+
+// disk is what must happen on the disk, in this order; tests cut the power in it.
+type disk struct {
+	sync    func(*os.File) error
+	link    func(from, name string) error
+	syncDir func(dir string) error
+}
+
 // writeNew makes a new file of mode 0600: temporary file, fsync, a name for it, fsync of the directory. At a power cut
 // there is the whole file or none.
-func writeNew(path string, write func(*os.File) error) error {
+func (d disk) writeNew(path string, write func(*os.File) error) error {
 	dir := filepath.Dir(path)
 	// CreateTemp makes the file 0600, and its name is no other writer's.
 	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
@@ -71,15 +82,15 @@ func writeNew(path string, write func(*os.File) error) error {
 	defer os.Remove(temp.Name())
 	err = write(temp)
 	if err == nil {
-		err = temp.Sync()
+		err = d.sync(temp)
 	}
 	if err = errors.Join(err, temp.Close()); err != nil {
 		return fmt.Errorf("keys: create %s: %w", path, err)
 	}
-	if err := giveName(os.Link, temp.Name(), path); err != nil {
+	if err := d.giveName(temp.Name(), path); err != nil {
 		return fmt.Errorf("keys: create %s: %w", path, err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err := d.syncDir(dir); err != nil {
 		return fmt.Errorf("keys: create %s: written, not known to be durable: %w", path, err)
 	}
 	return nil
@@ -87,8 +98,8 @@ func writeNew(path string, write func(*os.File) error) error {
 
 // giveName moves temp to path, never over another file. A hard link fails where the name is taken, which a rename does
 // not.
-func giveName(link func(old, new string) error, temp, path string) error {
-	err := link(temp, path)
+func (d disk) giveName(temp, path string) error {
+	err := d.link(temp, path)
 	if err == nil || errors.Is(err, os.ErrExist) {
 		return err
 	}
