@@ -186,6 +186,60 @@ func TestALostBatchHoldsUpNoOther(t *testing.T) {
 	require.Zero(t, dups)
 }
 
+func TestAfterABrokenLinkOnlyTheHoleIsSent(t *testing.T) {
+	r := newRig(t, 40, nil)
+	r.ledger.Set(func(l *uplinktest.Ledger) { l.Silent = true })
+	r.greet()
+	out := r.due()
+	r.hear(r.reply(out[1])) // 1 to 10 is lost, 11 to 20 is there
+	out = r.due()
+	require.Equal(t, [][2]uint64{{21, 30}}, r.ranges(out))
+	r.sender.OnConnect(r.now) // the link broke, and nobody noticed
+	r.hear(r.reply(r.due()[0]))
+	require.Equal(t, [][2]uint64{{1, 10}, {21, 30}}, r.ranges(r.due()))
+}
+
+func TestABatchThatWasAnsweredComesBackIfNoReceiptEverReachesIt(t *testing.T) {
+	r := newRig(t, 100, func(c *client.SenderConfig) { c.ResendMax = time.Minute })
+	r.ledger.Set(func(l *uplinktest.Ledger) { l.Silent = true })
+	r.greet()
+	out := r.due()
+	for range 3 { // 1 to 10 is lost all the time
+		r.hear(r.reply(out[1]))
+		out = append(out[:1], r.due()...)
+	}
+	require.Equal(t, 3, r.sender.Stats().Waiting)
+	r.ledger.Restore(uplinktest.NewLedger().Backup())
+	r.now = r.now.Add(time.Minute)
+	out = r.due()
+	require.Equal(t, [][2]uint64{{1, 10}, {41, 50}}, r.ranges(out), "in flight already")
+	r.hear(r.reply(out[1]))
+	r.now = r.now.Add(5 * time.Second)
+	require.Equal(t, [][2]uint64{{11, 20}}, r.ranges(r.due())[:1], "there is room for one")
+	s := r.sender.Stats()
+	require.Equal(t, []int{2, 3}, []int{s.InFlight, s.Waiting})
+	r.settle()
+	r.has(1, 100)
+}
+
+func TestWhatTheBackendMaySayItLacksIsBounded(t *testing.T) {
+	r := newRig(t, 1000, nil)
+	r.greet()
+	r.settle()
+	lacks := &wire.Receipt{ThroughSeq: 0}
+	for seq := uint64(1); seq <= 1000; seq += 2 {
+		lacks.Wanted = append(lacks.Wanted, &wire.Range{First: seq, Last: seq})
+	}
+	r.hear(r.receipt(lacks))
+	before := r.sender.Stats().Sent
+	for out := r.due(); len(out) > 0; out = r.due() {
+		for _, m := range out {
+			r.hear(r.receipt(&wire.Receipt{Batch: r.opened(m).Header.GetBatch()}))
+		}
+	}
+	require.Equal(t, 64, r.sender.Stats().Sent-before)
+}
+
 func TestForgedAndForeignReceiptsPruneNothing(t *testing.T) {
 	r := newRig(t, 20, nil)
 	r.greet()
@@ -322,8 +376,14 @@ func TestHolesOfARestoredBackendAreFilledAndNothingElseIsSentAgain(t *testing.T)
 
 	r.sender.OnDisconnect()
 	r.greet()
-	require.Equal(t, [][2]uint64{{201, 210}, {211, 220}}, r.ranges(r.due()), "what is wanted comes first")
-	r.settle()
+	before := r.now
+	out := r.due()
+	require.Equal(t, [][2]uint64{{201, 210}, {211, 220}}, r.ranges(out), "what is wanted comes first")
+	for len(out) > 0 {
+		r.hear(r.reply(out[0]))
+		out = append(out[1:], r.due()...)
+	}
+	require.Equal(t, before, r.now, "without waiting for anything")
 	r.has(1, 330)
 	require.EqualValues(t, 330, r.ledger.Through(bus1, epoch))
 	_, dups, _, _ := r.ledger.Counts()
@@ -390,7 +450,10 @@ func TestARecordThatCannotBeReadIsReportedAndHoldsUpOnlyItself(t *testing.T) {
 	require.Equal(t, 5*time.Second, next.Sub(r.now), "neither given up nor tried in a circle")
 
 	r.journal.SetReadErr(nil)
-	r.now = next
+	for _, m := range out {
+		r.hear(r.reply(m))
+	}
+	require.Equal(t, [][2]uint64{{1, 10}, {11, 20}}, r.ranges(r.due()), "what was wanted is not forgotten")
 	r.settle()
 	r.has(1, 70)
 	require.EqualValues(t, 70, r.journal.AckedSeq())
@@ -421,6 +484,7 @@ func TestAnOvertakenReceiptDoesNotUndoWhatANewerOneSaid(t *testing.T) {
 	r.sender.OnDisconnect()
 	r.greet()
 	r.hear(old)
+	require.Equal(t, [][2]uint64{{1, 10}, {11, 20}}, r.ranges(r.due()))
 	r.settle()
 	r.has(1, 50)
 }
