@@ -51,15 +51,35 @@ var (
 
 // city is a running API over a real store, a card in a field, and three tokens: of an operator, and of agents of two acquirers.
 type city struct {
-	t                    *testing.T
+	t                    testing.TB
 	store                *store.Store
 	topup                *topup.Service
 	clock                *clock.Manual
 	card                 *epcard.Card
+	hsm                  *hsm
 	server               *httptest.Server
 	log                  *syncBuffer
 	operator, bus, metro string
 }
+
+// hsm is the soft one, with a fault that can be switched on.
+type hsm struct {
+	*keys.Soft
+	panics bool
+}
+
+func (h *hsm) SessionMAC(ctx context.Context, c keys.Card, session [8]byte, message []byte) ([4]byte, error) {
+	if h.panics {
+		panic("slot 7 is on fire")
+	}
+	return h.Soft.SessionMAC(ctx, c, session, message)
+}
+
+// hexText reads a terminal number from JSON.
+type hexText ep.TerminalNumber
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *hexText) UnmarshalText(text []byte) error { _, err := hex.Decode(h[:], text); return err }
 
 // syncBuffer takes log lines from any goroutine.
 type syncBuffer struct {
@@ -74,8 +94,8 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 }
 func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
-func start(t *testing.T) *city {
-	c := &city{t: t, clock: clock.NewManual(noon), log: &syncBuffer{}}
+func start(t testing.TB) *city {
+	c := &city{t: t, clock: clock.NewManual(noon), log: &syncBuffer{}, hsm: &hsm{Soft: keys.NewSoft(masters)}}
 	ctx := t.Context()
 	var err error
 	c.store, err = store.Open(ctx, filepath.Join(t.TempDir(), "scheme.db"), store.Options{NoSync: true})
@@ -91,7 +111,7 @@ func start(t *testing.T) *city {
 		return tx.IssueCard(ctx, store.Card{Number: number, Token: store.Token(tokenKey, number), Issuer: issuer, Levels: 2})
 	})
 	log := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c.topup, err = topup.New(c.store, keys.NewSoft(masters), c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), Log: log})
+	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), Log: log})
 	require.NoError(t, err)
 	var tokens api.Tokens
 	c.operator, c.bus, c.metro, tokens = someTokens(t)
@@ -103,7 +123,7 @@ func start(t *testing.T) *city {
 }
 
 // someTokens makes the three tokens and loads them by their file.
-func someTokens(t *testing.T) (operator, bus, metro string, tokens api.Tokens) {
+func someTokens(t testing.TB) (operator, bus, metro string, tokens api.Tokens) {
 	type entry = map[string]string
 	var hashes [3]string
 	operator, hashes[0] = api.NewToken(rand.Reader)
@@ -134,7 +154,7 @@ func (c *city) update(f func(*store.Tx) error) {
 
 // field is a card that was selected, and what it showed.
 type field struct {
-	t      *testing.T
+	t      testing.TB
 	card   *ep.Card
 	public ep.Public
 }
@@ -245,7 +265,7 @@ func (c *city) load(token, key, amount string) string {
 
 // witness holds every request and answer that goes through it against the document, and notes the operations.
 type witness struct {
-	t      *testing.T
+	t      testing.TB
 	next   http.RoundTripper
 	router routers.Router
 	seen   map[string]map[int]bool // operation → statuses

@@ -1,0 +1,97 @@
+package api_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/settlement"
+	"github.com/purselane/purselane/backend/topup"
+)
+
+// problems is the table of errors and what they are answered with, written out a second time.
+var problems = map[string]struct {
+	err    error
+	status int
+	code   string
+}{
+	"ErrConflict":     {topup.ErrConflict, 422, "idempotency-conflict"},
+	"ErrKey":          {topup.ErrKey, 400, "request"},
+	"ErrAmount":       {topup.ErrAmount, 422, "amount"},
+	"ErrMaxBalance":   {topup.ErrMaxBalance, 422, "max-balance"},
+	"ErrUnknownAgent": {topup.ErrUnknownAgent, 403, "unknown-agent"},
+	"ErrUnknownOrder": {topup.ErrUnknownOrder, 404, "unknown-order"},
+	"ErrUnknownCard":  {topup.ErrUnknownCard, 404, "unknown-card"},
+	"ErrCardBlocked":  {topup.ErrCardBlocked, 422, "card-blocked"},
+	"ErrCardData":     {topup.ErrCardData, 422, "card-data"},
+	"ErrUnknownKey":   {topup.ErrUnknownKey, 422, "unknown-key"},
+	"ErrMAC1":         {topup.ErrMAC1, 422, "mac1"},
+	"ErrTAC":          {topup.ErrTAC, 422, "tac"},
+	"ErrOtherCard":    {topup.ErrOtherCard, 409, "other-card"},
+	"ErrOpenLoad":     {topup.ErrOpenLoad, 409, "open-load"},
+	"ErrStale":        {topup.ErrStale, 409, "stale"},
+	"ErrChallenge":    {topup.ErrChallenge, 409, "challenge"},
+	"ErrState":        {topup.ErrState, 409, "state"},
+	"ErrEvidence":     {topup.ErrEvidence, 422, "evidence"},
+}
+
+func TestEveryRefusalHasItsProblem(t *testing.T) {
+	for name, want := range problems {
+		p := api.ProblemOf(fmt.Errorf("load L1: %w", want.err))
+		require.Equal(t, want.code, p.Code, name)
+		require.Equal(t, want.status, p.Status, name)
+		require.Equal(t, "urn:purselane:problem:"+want.code, p.Type)
+	}
+	require.Equal(t, "not-closed", api.ProblemOf(settlement.ErrNotClosed).Code)
+	require.Equal(t, "day-changed", api.ProblemOf(settlement.ErrChanged).Code)
+
+	// What nobody refused is not the caller's fault and not its business: it may ask again.
+	p := api.ProblemOf(errors.New("disk /secret is full"))
+	require.Equal(t, 503, p.Status)
+	require.Equal(t, "unavailable", p.Code)
+	require.NotContains(t, p.Detail, "secret")
+}
+
+// TestNoErrorIsForgotten reads the names of topup's errors out of its source.
+func TestNoErrorIsForgotten(t *testing.T) {
+	files := token.NewFileSet()
+	for _, path := range []string{"../topup/errors.go", "../topup/state.go"} {
+		f, err := parser.ParseFile(files, path, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, is := n.(*ast.ValueSpec); is {
+				for _, name := range spec.Names {
+					if strings.HasPrefix(name.Name, "Err") {
+						require.Contains(t, problems, name.Name)
+					}
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestThePageListsEveryProblem keeps docs/api.md equal to the table.
+func TestThePageListsEveryProblem(t *testing.T) {
+	page, err := os.ReadFile("../../docs/api.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "| code | status | what is wrong | what to do |\n|---|---|---|---|\n")
+	require.True(t, found)
+	table, _, _ := strings.Cut(rest, "\n\n")
+	want := ""
+	seen := map[string]bool{}
+	for _, k := range api.Kinds() {
+		require.False(t, seen[k.Code], "%s stands there twice", k.Code)
+		seen[k.Code] = true
+		want += fmt.Sprintf("| `%s` | %d | %s | %s |\n", k.Code, k.Status, k.Title, k.Remedy)
+	}
+	require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(table))
+}
