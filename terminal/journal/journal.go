@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -32,11 +33,11 @@ type Options struct {
 	// Terminal is whose journal it is. A file of another terminal is refused.
 	Terminal ids.TerminalID
 
-	// MaxBytes bounds the file. At the limit Begin fails with ErrFull and the terminal stops selling: a rider turned away is an
-	// annoyance, a debit nobody recorded is a theft. Only Begin keeps to the limit, so that what was begun can be finished; the
-	// file may go over it by one step of growth (at most 16 MiB).
+	// MaxBytes bounds the file. Near the limit Begin fails with ErrFull and the terminal stops selling: a rider turned away is an
+	// annoyance, a debit nobody recorded is a theft. Only Begin keeps to the limit, and leaves a reserve that has its place on
+	// the disk, so that what was begun can be finished.
 	//
-	// Default 256 MiB, about 400,000 records.
+	// Default 256 MiB, about 400,000 records; at least 256 KiB.
 	MaxBytes int64
 
 	// Keep is how many records stay after their receipt, so that a backend restored from a backup can ask for them again.
@@ -61,6 +62,9 @@ var (
 	ErrFull = errors.New("journal is full")
 	// ErrDamaged: the file cannot be read. It was not changed. Move it aside with Quarantine and keep it: it holds money.
 	ErrDamaged = errors.New("journal is damaged")
+	// ErrUncertain: a commit failed in a way that leaves it open whether it stands. Nothing more is written until the journal is
+	// opened again, which tells.
+	ErrUncertain = errors.New("journal must be opened again")
 	// ErrLocked: another process has the file open.
 	ErrLocked = errors.New("journal is in use by another process")
 	// ErrWrongTerminal: the file belongs to another terminal.
@@ -72,24 +76,31 @@ var (
 // Journal is an open journal file. It is safe for concurrent use; commits happen one at a time.
 type Journal struct {
 	db   *bolt.DB
+	file *os.File // bbolt's own
 	opt  Options
 	path string
 
-	mu   sync.Mutex
-	meta meta // as committed
+	mu        sync.Mutex
+	meta      meta  // as committed
+	uncertain bool  // see ErrUncertain
+	placed    int64 // through this byte the file has its place on the disk
 }
 
 const (
 	defaultMaxBytes = 256 << 20
 	defaultKeep     = 20_000
 	lockTimeout     = 2 * time.Second
+	lockPoll        = 20 * time.Millisecond
 )
 
-// Open opens the journal at path, making it if there is none. It checks the file's form, and the newest record, not
-// the whole chain; Verify does that.
-func Open(path string, o Options) (j *Journal, err error) {
+// Open opens the journal at path, making it if there is none. It checks the form of every page, the newest record and every open
+// intent, not the whole chain; Verify does that.
+func Open(path string, o Options) (*Journal, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = defaultMaxBytes
+	}
+	if o.MaxBytes < minMaxBytes {
+		return nil, fmt.Errorf("journal: limit of %d bytes: want at least %d", o.MaxBytes, minMaxBytes)
 	}
 	if o.Keep == 0 {
 		o.Keep = defaultKeep
@@ -105,22 +116,58 @@ func Open(path string, o Options) (j *Journal, err error) {
 			return nil, fmt.Errorf("create journal %s: %w", path, err)
 		}
 	}
-	// bbolt panics on some damage that a checksum of its own does not cover.
-	defer func() {
-		if p := recover(); p != nil {
-			j, err = nil, damaged(path, fmt.Errorf("%v", p))
-		}
-	}()
-	db, err := openDB(path, o)
-	if err != nil {
+	if err := checkForm(path); err != nil {
 		return nil, err
 	}
-	j = &Journal{db: db, opt: o, path: path}
+	j := &Journal{opt: o, path: path}
+	if err := j.openDB(path); err != nil {
+		return nil, err
+	}
 	if err := j.load(); err != nil {
-		closeQuietly(db)
+		j.closeQuietly()
 		return nil, err
 	}
 	return j, nil
+}
+
+// checkForm checks the form of the file's pages while nobody writes it.
+func checkForm(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	defer f.Close()
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockPoll) {
+		mine, err := tryLock(f)
+		if err != nil {
+			return fmt.Errorf("lock journal %s: %w", path, err)
+		}
+		if mine {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: %w", path, ErrLocked)
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	if err := checkPages(f, info.Size()); err != nil {
+		return damaged(path, err)
+	}
+	return nil
+}
+
+// guarded runs f; a panic of bbolt, or a fault in the memory it maps the file to, becomes ErrDamaged.
+func guarded(path string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = damaged(path, fmt.Errorf("%v", p))
+		}
+	}()
+	return f()
 }
 
 func damaged(path string, cause error) error {
@@ -128,25 +175,35 @@ func damaged(path string, cause error) error {
 		path, ErrDamaged, cause)
 }
 
-func openDB(path string, o Options) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:      lockTimeout,
-		FreelistType: bolt.FreelistMapType,
-		NoSync:       o.NoSync,
+func (j *Journal) openDB(path string) error {
+	err := guarded(path, func() (err error) {
+		j.db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:      lockTimeout,
+			FreelistType: bolt.FreelistMapType,
+			NoSync:       j.opt.NoSync,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flag, mode)
+				j.file = f
+				return f, err
+			},
+		})
+		return err
 	})
 	switch {
 	case err == nil:
-		return db, nil
+		j.db.AllocSize = growStepOfBolt // makeRoom makes the file grow
+		return nil
+	case errors.Is(err, ErrDamaged):
+		j.file.Close() // bbolt panicked with the lock in its hands
+		return err
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, damaged(path, err)
+		return fmt.Errorf("%s: %w", path, ErrLocked)
 	case full(err):
-		return nil, fmt.Errorf("%s: %w: %v", path, ErrFull, err)
-	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("open journal: %w", err)
+		return fmt.Errorf("%s: %w: %v", path, ErrFull, err)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return damaged(path, err)
 	}
-	return nil, damaged(path, err)
+	return fmt.Errorf("open journal: %w", err)
 }
 
 // create makes a new file under a name of its own, syncs it, renames it and syncs the folder: a power cut leaves the
@@ -164,12 +221,12 @@ func create(path string, o Options) error {
 	if _, err := io.ReadFull(o.Rand, epoch[:]); err != nil {
 		return fmt.Errorf("draw the epoch: %w", err)
 	}
-	db, err := openDB(temp, o)
-	if err != nil {
+	j := &Journal{opt: o}
+	if err := j.openDB(temp); err != nil {
 		return err
 	}
 	m := meta{terminal: o.Terminal, epoch: binary.BigEndian.Uint64(epoch[:]), nextSeq: 1, nextTap: 1, firstSeq: 1}
-	err = db.Update(func(tx *bolt.Tx) error {
+	err := j.db.Update(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{bucketMeta, bucketRecords, bucketIntents, bucketByCard} {
 			if _, err := tx.CreateBucket(b); err != nil {
 				return err
@@ -178,9 +235,12 @@ func create(path string, o Options) error {
 		return tx.Bucket(bucketMeta).Put(keyMeta, m.bytes())
 	})
 	if err == nil {
-		err = db.Sync()
+		err = j.db.Sync()
 	}
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err := errors.Join(err, j.db.Close()); err != nil {
+		if full(err) {
+			return fmt.Errorf("%w: %v", ErrFull, err)
+		}
 		return err
 	}
 	if err := os.Rename(temp, path); err != nil {
@@ -198,18 +258,26 @@ func syncDir(dir string) error {
 }
 
 // Quarantine moves a file that cannot be read aside, next to where it was, and returns its new name. The terminal may
-// then go on with a new file, which has an epoch of its own.
+// then go on with a new file, which has an epoch of its own. The journal must be closed.
 func Quarantine(path string, now time.Time) (string, error) {
 	moved := fmt.Sprintf("%s.quarantine-%s", path, now.UTC().Format("20060102T150405.000000000Z"))
+	for n := 2; ; n++ { // a clock that stands still must not cost an older file
+		if _, err := os.Lstat(moved); errors.Is(err, os.ErrNotExist) {
+			break
+		} else if err != nil {
+			return "", fmt.Errorf("quarantine journal: %w", err)
+		}
+		moved = fmt.Sprintf("%s.quarantine-%s-%d", path, now.UTC().Format("20060102T150405.000000000Z"), n)
+	}
 	if err := os.Rename(path, moved); err != nil {
 		return "", fmt.Errorf("quarantine journal: %w", err)
 	}
 	return moved, syncDir(filepath.Dir(path))
 }
 
-// load reads the meta value and checks that it and the newest record agree.
+// load reads the meta value and checks that it, the newest record and the open intents agree.
 func (j *Journal) load() error {
-	return j.db.View(func(tx *bolt.Tx) error {
+	return j.view(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{bucketMeta, bucketRecords, bucketIntents, bucketByCard} {
 			if tx.Bucket(b) == nil {
 				return damaged(j.path, fmt.Errorf("no bucket %q", b))
@@ -227,7 +295,10 @@ func (j *Journal) load() error {
 				return damaged(j.path, err)
 			}
 		}
-		j.meta = m
+		if err := checkIntents(tx, m); err != nil {
+			return damaged(j.path, err)
+		}
+		j.meta, j.placed = m, tx.Size()
 		return nil
 	})
 }
@@ -235,39 +306,54 @@ func (j *Journal) load() error {
 // Close closes the file.
 func (j *Journal) Close() error { return j.db.Close() }
 
-func closeQuietly(db *bolt.DB) {
-	defer func() { recover() }() //nolint:errcheck // the file is damaged; the error in hand says so
-	db.Close()
+func (j *Journal) closeQuietly() {
+	_ = guarded(j.path, j.db.Close) // the error in hand is the one that matters
 }
 
-// commit runs f in one transaction; when it is durable the meta value f left becomes the journal's. A panic of bbolt becomes
-// ErrDamaged.
-func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) (err error) {
+// commit runs f in one transaction; when it is durable the meta value f left becomes the journal's.
+func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	defer func() {
-		if p := recover(); p != nil {
-			err = damaged(j.path, fmt.Errorf("%v", p))
-		}
-	}()
+	if j.uncertain {
+		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
+	}
 	m := j.meta
-	err = j.db.Update(func(tx *bolt.Tx) error {
-		if err := f(tx, &m); err != nil {
-			return err
-		}
-		if err := tx.Bucket(bucketMeta).Put(keyMeta, m.bytes()); err != nil {
-			return err
-		}
-		return j.fault(point + ":before")
+	err := guarded(j.path, func() error {
+		return j.db.Update(func(tx *bolt.Tx) error {
+			if err := f(tx, &m); err != nil {
+				return err
+			}
+			if err := tx.Bucket(bucketMeta).Put(keyMeta, m.bytes()); err != nil {
+				return err
+			}
+			return j.fault(point + ":before")
+		})
 	})
 	if err != nil {
-		if full(err) {
-			return fmt.Errorf("journal %s: %w: %v", j.path, ErrFull, err)
-		}
-		return err
+		return j.failed(err)
 	}
 	j.meta = m
 	return j.fault(point + ":after")
+}
+
+// failed looks at what a failed commit has left. Most leave nothing. But one that failed after its last page was written (the
+// disk's answer was an error) is in the memory that the file is mapped to, and perhaps on the disk: to write on would be to number
+// new records as if it were not there.
+func (j *Journal) failed(err error) error {
+	var now meta
+	look := j.view(func(tx *bolt.Tx) error {
+		var err error
+		now, err = parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
+		return err
+	})
+	if look != nil || now != j.meta {
+		j.uncertain = true
+		return fmt.Errorf("journal %s: %w: %w", j.path, ErrUncertain, err)
+	}
+	if full(err) && !errors.Is(err, ErrFull) {
+		return fmt.Errorf("journal %s: %w: %v", j.path, ErrFull, err)
+	}
+	return err
 }
 
 func (j *Journal) fault(point string) error {
@@ -275,19 +361,6 @@ func (j *Journal) fault(point string) error {
 		return nil
 	}
 	return j.opt.Fault(point)
-}
-
-// reserve is the room that Begin leaves for the commits that finish what it begins.
-const reserve = 64 << 10
-
-// checkRoom fails with ErrFull when there is no room to begin anything: neither below the limit nor in pages given free.
-func (j *Journal) checkRoom(tx *bolt.Tx) error {
-	s := j.db.Stats()
-	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
-	if room := j.opt.MaxBytes - tx.Size() + free; room < reserve {
-		return fmt.Errorf("journal %s: %w: %d of %d bytes", j.path, ErrFull, tx.Size()-free, j.opt.MaxBytes)
-	}
-	return nil
 }
 
 func full(err error) bool {

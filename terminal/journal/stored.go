@@ -61,6 +61,9 @@ func parseMeta(raw []byte) (meta, error) {
 	}
 	copy(m.lastHash[:], raw[at:])
 	copy(m.prunedTo[:], raw[at+32:])
+	if m.nextTap == 0 || m.firstSeq == 0 || m.firstSeq > m.nextSeq || m.acked >= m.nextSeq || m.firstSeq > m.acked+1 {
+		return m, fmt.Errorf("meta value: records %d to %d, receipts through %d", m.firstSeq, m.nextSeq, m.acked)
+	}
 	return m, nil
 }
 

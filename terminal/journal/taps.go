@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -17,10 +18,16 @@ import (
 func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
 	var tap uint64
 	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
-		if err := j.checkRoom(tx); err != nil {
+		if err := j.makeRoom(tx); err != nil {
 			return err
 		}
 		card := draft.GetCardNumber()
+		if want := len(ids.CardNumber{}); len(card) != want {
+			return fmt.Errorf("journal: card number of %d bytes: want %d", len(card), want)
+		}
+		if size := proto.Size(draft); size > maxDraft {
+			return fmt.Errorf("journal: draft of %d bytes: at most %d", size, maxDraft)
+		}
 		if tx.Bucket(bucketByCard).Get(card) != nil {
 			return fmt.Errorf("journal: the card has an open intent: recover it first")
 		}
@@ -151,6 +158,34 @@ func (j *Journal) OpenIntents() ([]*wire.Record, error) {
 		})
 	})
 	return out, err
+}
+
+// checkIntents checks that each open intent can be read, and that the card index names exactly these: an intent that its card does
+// not lead to would let the card be debited twice.
+func checkIntents(tx *bolt.Tx, m meta) error {
+	n := 0
+	err := tx.Bucket(bucketIntents).ForEach(func(k, raw []byte) error {
+		i, err := parseIntent(raw)
+		if err != nil {
+			return err
+		}
+		n++
+		tap := i.draft.GetTap()
+		if !bytes.Equal(k, key(tap)) || tap >= m.nextTap || i.draft.GetEpoch() != m.epoch {
+			return fmt.Errorf("the intent of tap %d stands under %x", tap, k)
+		}
+		if !bytes.Equal(tx.Bucket(bucketByCard).Get(i.draft.GetCardNumber()), k) {
+			return fmt.Errorf("the card index does not lead to the intent of tap %d", tap)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if indexed := tx.Bucket(bucketByCard).Stats().KeyN; indexed != n {
+		return fmt.Errorf("%d open intents, %d in the card index", n, indexed)
+	}
+	return nil
 }
 
 // RecoverBoot is called once after Open: an intent that the terminal died with may have been debited, so each

@@ -12,13 +12,8 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-func (j *Journal) view(f func(tx *bolt.Tx) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = damaged(j.path, fmt.Errorf("%v", p))
-		}
-	}()
-	return j.db.View(f)
+func (j *Journal) view(f func(tx *bolt.Tx) error) error {
+	return guarded(j.path, func() error { return j.db.View(f) })
 }
 
 // Epoch names this file's life; it changes only with a new file.
@@ -79,11 +74,18 @@ func (j *Journal) Ack(through uint64) error {
 // Prune deletes receipted records beyond Options.Keep, at most limit, and returns how many went. Call it when nobody is
 // waiting: it is a commit of its own.
 func (j *Journal) Prune(limit int) (int, error) {
+	due := func(m meta) bool { return m.acked >= j.opt.Keep && m.firstSeq <= m.acked-j.opt.Keep }
+	j.mu.Lock()
+	idle := !due(j.meta)
+	j.mu.Unlock()
+	if idle {
+		return 0, nil
+	}
 	n := 0
 	err := j.commit("prune", func(tx *bolt.Tx, m *meta) error {
 		n = 0
 		b := tx.Bucket(bucketRecords)
-		for n < limit && m.firstSeq+j.opt.Keep <= m.acked {
+		for n < limit && due(*m) {
 			body, err := readRecord(tx, m.firstSeq)
 			if err != nil {
 				return damaged(j.path, err)
@@ -100,43 +102,58 @@ func (j *Journal) Prune(limit int) (int, error) {
 	return n, err
 }
 
-// Verify walks the whole file: bbolt's own check, every CRC, every link of the chain, every intent.
+// Verify walks the whole file: the form of every page, every CRC, every link of the chain, every intent.
 func (j *Journal) Verify() error {
+	if err := j.verifyPages(); err != nil {
+		return damaged(j.path, err)
+	}
 	return j.view(func(tx *bolt.Tx) error {
-		var faults []error
-		for err := range tx.Check() {
-			faults = append(faults, err)
-		}
-		if err := errors.Join(faults...); err != nil {
-			return damaged(j.path, err)
-		}
 		m, err := parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
 		if err != nil {
 			return damaged(j.path, err)
 		}
-		prev := m.prunedTo
-		for seq := m.firstSeq; seq < m.nextSeq; seq++ {
-			body, err := readRecord(tx, seq)
-			if err != nil {
-				return damaged(j.path, err)
-			}
-			var r wire.Record
-			if err := proto.Unmarshal(body, &r); err != nil {
-				return damaged(j.path, fmt.Errorf("record %d: %w", seq, err))
-			}
-			if r.GetSeq() != seq || r.GetEpoch() != m.epoch || r.GetTerminal() != string(m.terminal) || !bytes.Equal(r.GetPrevHash(), prev[:]) {
-				return damaged(j.path, fmt.Errorf("record %d: the chain is broken", seq))
-			}
-			prev = sha256.Sum256(body)
+		if err := verifyChain(tx, m); err != nil {
+			return damaged(j.path, err)
 		}
-		if prev != m.lastHash {
-			return damaged(j.path, errors.New("the chain does not end at the newest record"))
+		if err := checkIntents(tx, m); err != nil {
+			return damaged(j.path, err)
 		}
-		return tx.Bucket(bucketIntents).ForEach(func(_, raw []byte) error {
-			if _, err := parseIntent(raw); err != nil {
-				return damaged(j.path, err)
-			}
-			return nil
-		})
+		return nil
 	})
+}
+
+// verifyPages checks the form of the pages between two commits.
+func (j *Journal) verifyPages() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	info, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	return checkPages(j.file, info.Size())
+}
+
+func verifyChain(tx *bolt.Tx, m meta) error {
+	prev := m.prunedTo
+	for seq := m.firstSeq; seq < m.nextSeq; seq++ {
+		body, err := readRecord(tx, seq)
+		if err != nil {
+			return err
+		}
+		var r wire.Record
+		if err := proto.Unmarshal(body, &r); err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		if r.GetSeq() != seq || r.GetEpoch() != m.epoch || r.GetTerminal() != string(m.terminal) || !bytes.Equal(r.GetPrevHash(), prev[:]) {
+			return fmt.Errorf("record %d: the chain is broken", seq)
+		}
+		prev = sha256.Sum256(body)
+	}
+	if prev != m.lastHash {
+		return errors.New("the chain does not end at the newest record")
+	}
+	if have, want := uint64(tx.Bucket(bucketRecords).Stats().KeyN), m.nextSeq-m.firstSeq; have != want {
+		return fmt.Errorf("%d records are stored, %d are numbered", have, want)
+	}
+	return nil
 }

@@ -1,0 +1,85 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Room that Begin leaves for what must not fail after it: the records of what is begun, and the pages that any commit writes
+// before it can give back those it replaces.
+const (
+	reserveLeast     = 128 << 10 // the pages of two commits
+	reserveIntent    = 8 << 10   // an open intent's two records, with what pages waste
+	reserveShare     = 128       // MaxBytes over this: two freelists of a file that is all free, twice over
+	maxDraft         = 2 << 10   // so that reserveIntent is enough
+	minMaxBytes      = 256 << 10
+	reserveStep      = 256 << 10 // the file grows by this much at a time
+	growStepOfBolt   = 64 << 10  // should bbolt ever have to grow it
+	writeZerosAtOnce = 64 << 10
+)
+
+// reserve is how much room Begin leaves, with open intents before it.
+func (o Options) reserve(open int) int64 {
+	return reserveLeast + o.MaxBytes/reserveShare + int64(open+1)*reserveIntent
+}
+
+// makeRoom fails with ErrFull when what is begun now could not surely be finished: when the reserve would pass the limit, or
+// has no place on the disk. Pages given free are room too, and have their place. Only Begin asks; every other commit may use the
+// reserve, and go past the limit if it must.
+func (j *Journal) makeRoom(tx *bolt.Tx) error {
+	s := j.db.Stats()
+	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
+	used := tx.Size()
+	need := j.opt.reserve(tx.Bucket(bucketIntents).Stats().KeyN)
+	if j.opt.MaxBytes-used+free < need {
+		return fmt.Errorf("journal %s: %w: %d of %d bytes are in use and %d are kept to finish what is begun. It sells again when receipts let it prune", j.path, ErrFull,
+			used-free, j.opt.MaxBytes, need)
+	}
+	if free >= need || used+need <= j.placed {
+		return nil
+	}
+	if err := j.place(used+need, used+need+reserveStep); err != nil {
+		if full(err) {
+			return fmt.Errorf("journal %s: %w: the disk has no room for %d bytes more. Make room on it", j.path, ErrFull, used+need-j.placed)
+		}
+		return fmt.Errorf("journal %s: make room: %w", j.path, err)
+	}
+	return nil
+}
+
+// place gives the file its place on the disk, up to want bytes if it can, and to need at least.
+func (j *Journal) place(need, want int64) error {
+	err := reserveBlocks(j.file, j.placed, want)
+	if full(err) {
+		want = need
+		err = reserveBlocks(j.file, j.placed, want)
+	}
+	if err == nil && !j.opt.NoSync {
+		err = j.file.Sync() // the file's new size, too, must survive a power cut
+	}
+	if err != nil {
+		return err
+	}
+	j.placed = want
+	return nil
+}
+
+// writeZeros writes zeros over what of [from, to) lies beyond the end of the file: what a file system without a call for it needs.
+func writeZeros(f *os.File, from, to int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, writeZerosAtOnce)
+	for at := max(from, info.Size()); at < to; {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-at)], at)
+		if err != nil {
+			return errors.Join(err, f.Truncate(info.Size()))
+		}
+		at += int64(n)
+	}
+	return nil
+}
