@@ -39,14 +39,14 @@ func TestWhatTheCardTells(t *testing.T) {
 		{"it debited, and its counter is at the end", true, 0, 65534, wire.State_STATE_COMPLETED, wire.Evidence_EVIDENCE_PROVE},
 		{"it did not, and another took its last counter", false, 1, 65534, wire.State_STATE_VOIDED, wire.Evidence_EVIDENCE_NONE},
 	}
-	for _, c := range cases {
-		for kind, with := range kinds {
-			for _, profile := range []string{"before", "after"} {
+	for _, profile := range []string{"before", "after"} {
+		w := newTown(t.TempDir())
+		defer w.close()
+		w.profile.Card.LogCounter = profile
+		here, other := w.terminal(t, bus), w.terminal(t, till)
+		for _, c := range cases {
+			for kind, with := range kinds {
 				t.Run(fmt.Sprintf("%s, card %s, profile %s", c.name, kind, profile), func(t *testing.T) {
-					w := newTown(t.TempDir())
-					defer w.close()
-					w.profile.Card.LogCounter = profile
-					here, other := w.terminal(t, bus), w.terminal(t, till)
 					r := w.riderOf(t, with, func(img *epcard.Image) { img.OfflineCounter = c.start })
 					first, _ := here.present(t, r, epcard.Tear{At: debitOfABus, After: c.committed})
 					require.Equal(t, tap.PresentAgain, first.Outcome, first.Reason)
