@@ -116,6 +116,9 @@ func (j *Journal) Finish(tap uint64, final *wire.Record) error {
 		if err := checkMove(i.phase, final.GetState()); err != nil {
 			return err
 		}
+		if s := final.GetState(); s == wire.State_STATE_UNKNOWN || s == wire.State_STATE_UNSPECIFIED {
+			return fmt.Errorf("journal: tap %d: %v is not final: MarkUnknown or Drop it", tap, s)
+		}
 		final.Tap = tap
 		if err := appendRecord(tx, m, final); err != nil {
 			return err
