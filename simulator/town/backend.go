@@ -38,7 +38,6 @@ type backend struct {
 	pipeline  *intake.Pipeline
 	topup     *topup.Service
 	processor *uplink.Processor
-	deaths    int
 
 	closed []settlement.Output // clearing days, in order
 }
@@ -77,7 +76,7 @@ func (b *backend) died(err error) bool {
 		return false
 	}
 	b.w.log.add(nobody, "backend: %v", errDied)
-	b.deaths++
+	b.w.tally.BackendDeaths++
 	must(b.store.Close())
 	b.store = nil
 	b.w.agenda.add(b.w.clock.Now().Add(time.Duration(1+b.w.rng.IntN(600))*time.Second), func() {
@@ -133,6 +132,7 @@ func (b *backend) post() bool {
 		if settled == 0 {
 			return true
 		}
+		b.w.tally.LoadsByRecord += settled
 		b.w.log.add(nobody, "backend settles %d loads by records", settled)
 	}
 }

@@ -157,9 +157,13 @@ func (w *town) checkCard(r *rider, o owed) {
 		switch t.Status {
 		case shadowaccount.Stands, shadowaccount.Inferred:
 			posted[s]++
+			if t.Status == shadowaccount.Inferred {
+				w.tally.Inferred++
+			}
 			o.posted[t.Merchant] = plus(o.posted[t.Merchant], t.Amount)
 		case shadowaccount.Open:
 			open[s]++
+			w.tally.Open++
 			o.open[t.Merchant] = plus(o.open[t.Merchant], t.Amount)
 		case shadowaccount.Void:
 		default:
@@ -220,6 +224,7 @@ func (w *town) checkLoads(r *rider, o owed) (unloaded money.Amount) {
 		case topup.Loaded:
 			loaded = plus(loaded, order.Amount)
 		case topup.InProgress, topup.Uncertain:
+			w.tally.LoadsOpen++
 			unloaded = plus(unloaded, order.Amount)
 		case topup.Refunded:
 			if !s.refunded {

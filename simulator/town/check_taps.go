@@ -7,7 +7,7 @@ import (
 // The checks of this file are made after every presentation, while the card's last events still tell why.
 
 // checkLight holds a light against the truth: green promises a record that survives a power cut, and a card that has paid for
-// this very intent.
+// this very intent. Only a gate that took the fare and never opened may open later, for the same fare.
 func (w *town) checkLight(r *rider, in *intent, m *terminal, result tap.Result) {
 	if !result.Outcome.Pass() {
 		return
@@ -20,7 +20,20 @@ func (w *town) checkLight(r *rider, in *intent, m *terminal, result tap.Result) 
 			return
 		}
 	}
+	if in.mode == tap.MetroExit && result.Outcome == tap.RecoveredGranted && w.unseenExit(r, m) {
+		return
+	}
 	w.fail("light", r.index, "%v: %s shows %v, and the card has debited nothing for it", in, m.id, result.Outcome)
+}
+
+// unseenExit reports whether the card's last act in the metro was to leave by this gate.
+func (w *town) unseenExit(r *rider, m *terminal) bool {
+	for i := len(r.card.debits) - 1; i >= 0; i-- {
+		if d := r.card.debits[i]; d.intent.place.mode == tap.MetroEntry {
+			return d.intent.mode == tap.MetroExit && d.terminal == m.index
+		}
+	}
+	return false
 }
 
 // checkChargedOnce holds the newest debits of a card against what its rider wanted: one intent, one debit, over all

@@ -14,7 +14,6 @@ import (
 // heal ends the faults. Everybody who still has business comes once more, but for some who never do; then everything that
 // is owed must arrive by itself.
 func (w *town) heal() {
-	w.healed = true
 	*w.faults = Faults{}
 	clear(w.link.down)
 	w.log.add(nobody, "the faults stop")
@@ -22,8 +21,11 @@ func (w *town) heal() {
 		m.relink(w.clock.Now())
 	}
 	for _, r := range w.riders {
-		if r.away = w.rng.IntN(100) < 15; r.away {
+		if !r.away && w.rng.IntN(100) < 15 {
+			r.away = true
 			w.log.add(r.index, "he never comes back")
+		}
+		if r.away {
 			continue
 		}
 		// Not before every backend and terminal that is down is up again.

@@ -10,7 +10,6 @@ import (
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/kiosk"
 )
 
@@ -137,18 +136,19 @@ const (
 // visitKiosk is one presentation of a card at a kiosk.
 func (w *town) visitKiosk(r *rider, s *sale, number int) loadOutcome {
 	r.card.terminal, r.card.intent = nobody, nil
-	field := epcard.Present(r.card, w.drawTear(14))
+	field := present(r.card, w.drawTear(14))
 	request := kiosk.Request{Terminal: kioskNumber(number), IdempotencyKey: s.key, Amount: s.amount}
 	if s.order != "" && w.rng.IntN(2) == 0 {
 		request.IdempotencyKey, request.OrderID, request.Amount = "", s.order, money.Amount{}
 	}
 	before := r.card.loaded
 	result, err := kiosk.Load(w.ctx, field, host{w}, request)
-	field.Leave()
+	field.leave()
 	if result.Order != "" {
 		s.order = result.Order
 	}
 	if errors.Is(err, kiosk.ErrUnavailable) {
+		w.tally.LoadsDoubted++
 		w.log.add(r.index, "load %s of %v at kiosk %d: backend not available; balance %v", s.key, s.amount, number, r.card.Balance())
 		return loadAgain
 	}
@@ -158,8 +158,10 @@ func (w *town) visitKiosk(r *rider, s *sale, number int) loadOutcome {
 	w.log.add(r.index, "load %s of %v at kiosk %d: %v, balance %v", s.key, s.amount, number, result.Outcome, r.card.Balance())
 	switch result.Outcome {
 	case kiosk.PresentAgain:
+		w.tally.LoadsDoubted++
 		return loadAgain
 	case kiosk.DoneUnconfirmed:
+		w.tally.LoadsDoubted++
 		if less(r.card.loaded, before).Cmp(s.amount) < 0 {
 			w.fail("load", r.index, "load %s: the kiosk says it is on the card, and the card has taken only %v", s.key, less(r.card.loaded, before))
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/tap"
 )
 
@@ -16,7 +15,7 @@ type rider struct {
 	inside *place // the metro station that a green light let him in at, nil outside
 	poor   bool   // a terminal has told him that his balance does not do
 	sales  []*sale
-	away   bool // never comes back once the faults have stopped
+	away   bool // never comes back
 }
 
 // intent is one thing a rider wants to pay for once: a boarding, a passing of a gate, a purchase. It is the ground truth
@@ -107,12 +106,10 @@ func (w *town) try(r *rider, in *intent, at int) {
 		return
 	}
 	r.card.terminal, r.card.intent = at, in
-	field := epcard.Present(r.card, w.drawTear(20))
-	result, lit := m.present(w.ctx, field, tap.Request{
-		Mode: in.mode, Line: in.place.line, Station: in.place.station, Amount: in.amount, RequestID: in.request,
-	})
-	field.Leave()
-	w.presentations++
+	field := present(r.card, w.drawTear(20))
+	result, lit := m.present(field, in)
+	field.leave()
+	w.tally.Presentations++
 	if !lit {
 		w.log.add(r.index, "%v at %s, try %d: it went dark; balance %v", in, m.id, in.tries, r.card.Balance())
 		w.unlucky(r, in, at)
@@ -123,8 +120,14 @@ func (w *town) try(r *rider, in *intent, at int) {
 	w.checkChargedOnce(r)
 	switch {
 	case result.Outcome.Pass():
+		if result.Outcome == tap.AlreadyPaid || result.Outcome == tap.RecoveredGranted {
+			w.tally.AlreadyPaid++
+		}
 		w.passed(r, in)
 	case result.Outcome == tap.PresentAgain:
+		w.unlucky(r, in, at)
+	case result.Outcome == tap.OutOfService:
+		w.tally.OutOfService++
 		w.unlucky(r, in, at)
 	case result.Outcome == tap.RefusedBalance:
 		r.poor = true
@@ -163,10 +166,21 @@ func (w *town) unlucky(r *rider, in *intent, at int) {
 		if in.mode == tap.MetroExit {
 			r.inside = nil // through another's gate
 		}
-		w.next(r)
+		w.goAway(r)
 		return
 	}
 	w.later(wait, func() { w.try(r, in, at) })
+}
+
+// goAway is a rider who has had enough: for now, or now and then for good.
+func (w *town) goAway(r *rider) {
+	if w.gone < riders/3 && w.rng.IntN(8) == 0 {
+		w.gone++
+		r.away = true
+		w.log.add(r.index, "he never comes back")
+		return
+	}
+	w.next(r)
 }
 
 // goLoad is a rider at a kiosk with money in his hand: for a load left over from another day, or a new one.
@@ -208,16 +222,8 @@ func (w *town) tryLoad(r *rider, s *sale, tries int) {
 	}
 	if tries >= 4 || chance(w.rng, w.faults.RiderGone/2) {
 		w.log.add(r.index, "load %s: he goes away", s.key)
-		w.next(r)
+		w.goAway(r)
 		return
 	}
 	w.later(time.Duration(2+w.rng.IntN(40))*time.Second, func() { w.tryLoad(r, s, tries+1) })
-}
-
-// drawTear draws whether the card leaves early, and at which of the commands.
-func (w *town) drawTear(commands int) epcard.Tear {
-	if !chance(w.rng, w.faults.CardPulled) {
-		return epcard.Tear{}
-	}
-	return epcard.Tear{At: 1 + w.rng.IntN(commands), After: w.rng.IntN(2) == 0, Noticed: w.rng.IntN(2) == 0}
 }

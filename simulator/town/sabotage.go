@@ -8,17 +8,18 @@ import (
 
 // sabotage spoils one part of a town, for the tests that prove that a checker can fail. In an honest town it is nil.
 type sabotage struct {
-	journal func(tap.Journal) tap.Journal
+	light   func(m *terminal, died error) (tap.Result, bool)
 	handler func(uplink.Handler) uplink.Handler
 	profile func(*firmwareconfig.Profile)
 	posting func(*backend)
 }
 
-func (s *sabotage) journalOf(j tap.Journal) tap.Journal {
-	if s == nil || s.journal == nil {
-		return j
+// lightOf is what a terminal shows that goes dark: nothing, in an honest town.
+func (s *sabotage) lightOf(m *terminal, died error) (tap.Result, bool) {
+	if s == nil || s.light == nil {
+		return tap.Result{}, false
 	}
-	return s.journal(j)
+	return s.light(m, died)
 }
 
 func (s *sabotage) handlerOf(h uplink.Handler) uplink.Handler {

@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/personalise"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/tap"
 )
 
@@ -75,6 +76,17 @@ func places() []place {
 			all[i].terminals = append(all[i].terminals, n)
 			n++
 		}
+	}
+	return all
+}
+
+// exitLane is the lane of a gate that lets out; lane 0 lets in, and is the only one elsewhere.
+const exitLane = 1
+
+func (p *place) lanes() []edge.Lane {
+	all := []edge.Lane{{Mode: p.mode, Line: p.line, Station: p.station}}
+	if p.mode == tap.MetroEntry {
+		all = append(all, edge.Lane{Mode: tap.MetroExit, Line: p.line, Station: p.station})
 	}
 	return all
 }

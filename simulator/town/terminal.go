@@ -2,9 +2,7 @@ package town
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +12,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/client"
@@ -40,10 +40,9 @@ type terminal struct {
 	psam   *psam.PSAM
 	random io.Reader // for the epoch of its journal
 
-	journal *journal.Journal // nil: no power
-	tap     *tap.Terminal
+	edge    *edge.Terminal // nil: no power
+	journal *journal.Journal
 	sender  *client.Sender
-	booted  time.Time
 	boots   int
 	ask     time.Time // when the sender wants to be asked again, zero for not before something happens
 	linked  bool      // the sender has been told that the link is up
@@ -88,35 +87,32 @@ func (m *terminal) fault(point string) error {
 	return nil
 }
 
-// boot powers the terminal up: journal, recovery, PSAM, sender.
+// boot powers the terminal up: PSAM, journal and what it left open, sender.
 func (m *terminal) boot() {
 	now := m.w.clock.Now()
-	j, err := journal.Open(m.path, journal.Options{Terminal: m.id, NoSync: true, Keep: keep, Rand: m.random, Fault: m.fault})
-	if err != nil {
-		m.w.fail("terminal", nobody, "%s: its journal does not open: %v", m.id, err)
-	}
-	m.journal, m.booted = j, now
-	m.boots++
-	m.plan(1)
-	unknown, err := j.RecoverBoot()
-	if err != nil {
-		m.died(err)
-		return
-	}
-	m.observe()
 	sam, err := ep.OpenPSAM(m.w.ctx, m.psam, ep.PSAMTUnion)
 	if err != nil {
 		m.w.fail("terminal", nobody, "%s: its PSAM does not open: %v", m.id, err)
 	}
-	m.tap = &tap.Terminal{ID: m.id, Merchant: m.place.merchant, Journal: m.w.cfg.sabotage.journalOf(j), SAM: sam, Profile: m.w.profile, Location: m.w.zone,
-		BootID: binary.BigEndian.AppendUint32([]byte{byte(m.index), 0, 0, 0}, uint32(m.boots))}
+	m.plan(1)
+	m.edge, err = edge.Open(edge.Config{
+		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: m.w.clock, Lanes: m.place.lanes(),
+		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: keep, Rand: m.random, Fault: m.fault},
+	})
+	if err != nil {
+		m.dark(err)
+		return
+	}
+	m.journal = m.edge.Journal()
+	m.boots++
+	m.observe()
 	m.sender, err = client.NewSender(client.SenderConfig{
-		Terminal: m.id, Key: signingKey(string(m.id)), Backend: receiptKey.Public().(ed25519.PublicKey), Source: j, Profile: m.w.profile.Version,
+		Terminal: m.id, Key: signingKey(string(m.id)), Backend: receiptKey.Public().(ed25519.PublicKey), Source: m.journal, Profile: m.w.profile.Version,
 		InFlight: 1 + m.w.rng.IntN(4), BatchRecords: 1 + m.w.rng.IntN(8), ResendMin: 5 * time.Second, ResendMax: 5 * time.Minute,
 		Rand: rand.New(rand.NewPCG(m.w.cfg.Seed, uint64(m.index)<<32|uint64(m.boots))),
 	})
 	must(err)
-	m.w.log.add(nobody, "%s boots, %d intents became unknown, record %d is the last, receipt through %d", m.id, unknown, j.LastSeq(), j.AckedSeq())
+	m.w.log.add(nobody, "%s boots, record %d is the last, receipt through %d", m.id, m.journal.LastSeq(), m.journal.AckedSeq())
 	m.linked = false
 	m.relink(now)
 }
@@ -136,17 +132,21 @@ func (m *terminal) relink(now time.Time) {
 	m.linked = m.w.link.connected(m.index, now)
 }
 
-// died takes the power away after an error of the journal, which must be the power cut that was planned.
+// died takes the power away after an error of the journal.
 func (m *terminal) died(err error) {
+	must(m.edge.Close())
+	m.dark(err)
+}
+
+// dark is a terminal that an error has put out, which must be the power cut that was planned.
+func (m *terminal) dark(err error) {
 	if !errors.Is(err, errPower) {
 		m.w.fail("terminal", nobody, "%s failed: %v", m.id, err)
 	}
-	m.points, m.cutAt = 0, 0
-	m.w.log.add(nobody, "%s dies: %v", m.id, err)
-	must(m.journal.Close())
-	m.journal, m.tap, m.sender, m.ask = nil, nil, nil, time.Time{}
+	m.w.log.add(nobody, "%s goes dark: %v", m.id, err)
+	m.edge, m.journal, m.sender, m.ask, m.cutAt = nil, nil, nil, time.Time{}, 0
 	m.psam.Power(false)
-	m.w.powerCuts++
+	m.w.tally.PowerCuts++
 	m.w.agenda.add(m.w.clock.Now().Add(time.Duration(3+m.w.rng.IntN(60))*time.Second), m.boot)
 }
 
@@ -157,11 +157,8 @@ func (m *terminal) observe() {
 	if last < known {
 		m.w.fail("sequence", nobody, "%s: record %d was written, and the journal now ends at %d: its number will be used twice", m.id, known, last)
 	}
-	first := uint64(1)
-	if acked := m.journal.AckedSeq(); acked > keep {
-		first = acked - keep + 1 // what is before it may be pruned
-	}
-	if last == 0 {
+	first := m.journal.FirstSeq()
+	if last < first {
 		return
 	}
 	records, err := m.journal.Read(first, int(last-first)+1, 1<<30)
@@ -184,7 +181,12 @@ func (m *terminal) noteRecord(seq uint64, raw []byte) {
 	must(proto.Unmarshal(raw, &r))
 	var number ids.CardNumber
 	copy(number[:], r.GetCardNumber())
-	hash := wire.RecordHash(raw)
+	m.w.tally.record(&r)
+	// A boot has a number drawn by the machine, not by the seed; the chain carries it on.
+	r.BootId, r.PrevHash = nil, nil
+	plain, err := proto.MarshalOptions{Deterministic: true}.Marshal(&r)
+	must(err)
+	hash := wire.RecordHash(plain)
 	m.w.log.add(m.w.riderOf(number), "%s record %d: tap %d, counter %d, %d taken, %v by %v, %x", m.id, seq, r.GetTap(), r.GetOfflineCounter(), r.GetAmount(),
 		r.GetState(), r.GetEvidence(), hash[:4])
 }
@@ -244,22 +246,26 @@ func (m *terminal) prune() {
 	m.cutAt = 0
 }
 
-// present is one presentation of a card at this terminal; r says for what. It reports what the rider is shown, and false
-// if the terminal died and shows nothing.
-func (m *terminal) present(ctx context.Context, card interface {
-	Transmit(context.Context, []byte) ([]byte, error)
-}, r tap.Request) (tap.Result, bool) {
-	r.Now, r.Clock = m.w.clock.Now(), wire.ClockState_CLOCK_GOOD
-	r.Monotonic = r.Now.Sub(m.booted)
+// present is one presentation of a card for an intent. It reports what the rider is shown, and false if the terminal went
+// dark and shows nothing.
+func (m *terminal) present(card apdu.Transmitter, in *intent) (result tap.Result, lit bool) {
 	m.plan(5)
-	result, err := m.tap.Purchase(ctx, card, r)
+	var err error
+	switch in.mode {
+	case tap.Sale:
+		result, err = m.edge.Sell(m.w.ctx, 0, card, in.amount, in.request)
+	case tap.MetroExit:
+		result, err = m.edge.Present(m.w.ctx, exitLane, card)
+	default:
+		result, err = m.edge.Present(m.w.ctx, 0, card)
+	}
 	if err != nil {
-		// What was committed before the power went is seen at the next boot.
-		m.died(err)
-		return tap.Result{}, false
+		result, lit = m.w.cfg.sabotage.lightOf(m, err)
+		m.died(err) // what was committed before the power went is seen at the next boot
+		return result, lit
 	}
 	m.cutAt = 0
 	m.observe()
-	m.ask = r.Now
+	m.ask = m.w.clock.Now()
 	return result, true
 }

@@ -29,16 +29,8 @@ type Config struct {
 
 // Result is what a town came to.
 type Result struct {
-	Digest        string // SHA-256 of all events: the same for the same seed
-	Events        int
-	Presentations int // of cards at terminals
-	Debits        int // that cards committed
-	Records       int // that terminals wrote
-	Open          int // taps nobody can know of: their riders never came back
-	PowerCuts     int
-	BackendDeaths int
-	Lost, Doubled int // messages
-	Span          time.Duration
+	Digest string // SHA-256 of all events: the same for the same seed
+	Tally
 }
 
 // Violation is something that must hold and does not.
@@ -76,9 +68,10 @@ type town struct {
 	backend   *backend
 	riders    []*rider
 
-	begun, intents, presentations, powerCuts int
-	errands                                  int // things on the agenda that people and kiosks still want to do
-	healed                                   bool
+	begun, intents int
+	gone           int // riders who left for good while everything was broken
+	errands        int // things on the agenda that people and kiosks still want to do
+	tally          Tally
 }
 
 // Run lives through one town: days with faults, then without, then the account. The error is a [*Violation], or what went wrong with
@@ -123,6 +116,9 @@ func (w *town) build() {
 		logs, w.profile.Card.LogCounter = epcard.LogBefore, "before"
 	}
 	w.profile.Card.Readback = []string{"full", "balance", "none"}[w.rng.IntN(3)]
+	if w.rng.IntN(3) == 0 { // terminals that stop selling when they cannot send
+		w.profile.Limits.MaxRecords = uint64(8 + w.rng.IntN(20))
+	}
 	cfg.sabotage.spoilProfile(w.profile)
 	w.zone = w.profile.Location()
 	w.group = 1 + w.rng.IntN(60)
@@ -249,18 +245,14 @@ func (w *town) fail(check string, rider int, format string, args ...any) {
 }
 
 func (w *town) result() Result {
-	out := Result{Digest: w.log.digest(), Events: w.log.events, Presentations: w.presentations, PowerCuts: w.powerCuts,
-		Lost: w.link.lost, Doubled: w.link.doubled, Span: w.clock.Now().Sub(opening)}
-	if w.backend != nil {
-		out.BackendDeaths = w.backend.deaths
-	}
+	t := w.tally
+	t.Events, t.Lost, t.Doubled = w.log.events, w.link.lost, w.link.doubled
+	t.Hours = int(w.clock.Now().Sub(opening) / time.Hour)
 	for _, r := range w.riders {
-		out.Debits += len(r.card.debits)
+		t.Debits += len(r.card.debits)
+		t.Loads += len(r.card.credits)
 	}
-	for _, m := range w.terminals {
-		out.Records += len(m.written)
-	}
-	return out
+	return Result{w.log.digest(), t}
 }
 
 func (w *town) close() error {

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,13 +25,27 @@ func TestTown(t *testing.T) {
 		t.Logf("%+v", out)
 		return
 	}
-	for seed := range uint64(*seedsFlag) {
-		t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
-			t.Parallel()
-			out, err := Run(t.Context(), Config{Seed: seed + 1, Taps: *tapsFlag, Dir: t.TempDir()})
-			require.NoError(t, err)
-			t.Logf("%+v", out)
-		})
+	var mu sync.Mutex
+	var all Tally
+	t.Run("seeds", func(t *testing.T) { // returns when the last of the parallel ones has
+		for seed := range uint64(*seedsFlag) {
+			t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
+				t.Parallel()
+				out, err := Run(t.Context(), Config{Seed: seed + 1, Taps: *tapsFlag, Dir: t.TempDir()})
+				require.NoError(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				all.Add(out.Tally)
+			})
+		}
+	})
+	t.Logf("%d towns: %+v", *seedsFlag, all)
+	if *seedsFlag >= 100 && *tapsFlag >= 500 {
+		// A town in which a thing never happens proves nothing about it.
+		counts := reflect.ValueOf(all)
+		for i := range counts.NumField() {
+			require.NotZero(t, counts.Field(i).Int(), "no %s in any town", counts.Type().Field(i).Name)
+		}
 	}
 }
 
