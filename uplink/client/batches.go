@@ -11,7 +11,7 @@ import (
 // seqRange is a run of record numbers, both ends included.
 type seqRange struct{ first, last uint64 }
 
-// batch is a batch on its way. Every record above the acknowledged one is in exactly one place: in a batch, or not yet sent.
+// batch is a batch on its way. Every record above the acknowledged one is in a batch, wanted again, or not yet sent.
 type batch struct {
 	seqRange
 	number uint64

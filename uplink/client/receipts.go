@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/purselane/purselane/uplink/wire"
@@ -123,11 +122,11 @@ func (s *Sender) ask(r *wire.Receipt) {
 		if len(s.wanted) >= maxWanted || want.first > want.last {
 			continue
 		}
-		// A batch that was answered and is missing again is lost there: it waits for nothing.
-		s.batches = slices.DeleteFunc(s.batches, func(b batch) bool { return b.answered && b.first <= want.last && want.first <= b.last })
 		left := []seqRange{want}
 		for _, b := range s.batches {
-			left = minus(left, b.seqRange)
+			if !b.answered { // one that was answered and is missing again is lost there
+				left = minus(left, b.seqRange)
+			}
 		}
 		for _, earlier := range s.wanted {
 			left = minus(left, earlier)
