@@ -97,15 +97,21 @@ func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []u
 }
 
 // Hello notes what a terminal holds, and answers with what is committed of its epoch and what is missing: also what the
-// terminal has a receipt for and we do not have, after a backup was restored.
+// terminal has a receipt for and we do not have, after a backup was restored. What it no longer holds is lost.
 func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (uplink.Committed, error) {
 	terminal := ids.TerminalID(h.GetTerminal())
 	var c uplink.Committed
+	var lost []store.SeqRange
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.TerminalSeen(ctx, terminal, at, int(h.GetBacklog())); err != nil {
 			return err
 		}
 		var err error
+		if first, acked := h.GetFirstSeq(), min(h.GetAckedSeq(), math.MaxInt64); first > 1 && first-1 <= acked { // only what has a receipt is ever pruned
+			if lost, err = tx.GiveUp(ctx, terminal, h.GetEpoch(), first-1, at); err != nil {
+				return err
+			}
+		}
 		if c.Through, err = tx.Through(ctx, terminal, h.GetEpoch()); err != nil {
 			return err
 		}
@@ -114,7 +120,30 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 	if err != nil {
 		return uplink.Committed{}, fmt.Errorf("hello of %s: %w", terminal, err)
 	}
+	for _, r := range lost {
+		p.opt.Log.ErrorContext(ctx, "intake: records lost: had a receipt, are missing here, and pruned there", "terminal", terminal, "epoch", h.GetEpoch(),
+			"first", r.First, "last", r.Last)
+	}
 	return c, nil
+}
+
+// State notes whether a terminal's link is up. It is the State of an uplink Processor.
+func (p *Pipeline) State(ctx context.Context, t ids.TerminalID, s *wire.DeviceState, at time.Time) error {
+	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		if s.GetAtMs() != 0 { // else it is a last will, which knows no backlog
+			if err := tx.TerminalSeen(ctx, t, at, int(s.GetBacklog())); err != nil {
+				return err
+			}
+		}
+		if s.GetOnline() {
+			return nil
+		}
+		return tx.TerminalGone(ctx, t)
+	})
+	if err != nil {
+		return fmt.Errorf("state of %s: %w", t, err)
+	}
+	return nil
 }
 
 // fill adds to a watermark the hash of its record, by which a terminal knows that it is its own, and what is missing: the

@@ -103,6 +103,78 @@ func TestHelloTellsTheWatermarkAndAsksForWhatARestoredBackupLacks(t *testing.T) 
 	})
 }
 
+func TestWhatATerminalNoLongerHoldsIsLostAndTheWatermarkPassesIt(t *testing.T) {
+	s := start(t, store.Options{})
+	var raw [][]byte
+	for i := range uint16(9) {
+		raw = append(raw, s.record(tap{terminal: "bus-1", tap: uint64(i) + 1, card: 1, counter: i, before: 10_00 - int64(i)*100, amount: 1_00}))
+	}
+	_, err := s.accept("bus-1", 1, raw[0])
+	require.NoError(t, err)
+	_, err = s.accept("bus-1", 4, raw[3])
+	require.NoError(t, err)
+	hello := func(first, acked uint64) uplink.Committed {
+		c, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7, LastSeq: 9, AckedSeq: acked, FirstSeq: first}, noon)
+		require.NoError(t, err)
+		return c
+	}
+	c := hello(0, 8)
+	require.EqualValues(t, 1, c.Through, "it does not tell")
+	require.Equal(t, []uplink.SeqRange{{First: 2, Last: 3}, {First: 5, Last: 8}}, c.Wanted)
+	require.EqualValues(t, 1, hello(1, 8).Through)
+	require.EqualValues(t, 1, hello(9, 7).Through, "nothing is pruned without a receipt: it cannot be")
+	require.EqualValues(t, 1, hello(math.MaxUint64, math.MaxUint64).Through, "no number that we can count to")
+
+	c = hello(3, 8)
+	require.EqualValues(t, 2, c.Through)
+	require.Equal(t, []uplink.SeqRange{{First: 3, Last: 3}, {First: 5, Last: 8}}, c.Wanted)
+	c = hello(6, 8)
+	require.EqualValues(t, 5, c.Through)
+	require.Zero(t, c.ThroughHash, "nobody has that record")
+	require.Equal(t, c, hello(6, 8), "said twice it changes nothing")
+	c, err = s.accept("bus-1", 6, raw[5:]...)
+	require.NoError(t, err)
+	require.EqualValues(t, 9, c.Through)
+	require.Empty(t, c.Wanted)
+
+	_, err = s.accept("bus-1", 2, raw[1], raw[2]) // found in a drawer after all
+	require.NoError(t, err)
+	_, err = s.accept("bus-1", 5, raw[4])
+	require.NoError(t, err)
+	s.drain()
+	require.Equal(t, "1.00", s.card(1).Shadow.String())
+	require.Empty(t, s.codes())
+	s.proveBooks()
+}
+
+func TestTheStateTopicTellsWhoIsOnline(t *testing.T) {
+	s := start(t, store.Options{})
+	type seen struct {
+		Online  bool
+		Backlog int
+		Seen    time.Time
+	}
+	now := func() (is seen) {
+		s.view(func(tx *store.Tx) error {
+			m, err := tx.Terminal(s.ctx, "bus-1")
+			is = seen{m.Online, m.Backlog, m.LastSeen.UTC()}
+			return err
+		})
+		return is
+	}
+	require.False(t, now().Online)
+	later := noon.Add(time.Minute)
+	require.NoError(t, s.pipe.State(s.ctx, "bus-1", &wire.DeviceState{Online: true, Backlog: 5, AtMs: 1}, noon))
+	require.Equal(t, seen{true, 5, noon}, now())
+	require.NoError(t, s.pipe.State(s.ctx, "bus-1", &wire.DeviceState{}, later))
+	require.Equal(t, seen{false, 5, noon}, now(), "a last will knows neither backlog nor time")
+	_, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7, Backlog: 4}, later)
+	require.NoError(t, err)
+	require.Equal(t, seen{true, 4, later}, now())
+	require.NoError(t, s.pipe.State(s.ctx, "bus-1", &wire.DeviceState{Backlog: 3, AtMs: 2}, later))
+	require.Equal(t, seen{false, 3, later}, now(), "it left in order")
+}
+
 func TestAQuarantinedBatchLetsTheTerminalGoOnAndYieldsToTheRealRecords(t *testing.T) {
 	s := start(t, store.Options{})
 	real := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})

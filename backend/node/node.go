@@ -150,7 +150,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer nc.Close()
 	n.broker = b
 	close(n.started)
-	p := &uplink.Processor{Device: n.pipeline.Device, Key: c.ReceiptKey, Handler: n.pipeline}
+	p := &uplink.Processor{Device: n.pipeline.Device, Key: c.ReceiptKey, Handler: n.pipeline, State: n.pipeline.State}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return uplink.Run(ctx, nc, p, c.Clock, c.Log) })
 	g.Go(func() error { return n.pipeline.Run(ctx) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -179,6 +180,36 @@ func (t *Tx) Missing(ctx context.Context, terminal ids.TerminalID, epoch, upTo u
 		out = append(out, SeqRange{next, upTo})
 	}
 	return out, err
+}
+
+// GiveUp passes the watermark over the numbers up to last that are missing, because the terminal no longer holds them, and
+// returns them. Should one come after all it is kept like any other.
+func (t *Tx) GiveUp(ctx context.Context, terminal ids.TerminalID, epoch, last uint64, at time.Time) ([]SeqRange, error) {
+	holes, err := t.Missing(ctx, terminal, epoch, last, math.MaxInt)
+	if err != nil {
+		return nil, err
+	}
+	var lost []SeqRange
+	for _, h := range holes {
+		if h.First > last {
+			break
+		}
+		h.Last = min(h.Last, last)
+		lost = append(lost, h)
+		if _, err := t.exec(ctx, "lost record", `INSERT INTO record_lost (terminal, epoch, first, last, noted_ms) VALUES (?, ?, ?, ?, ?)`,
+			string(terminal), int64(epoch), h.First, h.Last, at.UnixMilli()); err != nil {
+			return nil, err
+		}
+	}
+	if lost == nil {
+		return nil, nil
+	}
+	if _, err := t.exec(ctx, "pass over", `INSERT INTO terminal_epoch (terminal, epoch, through) VALUES (?, ?, ?)
+		ON CONFLICT (terminal, epoch) DO UPDATE SET through = MAX(through, excluded.through)`, string(terminal), int64(epoch), last); err != nil {
+		return nil, err
+	}
+	_, err = t.advance(ctx, terminal, epoch)
+	return lost, err
 }
 
 // Pending is an accepted record that is not posted.

@@ -32,6 +32,7 @@ type Terminal struct {
 	PublicKey ed25519.PublicKey
 	Active    bool
 	LastSeen  time.Time // zero: never
+	Online    bool      // its link is up, as far as we were told
 	Backlog   int       // records not yet received, as the terminal last said
 	Place     string
 }
@@ -99,14 +100,14 @@ func (t *Tx) PutTerminal(ctx context.Context, m Terminal) error {
 	return err
 }
 
-const terminalColumns = `id, merchant, psam, public_key, status, last_seen, backlog, place`
+const terminalColumns = `id, merchant, psam, public_key, status, last_seen, backlog, place, online`
 
 func scanTerminal(scan func(...any) error) (Terminal, error) {
 	var m Terminal
 	var psam, key []byte
 	var status string
 	var seen int64
-	if err := scan(&m.ID, &m.Merchant, &psam, &key, &status, &seen, &m.Backlog, &m.Place); err != nil {
+	if err := scan(&m.ID, &m.Merchant, &psam, &key, &status, &seen, &m.Backlog, &m.Place, &m.Online); err != nil {
 		return Terminal{}, err
 	}
 	copy(m.PSAM[:], psam)
@@ -144,8 +145,14 @@ func (t *Tx) Terminal(ctx context.Context, id ids.TerminalID) (Terminal, error) 
 	return m, err
 }
 
-// TerminalSeen notes when a terminal was heard and what it still holds.
+// TerminalSeen notes when a terminal was heard and what it still holds. It is online.
 func (t *Tx) TerminalSeen(ctx context.Context, id ids.TerminalID, at time.Time, backlog int) error {
-	_, err := t.exec(ctx, "terminal seen", `UPDATE terminal SET last_seen = ?, backlog = ? WHERE id = ?`, at.UnixMilli(), backlog, string(id))
+	_, err := t.exec(ctx, "terminal seen", `UPDATE terminal SET last_seen = ?, backlog = ?, online = 1 WHERE id = ?`, at.UnixMilli(), backlog, string(id))
+	return err
+}
+
+// TerminalGone notes that a terminal's link is down.
+func (t *Tx) TerminalGone(ctx context.Context, id ids.TerminalID) error {
+	_, err := t.exec(ctx, "terminal gone", `UPDATE terminal SET online = 0 WHERE id = ?`, string(id))
 	return err
 }

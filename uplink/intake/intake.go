@@ -9,7 +9,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/uplink/wire"
@@ -61,13 +64,22 @@ type Processor struct {
 	Device  func(ctx context.Context, t ids.TerminalID) (ed25519.PublicKey, bool, error)
 	Key     ed25519.PrivateKey // signs receipts
 	Handler Handler
+	// State is told what a terminal says of its link. It comes from the state topic and is not signed: it is for people to look at.
+	// Nil: nobody listens.
+	State func(ctx context.Context, t ids.TerminalID, s *wire.DeviceState, at time.Time) error
 }
+
+// maxUnreadable bounds what one receipt names, so that it stays small enough to be sent whatever the batch was.
+const (
+	maxUnreadable = 200
+	maxReason     = 200 // bytes
+)
 
 // ErrDropped says that a message is nobody's word (not signed by the terminal whose topic it came on) or cannot be
 // answered. It is dropped without a receipt, and is an alarm. Any other error means "not committed, try again".
 var ErrDropped = errors.New("message dropped")
 
-// Process handles one message that came on the topic of a terminal.
+// Process handles one message that came on the topic of a terminal. A state has no receipt.
 func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, raw []byte, now time.Time) (receipt []byte, err error) {
 	key, known, err := p.Device(ctx, t)
 	if err != nil {
@@ -75,6 +87,9 @@ func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, 
 	}
 	if !known {
 		return nil, fmt.Errorf("%w: terminal %s is not registered or is stopped", ErrDropped, t)
+	}
+	if kind == wire.KindState {
+		return nil, p.state(ctx, t, raw, now)
 	}
 	r := &wire.Receipt{Terminal: string(t), ServerTimeMs: now.UnixMilli()}
 	var c Committed
@@ -120,11 +135,22 @@ func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, 
 	if c.ThroughHash != ([32]byte{}) {
 		r.ThroughHash = c.ThroughHash[:]
 	}
-	for _, u := range c.Unreadable {
-		r.Unreadable = append(r.Unreadable, &wire.Unreadable{Seq: u.Seq, Reason: u.Reason})
+	for _, u := range c.Unreadable[:min(len(c.Unreadable), maxUnreadable)] {
+		r.Unreadable = append(r.Unreadable, &wire.Unreadable{Seq: u.Seq, Reason: strings.ToValidUTF8(u.Reason[:min(len(u.Reason), maxReason)], "?")})
 	}
 	for _, w := range c.Wanted {
 		r.Wanted = append(r.Wanted, &wire.Range{First: w.First, Last: w.Last})
 	}
 	return wire.SealReceipt(p.Key, r)
+}
+
+func (p *Processor) state(ctx context.Context, t ids.TerminalID, raw []byte, now time.Time) error {
+	if p.State == nil {
+		return nil
+	}
+	var s wire.DeviceState
+	if err := proto.Unmarshal(raw, &s); err != nil || s.GetTerminal() != string(t) {
+		return fmt.Errorf("%w: no state of terminal %s", ErrDropped, t)
+	}
+	return p.State(ctx, t, &s, now)
 }
