@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -113,3 +114,5 @@ func unchanged(t require.TestingT, path string, was []byte, err error) {
 }
 
 var errCut = errors.New("power cut")
+
+func dropRecords(tx *bolt.Tx) error { return tx.DeleteBucket(bucketRecords) }
