@@ -85,8 +85,8 @@ func (c *Config) check() error {
 		bad("profile: want one")
 	} else if err := c.Profile.Check(); err != nil {
 		all = append(all, err)
-	} else {
-		all = append(all, c.checkLanes()...)
+	} else if err := CheckLanes(c.Profile, c.Lanes); err != nil {
+		bad("%w", err)
 	}
 	if (c.DeviceKey == nil) != (c.BackendKey == nil) {
 		bad("device key and backend key: want both or none")
@@ -113,27 +113,28 @@ func (c *Config) check() error {
 	return errors.Join(all...)
 }
 
-// checkLanes finds the lanes whose place has no fare: such a lane would refuse every rider.
-func (c *Config) checkLanes() (all []error) {
-	if len(c.Lanes) == 0 {
-		return []error{errors.New("terminal: lanes: want at least one")}
+// CheckLanes finds the lanes whose place has no fare in a profile, all at once: such a lane would refuse every rider.
+func CheckLanes(p *firmwareconfig.Profile, lanes []Lane) error {
+	if len(lanes) == 0 {
+		return errors.New("lanes: want at least one")
 	}
-	for i, l := range c.Lanes {
+	var all []error
+	for i, l := range lanes {
 		var err error
 		switch l.Mode {
 		case tap.BusFlat:
-			_, err = c.Profile.Fares.BusFlat(l.Line)
+			_, err = p.Fares.BusFlat(l.Line)
 		case tap.MetroEntry, tap.MetroExit:
-			_, err = c.Profile.Fares.MetroEntry(l.Station)
+			_, err = p.Fares.MetroEntry(l.Station)
 		case tap.Sale:
 		default:
 			err = fmt.Errorf("mode %d is not known", l.Mode)
 		}
 		if err != nil {
-			all = append(all, fmt.Errorf("terminal: lane %d: %w in profile %d", i, err, c.Profile.Version))
+			all = append(all, fmt.Errorf("lanes[%d]: %w in profile %d", i, err, p.Version))
 		}
 	}
-	return all
+	return errors.Join(all...)
 }
 
 // prober is what a SAM may have besides: a test that takes nothing.

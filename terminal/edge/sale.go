@@ -90,11 +90,9 @@ func (t *Terminal) asked(lane int, amount money.Amount, requestID string) (r tap
 	case !found:
 	case s.Amount != amount:
 		return r, nil, nil, fmt.Errorf("terminal: request %s asks for %v: %w (%v)", requestID, amount, ErrRequestReused, s.Amount)
-	case s.State == wire.State_STATE_COMPLETED:
-		answer = &tap.Result{Outcome: tap.AlreadyPaid, Reason: "the request was served before", Amount: s.Amount, Balance: s.Balance, Tap: s.Tap, Card: s.card}
-	case s.State == wire.State_STATE_AGED:
-		refused := agedSale(s.Tap)
-		answer = &tap.Result{Outcome: refused.outcome, Reason: refused.reason, Amount: s.Amount, Tap: s.Tap, Card: s.card}
+	case s.State == wire.State_STATE_COMPLETED, s.State == wire.State_STATE_AGED:
+		known := s.Result()
+		answer = &known
 	case s.State != wire.State_STATE_VOIDED:
 		earlier = &s
 	}
@@ -104,6 +102,23 @@ func (t *Terminal) asked(lane int, amount money.Amount, requestID string) (r tap
 // Sale tells what became of a request; false: nothing that could have cost anybody anything is known of it here.
 func (t *Terminal) Sale(requestID string) (Sale, bool, error) {
 	return t.sales.find(t.journal, requestID)
+}
+
+// Result is the sale as a till is answered.
+func (s Sale) Result() tap.Result {
+	r := tap.Result{Amount: s.Amount, Tap: s.Tap, Card: s.card}
+	switch s.State {
+	case wire.State_STATE_COMPLETED:
+		r.Outcome, r.Reason, r.Balance = tap.AlreadyPaid, "the request was served before", s.Balance
+	case wire.State_STATE_AGED:
+		refused := agedSale(s.Tap)
+		r.Outcome, r.Reason = refused.outcome, refused.reason
+	case wire.State_STATE_VOIDED:
+		r.Outcome, r.Reason = tap.PresentAgain, "the card has shown that it was not debited"
+	default:
+		r.Outcome, r.Reason = tap.PresentAgain, "outcome unknown until the same card comes back"
+	}
+	return r
 }
 
 func checkRequestID(id string) error {

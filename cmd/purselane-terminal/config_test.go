@@ -1,0 +1,125 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const soundConfig = `
+version: 1
+terminal: bus-7-1
+merchant: bus-company
+journal: {path: journal.db}
+profile: {file: profile.signed, public_key: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff}
+device_key: device.key
+uplink:
+  broker: tcp://127.0.0.1:1883
+  backend_key: 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+  password_file: broker.password
+psam: {kind: simulated, file: psam.json}
+lanes:
+  - {kind: socket, listen: "127.0.0.1:35963", mode: bus-flat, line: "0007"}
+  - {kind: socket, listen: "127.0.0.1:35965", mode: metro-entry, station: "0101"}
+`
+
+func TestASoundConfig(t *testing.T) {
+	c, err := parseConfig([]byte(soundConfig), "/etc/purselane")
+	require.NoError(t, err)
+	require.Equal(t, "/etc/purselane/journal.db", c.path(c.Journal.Path))
+	require.Equal(t, goOn, c.Journal.WhenDamaged)
+}
+
+func TestWhatIsWrongWithAConfig(t *testing.T) {
+	cases := []struct{ name, from, to, says string }{
+		{"another form", "version: 1", "version: 2", "version: 2: want 1"},
+		{"terminal id", "bus-7-1", "bus 7", "terminal: character ' '"},
+		{"merchant", "merchant: bus-company", "merchant: \"\"", "merchant: want 1 to 32"},
+		{"an unknown field", "version: 1", "version: 1\nfares: cheap", "field fares not found"},
+		{"no journal", "path: journal.db", "path: \"\"", "journal.path: want"},
+		{"a small journal", "path: journal.db", "path: journal.db, max_bytes: 1000", "journal.max_bytes: 1000"},
+		{"too much kept", "path: journal.db", "path: journal.db, max_bytes: 1048576, keep: 20000", "journal.keep"},
+		{"what to do", "path: journal.db", "path: journal.db, when_damaged: panic", "journal.when_damaged"},
+		{"no profile", "file: profile.signed", "file: \"\"", "profile.file: want"},
+		{"profile key", "public_key: 00", "public_key: 0", "profile.public_key: want 64"},
+		{"no device key", "device_key: device.key", "device_key: \"\"", "device_key: want"},
+		{"backend key", "backend_key: 00", "backend_key: zz", "uplink.backend_key"},
+		{"no password", "  password_file: broker.password\n", "", "uplink.password_file: want it"},
+		{"a password in clear", "tcp://127.0.0.1:1883", "tcp://10.0.0.1:1883", "readable on the way"},
+		{"half a certificate", "password_file: broker.password", "certificate: a.pem", "all three or none"},
+		{"certificate and password", "password_file: broker.password", "password_file: p\n  certificate: a\n  key: b\n  ca: c", "no password"},
+		{"PSAM kind", "kind: simulated", "kind: magic", "psam.kind: \"magic\""},
+		{"PSAM without file", "file: psam.json", "file: \"\"", "psam.file: want"},
+		{"PSAM with a reader too", "file: psam.json", "file: psam.json, reader: ACS", "psam.reader: a PSAM of kind simulated has none"},
+		{"PSAM application", "file: psam.json", "file: psam.json, application: \"1\"", "psam.application"},
+		{"lane kind", "kind: socket, listen: \"127.0.0.1:35963\"", "kind: usb", "lanes[0].kind: \"usb\""},
+		{"mode", "mode: bus-flat", "mode: taxi", "lanes[0].mode: \"taxi\": want one of bus-flat, metro-entry, metro-exit, sale"},
+		{"a bus without line", ", line: \"0007\"", "", "lanes[0].line: a lane of mode bus-flat wants it"},
+		{"a bad line", "line: \"0007\"", "line: seven", "lanes[0].line"},
+		{"a gate without station", ", station: \"0101\"", "", "lanes[1].station"},
+		{"one reader twice", "35965", "35963", "lanes[1]: the reader of lanes[0]"},
+		{"an open door", "127.0.0.1:35963", "0.0.0.0:35963", "whoever can connect is a card"},
+		{"two documents", "version: 1", "---\nversion: 1\n---\nversion: 1", "one"},
+		{"not YAML", "version: 1", "version: [", "config:"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			require.Contains(t, soundConfig, c.from)
+			_, err := parseConfig([]byte(strings.Replace(soundConfig, c.from, c.to, 1)), ".")
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
+	_, err := parseConfig([]byte("version: 1\n"), ".")
+	for _, key := range []string{"terminal", "merchant", "journal.path", "profile.file", "profile.public_key", "psam.kind", "lanes"} {
+		require.ErrorContains(t, err, key+":")
+	}
+}
+
+func TestSecretsThatOthersCanRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(path, []byte("hush\n"), 0o600))
+	p, err := readPassword(path)
+	require.NoError(t, err)
+	require.Equal(t, "hush", p)
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, err = readPassword(path)
+	require.ErrorContains(t, err, "chmod 600")
+	_, err = readDeviceKey(path)
+	require.ErrorContains(t, err, "chmod 600")
+	require.NoError(t, os.Chmod(path, 0o600))
+	_, err = readDeviceKey(path)
+	require.ErrorContains(t, err, "PEM")
+	require.NotContains(t, err.Error(), "hush")
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(soundConfig))
+	f.Add([]byte("version: 1\n"))
+	f.Add([]byte("lanes: [{kind: pcsc, reader: ACS, mode: sale}]"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, err := parseConfig(raw, ".")
+		if err == nil {
+			require.NoError(t, c.check())
+		}
+	})
+}
+
+// TestTheProgramStaysSmall keeps what a terminal does not need out of it.
+func TestTheProgramStaysSmall(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	deps := strings.Fields(string(out))
+	require.Greater(t, len(deps), 50)
+	for _, d := range deps {
+		for _, heavy := range []string{"modernc.org/", "github.com/nats-io/", "chromedp", "testify", "purselane/backend", "purselane/shadowaccount"} {
+			require.NotContains(t, d, heavy, "a terminal does without")
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/firmware-config/fare"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/edge"
+	"github.com/purselane/purselane/terminal/journal"
+	"github.com/purselane/purselane/terminal/reader"
+	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/socket"
+	"github.com/purselane/purselane/uplink/client"
+)
+
+// simulatedWarning is what the program says when its PSAM is a file.
+const simulatedWarning = `*** SIMULATED PSAM ***
+The master purchase keys lie in a plain file. Whoever copies it can take money from every card of the scheme, and nobody can
+tell which terminal did. For development only: a terminal in the field needs a PSAM in a slot.`
+
+// configFile is the flag that all commands share.
+type configFile struct {
+	Config string `required:"" placeholder:"FILE" type:"path" help:"The terminal's configuration."`
+}
+
+func (f configFile) read() (*config, error) {
+	raw, err := os.ReadFile(f.Config)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseConfig(raw, filepath.Dir(f.Config))
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", f.Config, err)
+	}
+	return c, nil
+}
+
+func (c *config) journalOptions() journal.Options {
+	return journal.Options{Terminal: ids.TerminalID(c.Terminal), MaxBytes: c.Journal.MaxBytes, Keep: c.Journal.Keep}
+}
+
+// settled is the part of the terminal's configuration that files give and no device is needed for, with every fault at once.
+func (c *config) settled() (edge.Config, error) {
+	out := edge.Config{
+		Terminal: ids.TerminalID(c.Terminal), Merchant: ids.MerchantID(c.Merchant),
+		JournalPath: c.path(c.Journal.Path), Journal: c.journalOptions(),
+	}
+	var all []error
+	note := func(err error) {
+		if err != nil {
+			all = append(all, fmt.Errorf("config: %w", err))
+		}
+	}
+	var err error
+	out.Profile, err = c.readProfile()
+	note(err)
+	for _, l := range c.Lanes {
+		out.Lanes = append(out.Lanes, edge.Lane{Mode: modes[l.Mode], Line: code(l.Line), Station: code(l.Station)})
+	}
+	if out.Profile != nil {
+		note(edge.CheckLanes(out.Profile, out.Lanes))
+		if until := out.Profile.ValidUntil; !until.IsZero() && time.Now().After(until) {
+			note(fmt.Errorf("profile.file: profile %d expired on %s: fetch a newer one", out.Profile.Version, until.Format(time.DateOnly)))
+		}
+	}
+	if c.DeviceKey != "" {
+		if out.DeviceKey, err = readDeviceKey(c.path(c.DeviceKey)); err != nil {
+			note(fmt.Errorf("device_key: %w", err))
+		}
+	}
+	if c.PSAM.Kind == "simulated" {
+		note(c.checkSimulated())
+	}
+	if c.Uplink == nil {
+		out.DeviceKey = nil // nothing to sign for
+		return out, errors.Join(all...)
+	}
+	out.BackendKey = publicKey(c.Uplink.BackendKey)
+	out.Uplink = &client.Config{Broker: c.Uplink.Broker, ConnectJitter: c.Uplink.ConnectJitter}
+	if c.Uplink.PasswordFile != "" {
+		if out.Uplink.Password, err = readPassword(c.path(c.Uplink.PasswordFile)); err != nil {
+			note(fmt.Errorf("uplink.password_file: %w", err))
+		}
+	}
+	out.Uplink.TLS, err = c.tls()
+	note(err)
+	return out, errors.Join(all...)
+}
+
+// checkSimulated looks at the simulated PSAM's file without opening it, because a running terminal has it.
+func (c *config) checkSimulated() error {
+	if _, err := readSecret(c.path(c.PSAM.File)); err != nil {
+		return fmt.Errorf("psam.file: %w (\"purselane simulate psam --new\" makes one)", err)
+	}
+	return nil
+}
+
+// code reads a code that check has found well-formed; an empty one is zero.
+func code(text string) (c fare.Code) {
+	if text != "" {
+		_ = c.UnmarshalText([]byte(text))
+	}
+	return c
+}
+
+// devices are the terminal's open readers and PSAM.
+type devices struct {
+	sam    keys.SAM
+	lanes  []reader.Reader
+	closes []func() error
+}
+
+// Close closes them, the last first.
+func (d *devices) Close() error {
+	var all []error
+	for i := len(d.closes) - 1; i >= 0; i-- {
+		all = append(all, d.closes[i]())
+	}
+	return errors.Join(all...)
+}
+
+// devices opens the readers and waits for the PSAM until ctx ends.
+func (c *config) devices(ctx context.Context, log *slog.Logger) (d *devices, err error) {
+	d = &devices{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	for i, l := range c.Lanes {
+		r, err := openReader(l.Kind, l.Reader, l.Listen, log)
+		if err != nil {
+			return d, fmt.Errorf("lanes[%d]: %w", i, err)
+		}
+		d.lanes = append(d.lanes, r)
+		d.closes = append(d.closes, r.Close)
+		log.Info("lane", "lane", i, "mode", l.Mode, "reader", r.Name())
+	}
+	if err := c.openSAM(ctx, d, log); err != nil {
+		return d, fmt.Errorf("psam: %w", err)
+	}
+	return d, nil
+}
+
+func openReader(kind, name, listen string, log *slog.Logger) (reader.Reader, error) {
+	if kind == "pcsc" {
+		return pcsc.Open(pcsc.Options{Name: name, Log: log})
+	}
+	return socket.Listen(listen, socket.Options{})
+}
+
+func (c *config) openSAM(ctx context.Context, d *devices, log *slog.Logger) error {
+	application, err := hex.DecodeString(c.PSAM.Application)
+	if err != nil {
+		return err
+	}
+	if len(application) == 0 {
+		application = ep.PSAMTUnion
+	}
+	if c.PSAM.Kind == "simulated" {
+		chip, err := psam.OpenFile(c.path(c.PSAM.File))
+		if err != nil {
+			return err
+		}
+		d.closes = append(d.closes, chip.Close)
+		d.sam, err = ep.OpenPSAM(ctx, chip, application)
+		return err
+	}
+	r, err := openReader(c.PSAM.Kind, c.PSAM.Reader, c.PSAM.Listen, log)
+	if err != nil {
+		return err
+	}
+	log.Info("waiting for the PSAM", "reader", r.Name())
+	slot, err := edge.OpenPSAM(ctx, r, application)
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	d.sam = slot
+	d.closes = append(d.closes, slot.Close)
+	return nil
+}
