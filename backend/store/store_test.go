@@ -253,7 +253,7 @@ func TestATerminalKeepsWhatItSaidWhenItIsRegisteredAgain(t *testing.T) {
 		require.NoError(t, tx.PutTerminal(ctx, m))
 		got, err := tx.Terminal(ctx, "bus-1")
 		require.NoError(t, err)
-		m.LastSeen, m.Backlog = at, 9
+		m.LastSeen, m.Backlog, m.Online = at, 9, true
 		require.Equal(t, m, got)
 		m.PublicKey = nil
 		require.Error(t, tx.PutTerminal(ctx, m))
