@@ -34,11 +34,10 @@ func (s *Service) Authorise(ctx context.Context, agent ids.AcquirerID, id string
 	}
 	card, err := s.verifyCard(ctx, c)
 	if errors.Is(err, ErrMAC1) {
-		// An answer that is not the card's, for an order that is: someone tries, or a reader garbles.
 		if _, err := s.Order(ctx, agent, id); err != nil {
 			return fail(err)
 		}
-		if err := s.report(ctx, id, FindAuthFailed, fmt.Sprintf("card %v at terminal %v", c.Card, c.Terminal)); err != nil {
+		if err := s.report(ctx, id, FindAuthFailed, c.from()); err != nil {
 			return fail(err)
 		}
 	}

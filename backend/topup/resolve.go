@@ -33,6 +33,9 @@ type CardInfo struct {
 // too: its open load must be settled all the same.
 func (s *Service) Lookup(ctx context.Context, agent ids.AcquirerID, c CardInit) (CardInfo, error) {
 	card, err := s.verifyCard(ctx, c)
+	if errors.Is(err, ErrMAC1) {
+		s.cfg.Log.WarnContext(ctx, "look-up does not verify", "agent", agent, "from", c.from())
+	}
 	if err != nil {
 		return CardInfo{}, fmt.Errorf("look up: %w", err)
 	}
@@ -89,12 +92,18 @@ func (s *Service) resolve(ctx context.Context, agent ids.AcquirerID, id string, 
 		return s.settleByTAC(ctx, id, *e.TAC, ByProve)
 	}
 	c := *e.Init
-	if _, err := s.verifyCard(ctx, c); err != nil {
+	_, err := s.verifyCard(ctx, c)
+	if errors.Is(err, ErrMAC1) {
+		if err := s.report(ctx, id, FindAuthFailed, c.from()); err != nil {
+			return Order{}, err
+		}
+	}
+	if err != nil {
 		return Order{}, err
 	}
 	var out Order
 	var refused error
-	err := s.store.Update(ctx, func(tx *store.Tx) error {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		o, err := tx.LoadOrder(ctx, id)
 		if err != nil {
 			return err

@@ -225,6 +225,7 @@ func TestEvidenceThatDecidesNothing(t *testing.T) {
 	forged.MAC1[0]++
 	_, err = d.resolve(id, topup.Evidence{Init: &forged})
 	require.ErrorIs(t, err, topup.ErrMAC1)
+	require.Equal(t, []string{topup.FindAuthFailed}, d.codes(), "forged evidence is an alarm")
 	_, err = d.resolve("L000000000000000000000000", topup.Evidence{Init: &fresh})
 	require.ErrorIs(t, err, topup.ErrUnknownOrder)
 	require.Equal(t, topup.Uncertain, d.state(id))

@@ -176,6 +176,10 @@ func (s *Service) verifyCard(ctx context.Context, c CardInit) (store.Card, error
 	return card, nil
 }
 
+// from says where an answer that does not verify came from. An honest kiosk with a good reader sends none: someone tries, or a
+// reader garbles.
+func (c CardInit) from() string { return fmt.Sprintf("card %v at terminal %v", c.Card, c.Terminal) }
+
 func (c CardInit) key(p keys.Purpose) keys.Card {
 	return keys.Card{ID: keys.ID{Purpose: p, Version: c.Version, Algorithm: c.Algorithm},
 		Factors: ep.Public{Issuer: c.Issuer, CardNumber: c.Card}.Factors(c.Levels)}
