@@ -1,8 +1,9 @@
 // Package keys is the scheme's key hierarchy and the two doors to it: [HSM] in the backend, [SAM] in a terminal. No
 // other package of the product sees a key; they pass data to a door and get a MAC back.
 //
-// Start with [HSM] and its software implementation [Soft], which keeps master keys from a sealed file and says so: it
-// is for development. 3DES as the PBOC purse uses it is in des.go (JR/T 0025.2; purse facts chapter 6).
+// Start with [HSM] and its software implementation [Soft], or with [Ring] and [OpenFile]: the sealed file that Soft gets its
+// master keys from. Both are for development. 3DES as the PBOC purse uses it is in des.go (JR/T 0025.2; purse facts
+// chapter 6). The format of the file is docs/keys.md.
 package keys
 
 import (
