@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/money"
@@ -74,6 +74,7 @@ type Operator struct {
 type Limits struct {
 	MaxRecords       uint64        `yaml:"max_records"`         // unreceipted records; 0: none
 	MaxAge           time.Duration `yaml:"max_age"`             // of the oldest unreceipted record; 0: none
+	MaxValue         money.Amount  `yaml:"max_value"`           // of the unreceipted records together; 0.00: none
 	LowBalance       money.Amount  `yaml:"low_balance"`         // below it the rider is told
 	MetroMinBalance  money.Amount  `yaml:"metro_min_balance"`   // to enter
 	MaxBalance       money.Amount  `yaml:"max_balance"`         // after a load
@@ -102,6 +103,9 @@ func ParseProfile(raw []byte) (*Profile, error) {
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the file is empty: \"purselane profile sample\" prints a whole one")
+		}
 		return nil, fmt.Errorf("profile: %w", err)
 	}
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
@@ -123,7 +127,7 @@ func (p *Profile) Check() error {
 	if p.Scheme == "" {
 		bad("scheme: want the scheme's name")
 	}
-	if len(p.Currency) != 3 || strings.ToUpper(p.Currency) != p.Currency {
+	if len(p.Currency) != 3 || strings.Trim(p.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		bad("currency: %q: want three letters such as CNY", p.Currency)
 	}
 	if p.TimeZone == "" {
@@ -163,13 +167,15 @@ func (p *Profile) Check() error {
 	if p.SameTrip < 0 || p.SameTrip > time.Hour {
 		bad("same_trip: %v: want 0s to 1h", p.SameTrip)
 	}
-	for field, a := range map[string]money.Amount{
-		"limits.low_balance": p.Limits.LowBalance, "limits.metro_min_balance": p.Limits.MetroMinBalance, "limits.max_balance": p.Limits.MaxBalance,
-	} {
+	positive := func(field string, a money.Amount) {
 		if a.Sign() < 0 {
 			bad("%s: %v: want 0.00 or more", field, a)
 		}
 	}
+	positive("limits.max_value", p.Limits.MaxValue)
+	positive("limits.low_balance", p.Limits.LowBalance)
+	positive("limits.metro_min_balance", p.Limits.MetroMinBalance)
+	positive("limits.max_balance", p.Limits.MaxBalance)
 	if p.Limits.MaxAge < 0 {
 		bad("limits.max_age: %v: want 0s or more", p.Limits.MaxAge)
 	}

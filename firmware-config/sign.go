@@ -25,6 +25,16 @@ func Sign(key ed25519.PrivateKey, text []byte) []byte {
 	return append([]byte(signedHead+base64.StdEncoding.EncodeToString(sig)+"\n"), text...)
 }
 
+// Text is the YAML text of a profile file, and whether a signature line stands before it. Nothing is verified: it is for
+// tools that show a file to people.
+func Text(file []byte) (text []byte, signed bool) {
+	if !bytes.HasPrefix(file, []byte(signedHead)) {
+		return file, false
+	}
+	_, text, _ = bytes.Cut(file, []byte("\n"))
+	return text, true
+}
+
 // OpenSigned verifies the signature and then, not before, reads the profile.
 func OpenSigned(key ed25519.PublicKey, signed []byte) (*Profile, error) {
 	if len(key) != ed25519.PublicKeySize {
@@ -35,7 +45,7 @@ func OpenSigned(key ed25519.PublicKey, signed []byte) (*Profile, error) {
 	if !ok || !found {
 		return nil, fmt.Errorf("%w: no signature line; sign it with \"purselane profile sign\"", ErrSignature)
 	}
-	sig, err := base64.StdEncoding.DecodeString(string(line))
+	sig, err := base64.StdEncoding.Strict().DecodeString(string(line))
 	if err != nil || !ed25519.Verify(key, append([]byte(domain), text...), sig) {
 		return nil, fmt.Errorf("%w: it was changed, or signed by another key", ErrSignature)
 	}

@@ -230,11 +230,17 @@ func TestASlowCardDoesNotHoldTheSAMForEver(t *testing.T) {
 			first <- r
 		}()
 		synctest.Wait() // it hangs in DEBIT and has the SAM
-		r := w.tapOn(bus2, newCard(t, 2, 10_00, nil))
-		require.Equal(t, tap.PresentAgain, r.Outcome, "%s: its own time was over at the same moment", r.Reason)
+		second := newCard(t, 2, 10_00, nil)
+		time.Sleep(time.Second)
+		short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		r, err := w.Present(short, bus2, epcard.Present(second, epcard.Tear{}))
+		require.NoError(t, err)
+		require.Equal(t, tap.PresentAgain, r.Outcome, "its time was over before the SAM was free")
+		require.Contains(t, r.Reason, "nothing taken")
 		require.Zero(t, r.Tap)
+		require.Equal(t, tap.Granted, w.tapOn(bus2, second).Outcome, "the first visit ends in time for the second")
 		require.Equal(t, tap.PresentAgain, (<-first).Outcome)
-		require.Equal(t, tap.Granted, w.tapOn(bus2, newCard(t, 2, 10_00, nil)).Outcome)
 		require.NoError(t, w.Failure())
 	})
 }
