@@ -49,6 +49,24 @@ func (e AccountClass) Valid() bool {
 	}
 }
 
+// Defines values for FindingSeverity.
+const (
+	Alarm FindingSeverity = "alarm"
+	Watch FindingSeverity = "watch"
+)
+
+// Valid indicates whether the value is a known member of the FindingSeverity enum.
+func (e FindingSeverity) Valid() bool {
+	switch e {
+	case Alarm:
+		return true
+	case Watch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok HealthStatus = "ok"
@@ -303,12 +321,24 @@ type Evidence struct {
 
 // Finding defines model for Finding.
 type Finding struct {
-	Code        string  `json:"code"`
+	// Card Names a card without its number.
+	Card *Token `json:"card,omitempty"`
+	Code string `json:"code"`
+
+	// Consequence What the scheme does about it.
 	Consequence *string `json:"consequence,omitempty"`
-	Counter     int     `json:"counter"`
-	Detail      string  `json:"detail"`
-	Severity    string  `json:"severity"`
+
+	// Counter The card's: offline of a record, online of a load.
+	Counter int    `json:"counter"`
+	Detail  string `json:"detail"`
+
+	// Order The load order that it is about.
+	Order    *string         `json:"order,omitempty"`
+	Severity FindingSeverity `json:"severity"`
 }
+
+// FindingSeverity defines model for Finding.Severity.
+type FindingSeverity string
 
 // FindingList defines model for FindingList.
 type FindingList struct {
@@ -452,7 +482,10 @@ type Terminal struct {
 	// LastSeen Absent if never.
 	LastSeen *time.Time `json:"last_seen,omitempty"`
 	Merchant string     `json:"merchant"`
-	Place    *string    `json:"place,omitempty"`
+
+	// Online Its link is up, as far as the backend was told.
+	Online bool    `json:"online"`
+	Place  *string `json:"place,omitempty"`
 }
 
 // TerminalList defines model for TerminalList.
@@ -536,6 +569,11 @@ type ListCardTransactionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListFindingsParams defines parameters for ListFindings.
+type ListFindingsParams struct {
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListLoadsParams defines parameters for ListLoads.
 type ListLoadsParams struct {
 	Limit *Limit     `form:"limit,omitempty" json:"limit,omitempty"`
@@ -601,6 +639,9 @@ type ServerInterface interface {
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(w http.ResponseWriter, r *http.Request, token CardToken, params ListCardTransactionsParams)
+	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
+	// (GET /v1/findings)
+	ListFindings(w http.ResponseWriter, r *http.Request, params ListFindingsParams)
 	// GetHealth Whether the service and its database answer
 	// (GET /v1/health)
 	GetHealth(w http.ResponseWriter, r *http.Request)
@@ -803,6 +844,39 @@ func (siw *ServerInterfaceWrapper) ListCardTransactions(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListCardTransactions(w, r, token, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListFindings operation middleware
+func (siw *ServerInterfaceWrapper) ListFindings(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFindingsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListFindings(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1349,6 +1423,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}", wrapper.GetCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/transactions", wrapper.ListCardTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/findings", wrapper.ListCardFindings)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/findings", wrapper.ListFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/transactions", wrapper.ListTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/terminals", wrapper.ListTerminals)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/accounts", wrapper.ListAccounts)
@@ -1593,6 +1668,45 @@ type ListCardTransactionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCardTransactionsdefaultApplicationProblemPlusJSONResponse) VisitListCardTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindingsRequestObject struct {
+	Params ListFindingsParams
+}
+
+type ListFindingsResponseObject interface {
+	VisitListFindingsResponse(w http.ResponseWriter) error
+}
+
+type ListFindings200JSONResponse FindingList
+
+func (response ListFindings200JSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFindingsdefaultApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2218,6 +2332,9 @@ type StrictServerInterface interface {
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(ctx context.Context, request ListCardTransactionsRequestObject) (ListCardTransactionsResponseObject, error)
+	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
+	// (GET /v1/findings)
+	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
 	// GetHealth Whether the service and its database answer
 	// (GET /v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -2457,6 +2574,32 @@ func (sh *strictHandler) ListCardTransactions(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListCardTransactionsResponseObject); ok {
 		if err := validResponse.VisitListCardTransactionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListFindings operation middleware
+func (sh *strictHandler) ListFindings(w http.ResponseWriter, r *http.Request, params ListFindingsParams) {
+	var request ListFindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFindings(ctx, request.(ListFindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFindings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListFindingsResponseObject); ok {
+		if err := validResponse.VisitListFindingsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

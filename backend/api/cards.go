@@ -3,17 +3,15 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
-	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// maxFindings bounds the findings of a card that are shown.
+// maxFindings bounds the findings that are read of one kind.
 const maxFindings = 1000
 
 // card finds a card by its token. A token that is none may be anything, so the refusal does not say it back.
@@ -84,26 +82,44 @@ func (s *server) transactions(taps []store.Tap) TransactionList {
 
 // ListCardFindings lists what is suspicious about a card: in its records, and in loads of it.
 func (s *server) ListCardFindings(ctx context.Context, r ListCardFindingsRequestObject) (ListCardFindingsResponseObject, error) {
-	out := ListCardFindings200JSONResponse{Findings: []Finding{}}
+	var out []Finding
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		c, err := card(ctx, tx, r.Token)
 		if err != nil {
 			return err
 		}
-		records, err := tx.Findings(ctx, c.Token, maxFindings)
-		if err != nil {
-			return err
-		}
-		for _, f := range records {
-			out.Findings = append(out.Findings, Finding{Code: string(f.Code), Severity: string(f.Severity), Consequence: unlessEmpty(f.Remedy),
-				Counter: int(f.Counter), Detail: f.Detail})
-		}
-		loads, err := tx.LoadFindings(ctx, c.Token, maxFindings)
-		for _, f := range loads {
-			out.Findings = append(out.Findings, Finding{Code: f.Code, Severity: string(shadowaccount.Alarm), Counter: int(f.Counter),
-				Detail: fmt.Sprintf("load order %s: %s", f.Order, f.Detail)})
-		}
+		out, err = findings(ctx, tx, c.Token, maxFindings)
 		return err
 	})
-	return out, err
+	return ListCardFindings200JSONResponse{Findings: out}, err
+}
+
+// ListFindings lists what is suspicious about anything.
+func (s *server) ListFindings(ctx context.Context, r ListFindingsRequestObject) (ListFindingsResponseObject, error) {
+	var out []Finding
+	err := s.Store.View(ctx, func(tx *store.Tx) error {
+		var err error
+		out, err = findings(ctx, tx, "", limitOf(r.Params.Limit))
+		return err
+	})
+	return ListFindings200JSONResponse{Findings: out}, err
+}
+
+// findings lists findings of a card or, with an empty token, of all: alarms first, and of these loads first.
+func findings(ctx context.Context, tx *store.Tx, token string, limit int) ([]Finding, error) {
+	loads, err := tx.LoadFindings(ctx, token, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := []Finding{}
+	for _, f := range loads {
+		out = append(out, Finding{Code: f.Code, Severity: Alarm, Card: unlessEmpty(f.Token), Order: unlessEmpty(f.Order), Counter: int(f.Counter), Detail: f.Detail})
+	}
+	records, err := tx.Findings(ctx, token, maxFindings)
+	for _, f := range records {
+		out = append(out, Finding{Code: string(f.Code), Severity: FindingSeverity(f.Severity), Consequence: unlessEmpty(f.Remedy), Card: unlessEmpty(f.Token),
+			Counter: int(f.Counter), Detail: f.Detail})
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int { return strings.Compare(string(a.Severity), string(b.Severity)) })
+	return out[:min(len(out), limit)], err
 }

@@ -27,7 +27,7 @@ func (s *server) ListTerminals(ctx context.Context, _ ListTerminalsRequestObject
 	err := s.Store.View(ctx, func(tx *store.Tx) error {
 		all, err := tx.Terminals(ctx)
 		for _, m := range all {
-			t := Terminal{Id: string(m.ID), Merchant: string(m.Merchant), Place: unlessEmpty(m.Place), Active: m.Active, Backlog: m.Backlog}
+			t := Terminal{Id: string(m.ID), Merchant: string(m.Merchant), Place: unlessEmpty(m.Place), Active: m.Active, Online: m.Online, Backlog: m.Backlog}
 			if !m.LastSeen.IsZero() {
 				at := m.LastSeen.In(s.Location)
 				t.LastSeen = &at
