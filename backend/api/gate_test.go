@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -291,7 +292,7 @@ func TestAnUnregisteredAgent(t *testing.T) {
 	token, hash := api.NewToken(bytes.NewReader(bytes.Repeat([]byte{7}, 32)))
 	tokens, err := api.LoadTokens([]byte(`{"version":1,"tokens":[{"name":"x","role":"agent","acquirer":"ferry","sha256":"` + hash + `"}]}`))
 	require.NoError(t, err)
-	c.server.Config.Handler, err = api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens})
+	c.server.Config.Handler, err = api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	a := c.call(token, "POST", "/v1/loads", `{"amount":"1.00"}`, "Idempotency-Key", "k")
 	requireProblem(t, a, 403, "unknown-agent")

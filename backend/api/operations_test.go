@@ -93,7 +93,7 @@ func TestEveryOperation(t *testing.T) {
 	require.NotEmpty(t, all[0].(map[string]any)["order"])
 	require.Len(t, ok(c.call(c.operator, "GET", "/v1/findings?limit=1", nil)).json["findings"], 1)
 	terminals := ok(c.call(c.operator, "GET", "/v1/terminals", nil)).json["terminals"].([]any)
-	require.Equal(t, map[string]any{"id": "bus-1", "merchant": "line1", "place": "front", "active": true, "online": false, "backlog": 3.0, "last_seen": "2026-11-24T12:00:00Z"}, terminals[0])
+	require.Equal(t, map[string]any{"id": "bus-1", "merchant": "line1", "place": "front", "active": true, "online": true, "backlog": 3.0, "last_seen": "2026-11-24T12:00:00Z"}, terminals[0])
 
 	merchants := ok(c.call(c.operator, "GET", "/v1/accounts?prefix=merchant:", nil)).json["accounts"].([]any)
 	require.Len(t, merchants, 2, "pending and held")
