@@ -26,5 +26,15 @@ func (t *Terminal) ready(now time.Time) error {
 		return fmt.Errorf("the oldest record without a receipt is of %s, and the profile allows %v: the uplink must come first",
 			s.Oldest.UTC().Format(time.RFC3339), limits.MaxAge)
 	}
+	if limits.MaxValue.IsZero() {
+		return nil
+	}
+	value, err := t.exposure.value(t.journal)
+	if err != nil {
+		return fmt.Errorf("sum up the records without a receipt: %w", err)
+	}
+	if value.Cmp(limits.MaxValue) >= 0 {
+		return fmt.Errorf("the records without a receipt are worth %v, and the profile allows %v: the uplink must come first", value, limits.MaxValue)
+	}
 	return nil
 }

@@ -18,16 +18,17 @@ import (
 
 // Terminal is an open terminal. It is safe for concurrent use; each lane's cards come one after the other.
 type Terminal struct {
-	cfg     Config
-	journal *journal.Journal
-	tap     tap.Terminal // but SAM and Journal, which each visit has its own view of
-	gate    chan struct{}
-	sales   *sales
-	asks    []chan ask     // by lane: what tills ask of the lanes that Run serves
-	sender  *client.Sender // nil: no keys to send with
-	link    *client.Client // nil: no link of its own
-	booted  time.Time
-	broken  chan struct{} // closed when the journal must be opened again
+	cfg      Config
+	journal  *journal.Journal
+	tap      tap.Terminal // but SAM and Journal, which each visit has its own view of
+	gate     chan struct{}
+	sales    *sales
+	exposure exposure
+	asks     []chan ask     // by lane: what tills ask of the lanes that Run serves
+	sender   *client.Sender // nil: no keys to send with
+	link     *client.Client // nil: no link of its own
+	booted   time.Time
+	broken   chan struct{} // closed when the journal must be opened again
 
 	shown  sync.Mutex // one Show at a time; guards counts
 	counts map[tap.Outcome]uint64

@@ -310,6 +310,23 @@ func TestTheProfilesLimits(t *testing.T) {
 	require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, 1, 10_00, nil)).Outcome)
 	w.clock.Advance(24*time.Hour + time.Second)
 	require.Equal(t, tap.OutOfService, w.tapOn(bus, newCard(t, 2, 10_00, nil)).Outcome)
+
+	// Records of 2.00 each: the fourth is refused, and again after a restart, until receipts come.
+	w = newWorld(t, func(cfg *edge.Config) { cfg.Profile.Limits.MaxValue = money.Minor(6_00) })
+	sell := func(n byte) tap.Outcome { return w.tapOn(bus, newCard(t, n, 10_00, nil)).Outcome }
+	for n := byte(1); n <= 3; n++ {
+		require.Equal(t, tap.Granted, sell(n))
+	}
+	require.Equal(t, tap.OutOfService, sell(4))
+	w.kill()
+	require.Equal(t, tap.OutOfService, sell(4))
+	require.Contains(t, w.Stats().OutOfUse, "worth 6.00")
+	require.NoError(t, w.Journal().Ack(2))
+	require.Equal(t, tap.Granted, sell(4))
+	require.Equal(t, tap.Granted, sell(5))
+	require.Equal(t, tap.OutOfService, sell(6))
+	require.NoError(t, w.Journal().Ack(5))
+	require.Equal(t, tap.Granted, sell(6))
 }
 
 func TestTheClock(t *testing.T) {
