@@ -12,11 +12,15 @@ import (
 
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 )
+
+// sampleIssuer is who issues the sample scheme's cards and PSAMs (EF 15 bytes 0 to 7: Beijing's city code, as published).
+var sampleIssuer = ep.Factor{0x01, 0x01, 0x10, 0x00, 0xFF, 0xFF, 0xFF, 0xFF}
 
 // CardCmd are the commands on cards.
 type CardCmd struct {
@@ -134,6 +138,11 @@ type CardShowCmd struct {
 
 // Run prints the shadow account, its taps and what is suspicious.
 func (c *CardShowCmd) Run(ctx context.Context, k *kong.Kong) error {
+	s, err := c.scheme()
+	if err != nil {
+		return err
+	}
+	at := s.Location()
 	return c.withStore(ctx, func(s *store.Store) error {
 		return s.View(ctx, func(tx *store.Tx) error {
 			card, err := c.find(ctx, tx)
@@ -147,7 +156,7 @@ func (c *CardShowCmd) Run(ctx context.Context, k *kong.Kong) error {
 				return err
 			}
 			for _, t := range taps {
-				fmt.Fprintf(k.Stdout, "  %5d  %s  %-12s %8v  %8v -> %-8v %s\n", t.Counter, time.UnixMilli(t.AtMS).Format(time.DateTime), t.Tap.Terminal,
+				fmt.Fprintf(k.Stdout, "  %5d  %s  %-12s %8v  %8v -> %-8v %s\n", t.Counter, time.UnixMilli(t.AtMS).In(at).Format(time.DateTime), t.Tap.Terminal,
 					t.Amount, t.Before, t.After, t.Status)
 			}
 			found, err := tx.Findings(ctx, card.Token, 100)

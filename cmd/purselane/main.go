@@ -20,6 +20,7 @@ type commands struct {
 	Init     InitCmd     `cmd:"" help:"Make a new scheme's folder: keys, sample scheme and profile, access tokens."`
 	Serve    ServeCmd    `cmd:"" help:"Run the backend: broker, intake, books, API and page."`
 	Card     CardCmd     `cmd:"" help:"Issue, block and look at cards."`
+	Terminal TerminalCmd `cmd:"" help:"Register, stop and list terminals."`
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`

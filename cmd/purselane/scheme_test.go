@@ -171,6 +171,13 @@ func TestWhatTheToolsRefuse(t *testing.T) {
 		{"a load without a sale", "kiosk load --token-file " + token + " --card " + filepath.Join(dir, "none"), "--amount"},
 		{"a load of no card", "kiosk load --token-file " + token + " --amount 5 --card " + filepath.Join(dir, "none"), "--card"},
 		{"a load over clear http elsewhere", "kiosk load --token-file " + token + " --amount 5 --backend http://backend.example --card x", "https"},
+		{"a terminal of no merchant", "terminal add --dir " + dir + " --id t1 --merchant nobody --out " + filepath.Join(dir, "t1"), "--merchant nobody"},
+		{"a terminal without a place for its files", "terminal add --dir " + dir + " --id t1 --merchant metro", "--out"},
+		{"a terminal with two keys", "terminal add --dir " + dir + " --id t1 --merchant metro --public-key 00 --out x", "leave --out away"},
+		{"a terminal with a short key", "terminal add --dir " + dir + " --id t1 --merchant metro --public-key 00", "64 hexadecimal"},
+		{"a terminal over other files", "terminal add --dir " + dir + " --id t1 --merchant metro --out " + dir, "not empty"},
+		{"a terminal with a bad name", "terminal add --dir " + dir + " --id bus/1 --merchant metro --out x", "--id"},
+		{"a PSAM number that is none", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 1 --out x", "--psam"},
 		{"a demo without taps", "demo --taps 0", "--taps"},
 		{"a demo in a full folder", "demo --dir " + dir, "not empty"},
 	}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/simulator/personalise"
+	"github.com/purselane/purselane/simulator/psam"
+)
+
+// TerminalCmd are the commands on terminals.
+type TerminalCmd struct {
+	Add  TerminalAddCmd  `cmd:"" help:"Register a terminal; without --public-key also make its key, simulated PSAM and configuration."`
+	Stop TerminalStopCmd `cmd:"" help:"Take no more records of a terminal: stolen, or retired."`
+	List TerminalListCmd `cmd:"" help:"List the terminals and what they hold."`
+}
+
+// TerminalAddCmd is `purselane terminal add`.
+type TerminalAddCmd struct {
+	schemeFolder
+	ID        string `required:"" placeholder:"ID" help:"The terminal's name for ever: letters, digits, _ and -."`
+	Merchant  string `required:"" placeholder:"ID" help:"Who is paid: a merchant of scheme.yaml."`
+	Place     string `placeholder:"TEXT" help:"Where it is, for people."`
+	PSAM      string `name:"psam" placeholder:"DIGITS" help:"Terminal number of its PSAM, 12 hexadecimal digits. Default: made from the id."`
+	PublicKey string `placeholder:"HEX" help:"Public key of a terminal that made its own (purselane-terminal device-key). Then nothing else is made."`
+
+	Out     string   `placeholder:"FOLDER" type:"path" help:"Where the terminal's files go: a new folder."`
+	Mode    string   `enum:"bus-flat,metro-entry,metro-exit,sale" default:"bus-flat" help:"What its readers sell: bus-flat, metro-entry, metro-exit or sale."`
+	Line    string   `placeholder:"CODE" help:"Line of the profile, four hexadecimal digits; a bus needs it."`
+	Station string   `placeholder:"CODE" help:"Station of the profile, four hexadecimal digits; a gate needs it."`
+	Listen  []string `default:"127.0.0.1:35963" help:"One address a reader, where simulated cards plug in (purselane simulate card --connect)."`
+}
+
+// Run registers the terminal and makes its files.
+func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
+	id, err := ids.ParseTerminalID(c.ID)
+	if err != nil {
+		return fmt.Errorf("--id: %w", err)
+	}
+	number, err := c.psamNumber()
+	if err != nil {
+		return err
+	}
+	var key ed25519.PrivateKey
+	public, err := hex.DecodeString(c.PublicKey)
+	switch {
+	case c.PublicKey == "" && c.Out == "":
+		return errors.New("want --out FOLDER for the terminal's files, or --public-key of a terminal that has its own")
+	case c.PublicKey != "" && c.Out != "":
+		return errors.New("--public-key registers a terminal that has its own files: leave --out away")
+	case err != nil || len(public) != 0 && len(public) != ed25519.PublicKeySize:
+		return fmt.Errorf("--public-key: want %d hexadecimal digits", 2*ed25519.PublicKeySize)
+	case c.PublicKey == "":
+		if public, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return err
+		}
+	}
+	return c.withNode(ctx, func(n *node.Node) error {
+		if err := c.check(ctx, n.Store(), id, number); err != nil {
+			return err
+		}
+		if key != nil { // files first: a terminal that is registered and has no key would have to be registered again
+			if err := c.write(key, number); err != nil {
+				return err
+			}
+		}
+		m := store.Terminal{ID: id, Merchant: ids.MerchantID(c.Merchant), PSAM: number, PublicKey: public, Active: true, Place: c.Place}
+		if err := n.Store().Update(ctx, func(tx *store.Tx) error { return tx.PutTerminal(ctx, m) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(k.Stdout, "terminal %s is registered, PSAM %v, public key %x\n", id, number, public)
+		if key != nil {
+			fmt.Fprintf(k.Stdout, "SIMULATED PSAM, with the scheme's master key in a plain file: for development only\nnext: purselane-terminal run --config %s\n",
+				filepath.Join(c.Out, "terminal.yaml"))
+		}
+		return nil
+	})
+}
+
+func (c *TerminalAddCmd) psamNumber() (n ep.TerminalNumber, err error) {
+	if c.PSAM == "" {
+		sum := sha256.Sum256([]byte("purselane-psam\x00" + c.ID))
+		for i := range n {
+			n[i] = sum[2*i]%10<<4 | sum[2*i+1]%10 // BCD, as terminal numbers are
+		}
+		return n, nil
+	}
+	raw, err := hex.DecodeString(c.PSAM)
+	if err != nil || len(raw) != len(n) {
+		return n, fmt.Errorf("--psam %q: want 12 hexadecimal digits", c.PSAM)
+	}
+	return ep.TerminalNumber(raw), nil
+}
+
+// check refuses what would take another terminal's place: its records, or its PSAM's serials.
+func (c *TerminalAddCmd) check(ctx context.Context, s *store.Store, id ids.TerminalID, psam [6]byte) error {
+	return s.View(ctx, func(tx *store.Tx) error {
+		merchants, err := tx.Merchants(ctx)
+		if err != nil {
+			return err
+		}
+		known := false
+		for _, m := range merchants {
+			known = known || string(m.ID) == c.Merchant
+		}
+		if !known {
+			return fmt.Errorf("--merchant %s: it is not in scheme.yaml", c.Merchant)
+		}
+		all, err := tx.Terminals(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if m.ID == id {
+				return fmt.Errorf("--id: terminal %s is registered already; a terminal that was replaced gets a new name", id)
+			}
+			if m.PSAM == psam {
+				return fmt.Errorf("--psam: number %X belongs to terminal %s", m.PSAM, m.ID)
+			}
+		}
+		return nil
+	})
+}
+
+// write makes the terminal's folder.
+func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber) error {
+	if have, err := os.ReadDir(c.Out); err == nil && len(have) > 0 {
+		return fmt.Errorf("--out %s: the folder is not empty", c.Out)
+	}
+	s, err := c.scheme()
+	if err != nil {
+		return err
+	}
+	ring, err := c.ring()
+	if err != nil {
+		return err
+	}
+	signed, err := os.ReadFile(c.path(fileSigned))
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	receipts, err1 := ring.SigningKey(keys.SecretReceipt)
+	profiles, err2 := ring.SigningKey(keys.SecretProfile)
+	tokenKey, err3 := ring.Secret(keys.SecretToken, 32)
+	img, err4 := personalise.PSAM(ring.Masters, personalise.PSAMSpec{Terminal: number, Issuer: sampleIssuer, NextSerial: 1})
+	if err := errors.Join(err1, err2, err3, err4, os.MkdirAll(c.Out, 0o700)); err != nil {
+		return err
+	}
+	chip, err := psam.CreateFile(filepath.Join(c.Out, "psam.json"), img)
+	if err != nil {
+		return err
+	}
+	var y bytes.Buffer
+	fmt.Fprintf(&y, "# Made by purselane terminal add. docs/terminal.md says what each line means.\nversion: 1\nterminal: %s\nmerchant: %s\n", c.ID, c.Merchant)
+	fmt.Fprintf(&y, "journal: {path: journal.db}\nprofile: {file: %s, public_key: %x}\ndevice_key: device.key\n", fileSigned, profiles.Public())
+	fmt.Fprintf(&y, "uplink: {broker: \"tcp://%s\", backend_key: %x, password_file: broker.password}\n", s.Broker.Address, receipts.Public())
+	fmt.Fprintf(&y, "psam: {kind: simulated, file: psam.json}\nlanes:\n")
+	for _, l := range c.Listen {
+		fmt.Fprintf(&y, "  - {kind: socket, listen: %q, mode: %s", l, c.Mode)
+		if c.Line != "" {
+			fmt.Fprintf(&y, ", line: %q", c.Line)
+		}
+		if c.Station != "" {
+			fmt.Fprintf(&y, ", station: %q", c.Station)
+		}
+		fmt.Fprintf(&y, "}\n")
+	}
+	return errors.Join(chip.Close(),
+		writeNew(filepath.Join(c.Out, "device.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+		writeNew(filepath.Join(c.Out, "broker.password"), []byte(node.DevicePassword(tokenKey, ids.TerminalID(c.ID))+"\n"), 0o600),
+		writeNew(filepath.Join(c.Out, fileSigned), signed, 0o644),
+		writeNew(filepath.Join(c.Out, "terminal.yaml"), y.Bytes(), 0o644),
+	)
+}
+
+// TerminalStopCmd is `purselane terminal stop`.
+type TerminalStopCmd struct {
+	schemeFolder
+	ID string `required:"" placeholder:"ID" help:"The terminal."`
+}
+
+// Run stops the terminal. What it has sent stays.
+func (c *TerminalStopCmd) Run(ctx context.Context, k *kong.Kong) error {
+	return c.withStore(ctx, func(s *store.Store) error {
+		return s.Update(ctx, func(tx *store.Tx) error {
+			m, err := tx.Terminal(ctx, ids.TerminalID(c.ID))
+			if err != nil {
+				return err
+			}
+			m.Active = false
+			if err := tx.PutTerminal(ctx, m); err != nil {
+				return err
+			}
+			fmt.Fprintf(k.Stdout, "terminal %s is stopped: its messages are dropped from now on, what came before stays\n", m.ID)
+			return nil
+		})
+	})
+}
+
+// TerminalListCmd is `purselane terminal list`.
+type TerminalListCmd struct{ schemeFolder }
+
+// Run lists the terminals.
+func (c *TerminalListCmd) Run(ctx context.Context, k *kong.Kong) error {
+	s, err := c.scheme()
+	if err != nil {
+		return err
+	}
+	at := s.Location()
+	return c.withStore(ctx, func(s *store.Store) error {
+		return s.View(ctx, func(tx *store.Tx) error {
+			all, err := tx.Terminals(ctx)
+			for _, m := range all {
+				seen, state := "never seen", "active"
+				if !m.LastSeen.IsZero() {
+					seen = "seen " + m.LastSeen.In(at).Format(time.DateTime)
+				}
+				if !m.Active {
+					state = "stopped"
+				}
+				fmt.Fprintf(k.Stdout, "%-20s %-8s %-20s PSAM %X  %d waiting  %s  %s\n", m.ID, state, m.Merchant, m.PSAM, m.Backlog, seen, m.Place)
+			}
+			return err
+		})
+	})
+}
