@@ -142,7 +142,7 @@ func TestNoWordOfOneMachine(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if path == ".git" || d.Name() == "bin" || d.Name() == "artifacts" || d.Name() == "node_modules" {
+			if path == ".git" || d.Name() == "bin" || d.Name() == "artifacts" || d.Name() == "rapid" {
 				return filepath.SkipDir
 			}
 			return nil
