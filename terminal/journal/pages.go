@@ -72,7 +72,7 @@ func checkPages(f io.ReaderAt, size int64) error {
 	if err := c.free(); err != nil {
 		return err
 	}
-	if err := c.tree(m.root, nil, nil); err != nil {
+	if err := c.tree(m.root, true, nil, nil); err != nil {
 		return err
 	}
 	for id, used := range c.used {
@@ -191,15 +191,15 @@ func (c *checker) free() error {
 	return nil
 }
 
-// tree checks the pages below id, whose keys must lie in [from, to); nil has no bound.
-func (c *checker) tree(id uint64, from, to []byte) error {
+// tree checks the pages below id, whose keys must lie in [from, to); nil has no bound. Only the file's root holds buckets.
+func (c *checker) tree(id uint64, root bool, from, to []byte) error {
 	raw, err := c.page(id)
 	if err != nil {
 		return err
 	}
 	switch kind, count := kindOf(raw); kind {
 	case typeLeaf:
-		if err := c.leaf(raw, from, to); err != nil {
+		if err := c.leaf(raw, root, from, to); err != nil {
 			return fmt.Errorf("page %d: %w", id, err)
 		}
 		return nil
@@ -207,13 +207,13 @@ func (c *checker) tree(id uint64, from, to []byte) error {
 		if count == 0 {
 			return fmt.Errorf("page %d: a branch without children", id)
 		}
-		return c.branch(id, raw, count, from, to)
+		return c.branch(id, root, raw, count, from, to)
 	default:
 		return fmt.Errorf("page %d is of type %x, not of a tree", id, kind)
 	}
 }
 
-func (c *checker) branch(id uint64, raw []byte, count int, from, to []byte) error {
+func (c *checker) branch(id uint64, root bool, raw []byte, count int, from, to []byte) error {
 	keys, children := make([][]byte, count), make([]uint64, count)
 	for i := range count {
 		at := headerSize + i*elementSize
@@ -235,7 +235,7 @@ func (c *checker) branch(id uint64, raw []byte, count int, from, to []byte) erro
 		if i+1 < count {
 			end = keys[i+1]
 		}
-		if err := c.tree(child, keys[i], end); err != nil {
+		if err := c.tree(child, root, keys[i], end); err != nil {
 			return err
 		}
 	}
@@ -243,7 +243,7 @@ func (c *checker) branch(id uint64, raw []byte, count int, from, to []byte) erro
 }
 
 // leaf checks a leaf, and the buckets in it: raw is a page, or a bucket's own small one.
-func (c *checker) leaf(raw, from, to []byte) error {
+func (c *checker) leaf(raw []byte, root bool, from, to []byte) error {
 	_, count := kindOf(raw)
 	for i := range count {
 		at := headerSize + i*elementSize
@@ -263,9 +263,9 @@ func (c *checker) leaf(raw, from, to []byte) error {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}
 		from = k
-		switch flags {
-		case 0:
-		case flagBucket:
+		switch {
+		case flags == 0:
+		case flags == flagBucket && root:
 			if err := c.bucket(value); err != nil {
 				return fmt.Errorf("bucket %q: %w", k, err)
 			}
@@ -281,7 +281,7 @@ func (c *checker) bucket(value []byte) error {
 		return fmt.Errorf("%d bytes", len(value))
 	}
 	if root := order.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil)
+		return c.tree(root, false, nil, nil)
 	}
 	page := value[bucketSize:]
 	if len(page) < headerSize {
@@ -290,7 +290,7 @@ func (c *checker) bucket(value []byte) error {
 	if kind, _ := kindOf(page); kind != typeLeaf {
 		return fmt.Errorf("its own page is of type %x", kind)
 	}
-	return c.leaf(page, nil, nil)
+	return c.leaf(page, false, nil, nil)
 }
 
 // span is the part of raw that begins pos bytes after at.
