@@ -9,6 +9,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -25,16 +29,19 @@ type Config struct {
 	// Host and Port of the MQTT listener. Port 0 takes a free one; Addr tells which. Default 127.0.0.1.
 	Host string
 	Port int
-	// TLS, when set, asks each device for a certificate; its common name is the terminal id.
+	// TLS, when set, asks each device for a certificate; its common name is the terminal id. ClientCAs must be set: with the
+	// machine's own authorities anybody's certificate would do.
 	TLS *tls.Config
 	// Password checks a device's password where there is no TLS. Required then.
 	Password func(terminal ids.TerminalID, password string) bool
+	// Log gets the server's warnings and errors. Default: none.
+	Log *slog.Logger
 }
 
 // Broker is a running broker.
 type Broker struct {
-	srv  *server.Server
-	port int
+	srv *server.Server
+	url string
 }
 
 // backendUser is the in-process connection's name. No network client can use it: it is accepted from the pipe only.
@@ -47,6 +54,16 @@ func Start(cfg Config) (*Broker, error) {
 	}
 	if cfg.TLS == nil && cfg.Password == nil {
 		return nil, errors.New("broker: without TLS a password check is needed")
+	}
+	if cfg.TLS != nil {
+		if cfg.TLS.ClientCAs == nil {
+			return nil, errors.New("broker: TLS without ClientCAs: whose device certificates count?")
+		}
+		cfg.TLS = cfg.TLS.Clone()
+		cfg.TLS.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Host == "" {
 		cfg.Host = "127.0.0.1"
@@ -68,22 +85,43 @@ func Start(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
+	told := &logger{log: cfg.Log, fatal: make(chan error, 1)}
+	srv.SetLogger(told, false, false)
 	srv.Start()
-	if !srv.ReadyForConnections(20 * time.Second) {
+	if err := ready(srv, told.fatal); err != nil {
 		srv.Shutdown()
-		return nil, fmt.Errorf("broker: not ready after 20 s: is %s:%d free, and %s writable?", cfg.Host, cfg.Port, cfg.Dir)
+		srv.WaitForShutdown()
+		return nil, fmt.Errorf("broker: MQTT at %s:%d, files in %s: %w", cfg.Host, cfg.Port, cfg.Dir, err)
 	}
-	b := &Broker{srv: srv}
+	scheme, host := "tcp", cfg.Host
+	if cfg.TLS != nil {
+		scheme = "tls"
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
 	// With port −1 the server writes the port it took back into its options.
-	b.port = o.MQTT.Port
-	return b, nil
+	return &Broker{srv: srv, url: scheme + "://" + net.JoinHostPort(host, strconv.Itoa(o.MQTT.Port))}, nil
+}
+
+// ready waits until the server serves. Of a fault while starting the server tells its log only.
+func ready(srv *server.Server, fatal <-chan error) error {
+	const patience, look = 20 * time.Second, 50 * time.Millisecond
+	for range patience / look {
+		select {
+		case err := <-fatal:
+			return err
+		default:
+		}
+		if srv.ReadyForConnections(look) {
+			return nil
+		}
+	}
+	return fmt.Errorf("not ready after %v", patience)
 }
 
 // URL is what a client's Broker setting takes, on the same machine.
-func (b *Broker) URL() string { return fmt.Sprintf("tcp://127.0.0.1:%d", b.port) }
-
-// Port is the port of the MQTT listener.
-func (b *Broker) Port() int { return b.port }
+func (b *Broker) URL() string { return b.url }
 
 // Connect makes the backend's own connection, without a port.
 func (b *Broker) Connect() (*nats.Conn, error) {
@@ -110,7 +148,7 @@ func (d *devices) Check(c server.ClientAuthentication) bool {
 		return true
 	}
 	id, ok := d.identify(c)
-	if !ok {
+	if !ok || id == backendUser || !isClientID(c, id) {
 		return false
 	}
 	c.RegisterUser(&server.User{Username: string(id), Permissions: permissions(id)})
@@ -128,10 +166,17 @@ func (d *devices) identify(c server.ClientAuthentication) (ids.TerminalID, bool)
 	}
 	o := c.GetOpts()
 	id, err := ids.ParseTerminalID(o.Username)
-	if err != nil || id == backendUser {
+	if err != nil {
 		return "", false
 	}
 	return id, d.cfg.Password(id, o.Password)
+}
+
+// isClientID reports whether a device's MQTT client id is its terminal id. A connection with a client id that is in use ends the older
+// one, so with a free choice each device could cut off any other. The server shows the client id in a client's name only.
+func isClientID(c server.ClientAuthentication, id ids.TerminalID) bool {
+	named, ok := c.(fmt.Stringer)
+	return ok && strings.HasSuffix(named.String(), fmt.Sprintf(" - %q", string(id))) // a client id has no space: see the server's isValidName
 }
 
 // permissions let a device publish and hear only what is its own.
