@@ -21,6 +21,7 @@ type commands struct {
 	Serve    ServeCmd    `cmd:"" help:"Run the backend: broker, intake, books, API and page."`
 	Card     CardCmd     `cmd:"" help:"Issue, block and look at cards."`
 	Terminal TerminalCmd `cmd:"" help:"Register, stop and list terminals."`
+	Profile  ProfileCmd  `cmd:"" help:"Check, show and sign the profiles of terminals."`
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
