@@ -138,6 +138,7 @@ func (n *Node) Run(ctx context.Context) error {
 	b, err := broker.Start(broker.Config{
 		Dir: filepath.Join(c.Dir, "broker"), Host: c.BrokerHost, Port: c.BrokerPort, TLS: c.BrokerTLS,
 		Password: func(t ids.TerminalID, password string) bool { return checkPassword(c.TokenKey, t, password) },
+		Log:      c.Log,
 	})
 	if err != nil {
 		return err
