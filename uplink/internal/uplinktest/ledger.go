@@ -191,3 +191,15 @@ func (l *Ledger) Restore(backup any) {
 		l.held[k] = maps.Clone(v)
 	}
 }
+
+// FailFirst is a Fail that refuses the first n batches, telling each time.
+func FailFirst(n int, tell func(), err error) func(intake.Accepted) error {
+	return func(intake.Accepted) error {
+		if n == 0 {
+			return nil
+		}
+		n--
+		tell()
+		return err
+	}
+}
