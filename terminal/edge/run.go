@@ -20,7 +20,8 @@ const (
 
 // Run serves the readers and the uplink until ctx ends, and returns nil then. A visit in progress is finished first. A reader
 // that fails is tried again and ends nobody else; a SAM or a journal that fails puts the terminal out of service until it works again.
-// Only a damaged journal ends Run before its time, with journal.ErrDamaged: it must be opened again, after it was moved aside.
+// Only the journal ends Run before its time: damaged, with journal.ErrDamaged, it must be moved aside; with journal.ErrUncertain
+// it must be opened again, which tells more.
 func (t *Terminal) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

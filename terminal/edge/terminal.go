@@ -133,7 +133,7 @@ func (t *Terminal) fail(err error) {
 	t.mu.Lock()
 	news := t.failure == nil
 	t.failure = err
-	if errors.Is(err, journal.ErrDamaged) && t.damage == nil {
+	if (errors.Is(err, journal.ErrDamaged) || errors.Is(err, journal.ErrUncertain)) && t.damage == nil {
 		t.damage = err
 		close(t.broken)
 	}

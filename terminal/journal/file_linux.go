@@ -21,6 +21,11 @@ func tryLock(f *os.File) (bool, error) {
 	}
 }
 
+// letGo closes a file that bbolt has mapped and will not unmap any more. To close it is not enough: the map keeps the lock.
+func letGo(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // reserveBlocks gives the bytes [from, to) of the file their place on the disk, so that writing them cannot fail for want of
 // room. The file grows to at least to bytes; what is in it stays.
 func reserveBlocks(f *os.File, from, to int64) error {

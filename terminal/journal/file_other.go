@@ -7,5 +7,8 @@ import "os"
 // tryLock leaves the lock to bbolt.
 func tryLock(*os.File) (bool, error) { return true, nil }
 
+// letGo closes a file that bbolt has mapped and will not unmap any more.
+func letGo(f *os.File) error { return f.Close() }
+
 // reserveBlocks gives the bytes [from, to) of the file their place on the disk.
 func reserveBlocks(f *os.File, from, to int64) error { return writeZeros(f, from, to) }

@@ -62,8 +62,8 @@ var (
 	ErrFull = errors.New("journal is full")
 	// ErrDamaged: the file cannot be read. It was not changed. Move it aside with Quarantine and keep it: it holds money.
 	ErrDamaged = errors.New("journal is damaged")
-	// ErrUncertain: a commit failed in a way that leaves it open whether it stands. Nothing more is written until the journal is
-	// opened again, which tells.
+	// ErrUncertain: a commit failed in a way that leaves it open whether it stands, or whether the file is still sound. Nothing
+	// more is written until the journal is opened again, which tells.
 	ErrUncertain = errors.New("journal must be opened again")
 	// ErrLocked: another process has the file open.
 	ErrLocked = errors.New("journal is in use by another process")
@@ -83,6 +83,7 @@ type Journal struct {
 	mu        sync.Mutex
 	meta      meta  // as committed
 	uncertain bool  // see ErrUncertain
+	wedged    bool  // bbolt panicked in a commit, perhaps with its locks held
 	placed    int64 // through this byte the file has its place on the disk
 }
 
@@ -160,11 +161,25 @@ func checkForm(path string) error {
 }
 
 // guarded runs f; a panic of bbolt, or a fault in the memory it maps the file to, becomes ErrDamaged.
-func guarded(path string, f func() error) (err error) {
+func guarded(path string, f func() error) error {
+	err := caught(f)
+	if p, ok := errors.AsType[panicked](err); ok {
+		return damaged(path, p)
+	}
+	return err
+}
+
+// panicked is what a panic said.
+type panicked string
+
+func (p panicked) Error() string { return string(p) }
+
+// caught runs f and returns its panic, or its fault in mapped memory, as an error.
+func caught(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = damaged(path, fmt.Errorf("%v", p))
+			err = panicked(fmt.Sprint(p))
 		}
 	}()
 	return f()
@@ -194,7 +209,7 @@ func (j *Journal) openDB(path string) error {
 		j.db.AllocSize = growStepOfBolt // makeRoom makes the file grow
 		return nil
 	case errors.Is(err, ErrDamaged):
-		j.file.Close() // bbolt panicked with the lock in its hands
+		_ = letGo(j.file) // bbolt panicked with the lock in its hands; the error in hand says more
 		return err
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("%s: %w", path, ErrLocked)
@@ -258,8 +273,18 @@ func syncDir(dir string) error {
 }
 
 // Quarantine moves a file that cannot be read aside, next to where it was, and returns its new name. The terminal may
-// then go on with a new file, which has an epoch of its own. The journal must be closed.
+// then go on with a new file, which has an epoch of its own. A journal that is open, here or in another process, is ErrLocked.
 func Quarantine(path string, now time.Time) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("quarantine journal: %w", err)
+	}
+	defer f.Close()
+	if mine, err := tryLock(f); err != nil {
+		return "", fmt.Errorf("quarantine journal: lock it: %w", err)
+	} else if !mine {
+		return "", fmt.Errorf("quarantine journal %s: %w: stop the terminal first", path, ErrLocked)
+	}
 	moved := fmt.Sprintf("%s.quarantine-%s", path, now.UTC().Format("20060102T150405.000000000Z"))
 	for n := 2; ; n++ { // a clock that stands still must not cost an older file
 		if _, err := os.Lstat(moved); errors.Is(err, os.ErrNotExist) {
@@ -304,10 +329,18 @@ func (j *Journal) load() error {
 }
 
 // Close closes the file.
-func (j *Journal) Close() error { return j.db.Close() }
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	wedged := j.wedged
+	j.mu.Unlock()
+	if wedged {
+		return letGo(j.file) // bbolt's own Close would wait for its locks for ever
+	}
+	return j.db.Close()
+}
 
 func (j *Journal) closeQuietly() {
-	_ = guarded(j.path, j.db.Close) // the error in hand is the one that matters
+	_ = guarded(j.path, j.Close) // the error in hand is the one that matters
 }
 
 // commit runs f in one transaction; when it is durable the meta value f left becomes the journal's.
@@ -318,8 +351,9 @@ func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error
 		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
 	}
 	m := j.meta
-	err := guarded(j.path, func() error {
-		return j.db.Update(func(tx *bolt.Tx) error {
+	j.wedged = true // until bbolt comes back
+	err := caught(func() error {
+		err := j.db.Update(func(tx *bolt.Tx) error {
 			if err := f(tx, &m); err != nil {
 				return err
 			}
@@ -328,6 +362,8 @@ func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error
 			}
 			return j.fault(point + ":before")
 		})
+		j.wedged = false
+		return err
 	})
 	if err != nil {
 		return j.failed(err)
@@ -340,6 +376,10 @@ func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error
 // disk's answer was an error) is in the memory that the file is mapped to, and perhaps on the disk: to write on would be to number
 // new records as if it were not there.
 func (j *Journal) failed(err error) error {
+	if j.wedged {
+		j.uncertain = true
+		return fmt.Errorf("journal %s: %w: %v", j.path, ErrUncertain, err)
+	}
 	var now meta
 	look := j.view(func(tx *bolt.Tx) error {
 		var err error

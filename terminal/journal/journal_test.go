@@ -463,6 +463,30 @@ func TestQuarantineKeepsEveryFileAndANewEpochBegins(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestAJournalInUseIsNotMovedAside(t *testing.T) {
+	j, path := fresh(t, options())
+	_, err := Quarantine(path, time.UnixMilli(0))
+	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorContains(t, err, "stop the terminal first")
+	sell(t, j, 1, 1)
+	require.FileExists(t, path)
+}
+
+// TestAPanicInsideACommitLeavesAJournalThatCanBeClosed lets bbolt die with its locks held.
+func TestAPanicInsideACommitLeavesAJournalThatCanBeClosed(t *testing.T) {
+	j, path := fresh(t, options())
+	sell(t, j, 1, 1)
+	err := j.commit("test", func(*bolt.Tx, *meta) error {
+		panic("a page that is none")
+	})
+	require.ErrorIs(t, err, ErrUncertain)
+	require.NotErrorIs(t, err, ErrDamaged, "only Open can tell")
+	require.NoError(t, j.Close())
+	j = open(t, path, options())
+	require.EqualValues(t, 1, j.LastSeq())
+	require.NoError(t, j.Close())
+}
+
 func TestManyAtOnce(t *testing.T) {
 	j, _ := fresh(t, options())
 	var all sync.WaitGroup
