@@ -40,6 +40,10 @@ type backend struct {
 	processor *uplink.Processor
 
 	closed []settlement.Output // clearing days, in order
+
+	idle   bool   // nothing has arrived since all was posted
+	backup []byte // of the database, as it was some time; nil: none
+	stale  bool   // something has happened since the backup that no terminal can tell again
 }
 
 func newBackend(w *town) *backend {
@@ -55,7 +59,7 @@ func (b *backend) open() {
 	w, quiet := b.w, slog.New(slog.DiscardHandler)
 	s, err := store.Open(w.ctx, b.path, store.Options{NoSync: true, Fault: b.fault})
 	must(err)
-	b.store = s
+	b.store, b.idle = s, false
 	b.pipeline, err = intake.New(s, b.hsm, w.clock, intake.Options{TokenKey: tokenKey, Location: w.zone, Group: w.group, Workers: 1, Log: quiet})
 	must(err)
 	b.topup, err = topup.New(s, b.hsm, w.clock, topup.Config{MaxAmount: maxLoad, MaxBalance: maxBalance, Location: w.zone, Rand: rngReader{w.rng}, Log: quiet})
@@ -79,11 +83,41 @@ func (b *backend) died(err error) bool {
 	b.w.tally.BackendDeaths++
 	must(b.store.Close())
 	b.store = nil
-	b.w.agenda.add(b.w.clock.Now().Add(time.Duration(1+b.w.rng.IntN(600))*time.Second), func() {
-		b.open()
-		b.w.log.add(nobody, "backend is back")
-	})
+	if b.w.embedded {
+		b.w.link.broken = true
+		b.w.link.cut()
+		b.w.reconnect(60)
+	}
+	b.w.agenda.add(b.w.clock.Now().Add(time.Duration(1+b.w.rng.IntN(600))*time.Second), b.comeBack)
 	return true
+}
+
+// comeBack starts a backend that died, on its database or, where no harm is done that terminals cannot heal, on an older
+// copy of it.
+func (b *backend) comeBack() {
+	if b.w.embedded { // else nobody would say hello to it, and it would not learn what it lacks
+		b.restore()
+	}
+	b.open()
+	b.w.log.add(nobody, "backend is back")
+	if b.w.link.broken {
+		b.w.link.broken = false
+		b.w.reconnect(60)
+	}
+}
+
+func (b *backend) restore() {
+	if b.backup != nil && !b.stale && b.w.rng.IntN(2) == 0 {
+		must(os.WriteFile(b.path, b.backup, 0o600))
+		b.w.tally.Restores++
+		b.w.log.add(nobody, "backend is restored from a backup")
+	} else if b.w.rng.IntN(2) == 0 {
+		var err error
+		b.backup, err = os.ReadFile(b.path) // it was closed in order, so there is no other file beside it
+		must(err)
+		b.stale = false
+		b.w.log.add(nobody, "backend has a backup")
+	}
 }
 
 // receive processes one message and sends the receipt.
@@ -98,6 +132,7 @@ func (b *backend) receive(m message, now time.Time) {
 		retry()
 		return
 	}
+	b.idle = false
 	receipt, err := b.processor.Process(b.w.ctx, b.w.terminals[m.terminal].id, m.kind, m.raw, now)
 	switch {
 	case err == nil:
@@ -113,6 +148,9 @@ func (b *backend) receive(m message, now time.Time) {
 func (b *backend) post() bool {
 	if b.store == nil {
 		return false
+	}
+	if b.idle {
+		return true
 	}
 	for {
 		n, err := b.pipeline.Step(b.w.ctx)
@@ -130,6 +168,7 @@ func (b *backend) post() bool {
 		}
 		must(err)
 		if settled == 0 {
+			b.idle = true
 			return true
 		}
 		b.w.tally.LoadsByRecord += settled
@@ -164,7 +203,7 @@ func (b *backend) closeDay(day string) {
 	if err != nil {
 		b.w.fail("settlement", nobody, "day %s does not close: %v", day, err)
 	}
-	b.closed = append(b.closed, out)
+	b.closed, b.stale = append(b.closed, out), true
 	b.w.log.add(nobody, "backend closes %s: %s", day, out.Digest)
 }
 

@@ -30,6 +30,8 @@ func (w *town) account() {
 	w.checkFindings()
 	w.closeDays(owed)
 	w.checkBooks("after the last day is closed")
+	w.pay()
+	w.checkBooks("after the last day is paid")
 	w.log.add(nobody, "all is accounted for: %d cards, %d terminals", len(w.riders), len(w.terminals))
 }
 
@@ -42,7 +44,7 @@ func (w *town) checkQueues() {
 		if err := m.journal.Verify(); err != nil {
 			w.fail("sequence", nobody, "%s: %v", m.id, err)
 		}
-		m.observe()
+		m.compare(1)
 		if s := m.sender.Stats(); s.Forged+s.Foreign+s.Quarantined+s.Gone > 0 {
 			w.fail("uplink", nobody, "%s: %+v: receipts that are not its own, or records the backend cannot have", m.id, s)
 		}
@@ -396,6 +398,43 @@ func (w *town) closeDays(o owed) {
 			w.fail("settlement", nobody, "merchant %s: all days settled %v, his taps are worth %v", m.ID, settled[m.ID], o.posted[m.ID])
 		}
 	}
+}
+
+// pay pays every closed day, and again: then nobody is owed anything but the holders, and the trust account holds that and
+// what the scheme has earned.
+func (w *town) pay() {
+	b := w.backend
+	for range 2 {
+		for _, day := range b.closed {
+			if err := settlement.Pay(w.ctx, b.store, day.Report.Day, "bank "+day.Report.Day, w.clock.Now()); err != nil {
+				w.fail("settlement", nobody, "%v", err)
+			}
+		}
+	}
+	b.view(func(ctx context.Context, tx *store.Tx) error {
+		all, err := tx.TrialBalance(ctx)
+		if err != nil {
+			return err
+		}
+		trust, holders, earned := money.Amount{}, money.Amount{}, money.Amount{}
+		for _, a := range all {
+			switch {
+			case a.Account == books.Trust:
+				trust = a.Amount
+			case a.Account == books.Float || a.Account == books.Funding || a.Account == books.LoadInProgress:
+				holders = less(holders, a.Amount)
+			case a.Class == books.Income:
+				earned = less(earned, a.Amount)
+			case a.Class == books.Suspense || strings.HasSuffix(string(a.Account), ":held"):
+			case !a.Amount.IsZero():
+				w.fail("settlement", nobody, "every day is paid, and %s holds %v", a.Account, a.Amount)
+			}
+		}
+		if want := plus(holders, earned); trust != want {
+			w.fail("value", nobody, "every day is paid: the trust account holds %v; holders are owed %v and %v is earned", trust, holders, earned)
+		}
+		return nil
+	})
 }
 
 // describe lists a card's taps as the backend has them.

@@ -10,7 +10,7 @@ type Faults struct {
 	RiderGone      int // of torn taps: the rider does not present the card again here
 	MessageLost    int // of messages
 	MessageDoubled int
-	MessageLate    int // of messages: minutes late, so overtaken by later ones
+	MessageLate    int // of messages: minutes late, some of them hours, so overtaken by later ones
 	ModemDead      int // of ticks: a terminal loses its link for hours
 	BackendDies    int // of backend transactions: it dies before or after the commit
 	KioskAnswer    int // of kiosk calls: the answer of the backend is lost

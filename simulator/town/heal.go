@@ -40,6 +40,7 @@ func (w *town) heal() {
 	}
 	for range 3 { // what is posted may settle loads, and these what taps are worth
 		w.backend.age()
+		w.backend.idle = false
 		if !w.backend.post() {
 			w.fail("drain", nobody, "the backend does not post, with no fault left")
 		}
@@ -79,6 +80,7 @@ func (w *town) finishLoad(r *rider, s *sale) {
 			_, err := w.backend.topup.Refund(w.ctx, agent, s.order)
 			must(err)
 			s.refunded = true
+			w.tally.Refunds++
 			w.log.add(r.index, "load %s: he has his %v back", s.key, s.amount)
 			w.comeBack(r)
 			return

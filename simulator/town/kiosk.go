@@ -49,6 +49,7 @@ func call[T any](h host, name string, f func(*topup.Service) (T, error)) (T, err
 			h.w.log.add(nobody, "%s does not reach the backend", name)
 			continue
 		}
+		h.w.backend.stale, h.w.backend.idle = true, false
 		out, err := f(h.w.backend.topup)
 		if h.w.backend.died(err) {
 			continue

@@ -21,6 +21,7 @@ type link struct {
 	faults *Faults
 	queue  []message
 	down   map[int]time.Time // terminals without a modem until then
+	broken bool              // the broker is down: nobody has a link
 
 	lost, doubled int
 }
@@ -30,7 +31,9 @@ func newLink(rng *rand.Rand, f *Faults) *link {
 }
 
 // connected reports whether a terminal has a link at now.
-func (l *link) connected(terminal int, now time.Time) bool { return !now.Before(l.down[terminal]) }
+func (l *link) connected(terminal int, now time.Time) bool {
+	return !l.broken && !now.Before(l.down[terminal])
+}
 
 // send puts m on the way. A dead modem loses it.
 func (l *link) send(m message, now time.Time) {
@@ -47,10 +50,27 @@ func (l *link) send(m message, now time.Time) {
 		c := m
 		c.due = now.Add(time.Duration(50+l.rng.IntN(400)) * time.Millisecond)
 		if chance(l.rng, l.faults.MessageLate) {
-			c.due = c.due.Add(time.Duration(l.rng.IntN(600)) * time.Second)
+			late := 600
+			if l.rng.IntN(8) == 0 {
+				late = 4 * 3600
+			}
+			c.due = c.due.Add(time.Duration(l.rng.IntN(late)) * time.Second)
 		}
 		l.queue = append(l.queue, c)
 	}
+}
+
+// cut loses half of what is on its way: a broker has died with it.
+func (l *link) cut() {
+	kept := l.queue[:0]
+	for _, m := range l.queue {
+		if l.rng.IntN(2) == 0 {
+			kept = append(kept, m)
+		} else {
+			l.lost++
+		}
+	}
+	l.queue = kept
 }
 
 // arrived takes the messages due by now off the link, oldest due time first, ties in the order sent.

@@ -19,6 +19,7 @@ import (
 	"github.com/purselane/purselane/shadowaccount/books"
 	"github.com/purselane/purselane/terminal/tap"
 	uplink "github.com/purselane/purselane/uplink/intake"
+	"github.com/purselane/purselane/uplink/wire"
 )
 
 // Each of these towns has one part that does wrong. The check named must notice; a check that cannot fail proves nothing.
@@ -78,23 +79,40 @@ func lightFirst(m *terminal, died error) (tap.Result, bool) {
 
 func noSameTrip(p *firmwareconfig.Profile) { p.SameTrip = time.Nanosecond }
 
-// forgetful is a backend that answers one batch without keeping it.
+// forgetful is a backend that answers for one batch without keeping it, and never asks for it again.
 func forgetful() func(uplink.Handler) uplink.Handler {
-	done := false
-	return func(h uplink.Handler) uplink.Handler { return &forget{h, &done} }
+	f := &forget{}
+	return func(h uplink.Handler) uplink.Handler { f.Handler = h; return f }
 }
 
 type forget struct {
 	uplink.Handler
-	done *bool
+	terminal ids.TerminalID // whose batch it was
+	through  uint64
 }
 
 func (f *forget) Accept(ctx context.Context, a uplink.Accepted) (uplink.Committed, error) {
-	if !*f.done && a.FirstSeq > 3 {
-		*f.done = true
+	if f.terminal == "" && a.FirstSeq > 3 {
+		f.terminal, f.through = a.Terminal, a.LastSeq
 		return uplink.Committed{Through: a.LastSeq}, nil
 	}
-	return f.Handler.Accept(ctx, a)
+	c, err := f.Handler.Accept(ctx, a)
+	if err == nil && a.Terminal == f.terminal {
+		f.through = max(f.through, a.LastSeq)
+	}
+	return f.pretend(a.Terminal, c), err
+}
+
+func (f *forget) Hello(ctx context.Context, h *wire.Hello, at time.Time) (uplink.Committed, error) {
+	c, err := f.Handler.Hello(ctx, h, at)
+	return f.pretend(ids.TerminalID(h.GetTerminal()), c), err
+}
+
+func (f *forget) pretend(t ids.TerminalID, c uplink.Committed) uplink.Committed {
+	if t == f.terminal {
+		c.Through, c.Wanted, c.ThroughHash = f.through, nil, [32]byte{}
+	}
+	return c
 }
 
 // spoil runs statements on the backend's database from outside, as a faulty backend might from inside.

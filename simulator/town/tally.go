@@ -27,6 +27,8 @@ type Tally struct {
 	LoadsOpen     int // the same of loads
 	PowerCuts     int
 	BackendDeaths int
+	Restores      int // of the backend from an older backup
+	Refunds       int
 	Lost, Doubled int // messages
 	Hours         int // it lasted
 }

@@ -27,9 +27,6 @@ import (
 // errPower is the power that went out at a commit of the journal.
 var errPower = errors.New("power cut")
 
-// keep is how many records a journal holds on to after their receipt: few, so that pruning is part of the town.
-const keep = 12
-
 // terminal is one terminal with its PSAM and its journal file; what it holds besides is lost with the power.
 type terminal struct {
 	w      *town
@@ -97,7 +94,7 @@ func (m *terminal) boot() {
 	m.plan(1)
 	m.edge, err = edge.Open(edge.Config{
 		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: m.w.clock, Lanes: m.place.lanes(),
-		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: keep, Rand: m.random, Fault: m.fault},
+		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: m.w.keep, Rand: m.random, Fault: m.fault},
 	})
 	if err != nil {
 		m.dark(err)
@@ -105,7 +102,7 @@ func (m *terminal) boot() {
 	}
 	m.journal = m.edge.Journal()
 	m.boots++
-	m.observe()
+	m.compare(1)
 	m.sender, err = client.NewSender(client.SenderConfig{
 		Terminal: m.id, Key: signingKey(string(m.id)), Backend: receiptKey.Public().(ed25519.PublicKey), Source: m.journal, Profile: m.w.profile.Version,
 		InFlight: 1 + m.w.rng.IntN(4), BatchRecords: 1 + m.w.rng.IntN(8), ResendMin: 5 * time.Second, ResendMax: 5 * time.Minute,
@@ -132,6 +129,15 @@ func (m *terminal) relink(now time.Time) {
 	m.linked = m.w.link.connected(m.index, now)
 }
 
+// reconnect is a terminal whose connection has broken, for whatever reason, and that tries again.
+func (m *terminal) reconnect() {
+	if m.journal != nil && m.linked {
+		m.sender.OnDisconnect()
+		m.linked = false
+	}
+	m.relink(m.w.clock.Now())
+}
+
 // died takes the power away after an error of the journal.
 func (m *terminal) died(err error) {
 	must(m.edge.Close())
@@ -150,14 +156,17 @@ func (m *terminal) dark(err error) {
 	m.w.agenda.add(m.w.clock.Now().Add(time.Duration(3+m.w.rng.IntN(60))*time.Second), m.boot)
 }
 
-// observe takes note of the journal's new records, and holds those it knows against what stands there now: a number
-// names one content for ever.
-func (m *terminal) observe() {
+// observe takes note of the journal's new records.
+func (m *terminal) observe() { m.compare(uint64(len(m.written)) + 1) }
+
+// compare takes note of the journal's new records, and holds those it knows from a number on against what stands there
+// now: a number names one content for ever.
+func (m *terminal) compare(from uint64) {
 	last, known := m.journal.LastSeq(), uint64(len(m.written))
 	if last < known {
 		m.w.fail("sequence", nobody, "%s: record %d was written, and the journal now ends at %d: its number will be used twice", m.id, known, last)
 	}
-	first := m.journal.FirstSeq()
+	first := max(from, m.journal.FirstSeq())
 	if last < first {
 		return
 	}
@@ -193,9 +202,9 @@ func (m *terminal) noteRecord(seq uint64, raw []byte) {
 
 // completed reports whether the journal holds the completed record of a tap: what a green light promises.
 func (m *terminal) completed(tapNumber uint64) bool {
-	for _, raw := range m.written {
+	for i := len(m.written) - 1; i >= 0; i-- {
 		var r wire.Record
-		must(proto.Unmarshal(raw, &r))
+		must(proto.Unmarshal(m.written[i], &r))
 		if r.GetTap() == tapNumber && r.GetState() == wire.State_STATE_COMPLETED {
 			return true
 		}

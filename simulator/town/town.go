@@ -61,7 +61,10 @@ type town struct {
 	link    *link
 	profile *firmwareconfig.Profile
 	zone    *time.Location
-	group   int // records in a posting group
+
+	group    int    // records in a posting group
+	keep     uint64 // records that journals hold on to after their receipt
+	embedded bool   // the broker is part of the backend and dies with it
 
 	places    []place
 	terminals []*terminal
@@ -117,11 +120,15 @@ func (w *town) build() {
 	}
 	w.profile.Card.Readback = []string{"full", "balance", "none"}[w.rng.IntN(3)]
 	if w.rng.IntN(3) == 0 { // terminals that stop selling when they cannot send
-		w.profile.Limits.MaxRecords = uint64(8 + w.rng.IntN(20))
+		w.profile.Limits.MaxRecords = uint64(3 + w.rng.IntN(12))
 	}
 	cfg.sabotage.spoilProfile(w.profile)
 	w.zone = w.profile.Location()
 	w.group = 1 + w.rng.IntN(60)
+	w.keep = 12 // few, so that pruning is part of the town
+	if w.embedded = w.rng.IntN(2) == 0; w.embedded {
+		w.keep = 10_000 // as many as a restored backend may want again
+	}
 	w.places = places()
 	w.backend = newBackend(w)
 	for i := range w.places {
@@ -194,6 +201,13 @@ func (w *town) breakLinks() {
 			w.agenda.add(now.Add(time.Duration(w.rng.IntN(90))*time.Second), func() { m.relink(w.clock.Now()) })
 			w.agenda.add(up, func() { m.relink(w.clock.Now()) })
 		}
+	}
+}
+
+// reconnect lets every terminal notice, some time within so many seconds, that its connection broke.
+func (w *town) reconnect(within int) {
+	for _, m := range w.terminals {
+		w.agenda.add(w.clock.Now().Add(time.Duration(w.rng.IntN(within*1000))*time.Millisecond), m.reconnect)
 	}
 }
 
