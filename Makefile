@@ -3,13 +3,18 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build demo test test-go test-pcsc test-town lint fuzz bench-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-town lint fuzz bench-tap generate clean
 
 all: build
 
 build:
 	scripts/setup.sh
 	$(GO) build -o bin/ ./cmd/purselane ./cmd/purselane-terminal
+
+# With PC/SC: needs C.
+build-pcsc:
+	scripts/setup.sh pcsc
+	$(GO) build -tags pcsc -o bin/ ./cmd/purselane ./cmd/purselane-terminal
 
 # The whole scheme in one process, on embedded defaults.
 demo:
@@ -45,9 +50,10 @@ fuzz:
 bench-tap:
 	$(GO) run ./simulator/benchtap
 
-# Generated code is committed; this makes it anew (needs protoc and protoc-gen-go on the PATH).
+# Generated code is committed; this makes it anew (needs protoc, and protoc-gen-go v1.36.12 on the PATH).
 generate:
 	protoc --go_out=. --go_opt=module=github.com/purselane/purselane uplink/wire/wire.proto
+	$(GO) generate ./backend/api
 
 clean:
 	rm -rf bin $(ARTIFACTS)

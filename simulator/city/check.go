@@ -85,6 +85,13 @@ func (c *City) compare(ctx context.Context, s *Story) error {
 		for _, f := range found {
 			s.Findings[string(f.Code)]++
 		}
+		loads, err := tx.LoadFindings(ctx, "", 100_000)
+		if err != nil {
+			return err
+		}
+		for _, f := range loads {
+			s.Findings[f.Code]++
+		}
 		balances, err := tx.TrialBalance(ctx)
 		if err != nil {
 			return err
