@@ -105,6 +105,8 @@ func (v *visit) byLog(draft, final *wire.Record, proof ep.Proof, counter uint16)
 	before := uint16(draft.GetOfflineCounter())
 	kind, amount := ep.Type(draft.GetTxnType()), money.Minor(draft.GetAmount())
 	term, at := ep.TerminalNumber(draft.GetPsamTerminal()), ep.DateTime(draft.GetPurseTime())
+	// Of a card that does not count a debit of nothing (C3), the counter says nothing: there is a proof and the log.
+	uncounted := counter == before && proof != (ep.Proof{})
 	logged, newest := v.logged(before), true
 	for n := byte(1); n <= logRecords; n++ {
 		l, err := v.card.ReadLog(v.ctx, n)
@@ -120,10 +122,11 @@ func (v *visit) byLog(draft, final *wire.Record, proof ep.Proof, counter uint16)
 		if newest {
 			logged, newest = loggedBy(l, counter, before, logged), false
 		}
-		if l.Counter != logged {
+		ours := isOurs(l, kind, before, amount, term, at)
+		if l.Counter != logged && !uncounted || uncounted && !ours {
 			continue
 		}
-		if !isOurs(l, kind, before, amount, term, at) {
+		if !ours {
 			final.State = wire.State_STATE_VOIDED // the counter went to another tap
 			return final, nil
 		}

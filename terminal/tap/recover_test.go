@@ -183,3 +183,34 @@ func TestARecordedTearHasNoSecondUnknown(t *testing.T) {
 	}
 	require.Len(t, here.records(t), 1)
 }
+
+// TestACardThatDoesNotCountNothing: some cards prove a debit of nothing with the counter unmoved (conflict C3).
+func TestACardThatDoesNotCountNothing(t *testing.T) {
+	for kind, with := range kinds {
+		for _, committed := range []bool{true, false} {
+			t.Run(fmt.Sprintf("card %s, committed %v", kind, committed), func(t *testing.T) {
+				w := newTown(t.TempDir())
+				defer w.close()
+				gate := w.terminal(t, inHarbor)
+				r := w.rider(t, with)
+				first, _ := gate.present(t, r, epcard.Tear{At: debitOfABus + 2, After: committed}) // GET BALANCE and a second cached record
+				require.Equal(t, tap.PresentAgain, first.Outcome, first.Reason)
+				require.Equal(t, map[wire.State]int{wire.State_STATE_UNKNOWN: 1}, w.states(t, r))
+				w.now = w.now.Add(10 * time.Second)
+				request := inHarbor
+				request.Now, request.Clock = w.now, wire.ClockState_CLOCK_GOOD
+				uncounted := tampered{epcard.Present(r.Card, epcard.Tear{}), func(c, answer []byte) []byte {
+					if is(c, 0x80, 0x50) && committed {
+						answer[5]-- // the counter stays
+					}
+					return answer
+				}}
+				result, err := gate.tap.Purchase(t.Context(), uncounted, request)
+				require.NoError(t, err)
+				require.True(t, result.Outcome.Pass(), result.Reason)
+				require.Equal(t, committed, result.Recovered.Completed)
+				require.Equal(t, committed, result.Outcome == tap.RecoveredGranted, "%v", result.Outcome)
+			})
+		}
+	}
+}
