@@ -137,7 +137,9 @@ func (l *lane) end(ctx context.Context, card reader.Card, result tap.Result, fai
 // keepHouse does what nobody waits for: it prunes what has a receipt and asks failed parts whether they work again.
 func (t *Terminal) keepHouse(ctx context.Context) {
 	var pruned uint64 // looked at with this many receipts
+	out := t.tellState(false)
 	for sleep(ctx, houseEvery) {
+		out = t.tellState(out)
 		if acked := t.journal.AckedSeq(); acked != pruned {
 			switch n, err := t.journal.Prune(pruneAtOne); {
 			case err != nil:
@@ -151,8 +153,21 @@ func (t *Terminal) keepHouse(ctx context.Context) {
 		}
 		if t.probe(ctx) == nil {
 			t.healed("its parts answer again")
+			out = t.tellState(out)
 		}
 	}
+}
+
+// tellState shows whether the terminal is out of service when that is news, and returns whether it is.
+func (t *Terminal) tellState(was bool) bool {
+	err := t.OutOfUse()
+	switch now := t.cfg.Clock.Now(); {
+	case err != nil && !was:
+		t.show(Event{Lane: AllLanes, At: now, Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
+	case err == nil && was:
+		t.show(Event{Lane: AllLanes, At: now, Ready: true})
+	}
+	return err != nil
 }
 
 // sleep waits and reports whether ctx is still on.

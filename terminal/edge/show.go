@@ -10,12 +10,16 @@ import (
 const AllLanes = -1
 
 // Event is one outcome, for lights, screens and logs.
+//
+// Run also tells when the whole terminal goes out of service, for whatever reason, with an OutOfService on AllLanes, and
+// when it sells again, with Ready; so lights need not wait for a rider to find out.
 type Event struct {
 	Lane    int // index into Config.Lanes, or AllLanes
 	At      time.Time
 	Took    time.Duration // from the card in the field to the outcome, by Config.Clock
 	Result  tap.Result
 	Pattern tap.Pattern // of Result.Outcome
+	Ready   bool        // on AllLanes: it sells again; Result and Pattern are zero
 	Err     error       // the terminal itself has failed: the outcome is out of service
 }
 
@@ -23,6 +27,8 @@ func (t *Terminal) show(e Event) {
 	e.Pattern = e.Result.Outcome.Pattern()
 	t.shown.Lock()
 	defer t.shown.Unlock()
-	t.counts[e.Result.Outcome]++
+	if !e.Ready {
+		t.counts[e.Result.Outcome]++
+	}
 	t.cfg.Show(e)
 }

@@ -189,12 +189,18 @@ func (t *Terminal) Stats() Stats {
 		u := t.sender.Stats()
 		s.Uplink = &u
 	}
-	if err := t.Failure(); err != nil {
-		s.OutOfUse = err.Error()
-	} else if err := t.ready(t.cfg.Clock.Now()); err != nil {
+	if err := t.OutOfUse(); err != nil {
 		s.OutOfUse = err.Error()
 	}
 	return s
+}
+
+// OutOfUse is why the terminal cannot sell now: a failure of its own, or a limit of its profile. Nil: it can.
+func (t *Terminal) OutOfUse() error {
+	if err := t.Failure(); err != nil {
+		return err
+	}
+	return t.ready(t.cfg.Clock.Now())
 }
 
 // Sender decides what is sent, for those who carry it themselves; nil without keys.

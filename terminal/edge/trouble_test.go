@@ -164,10 +164,15 @@ func TestASAMThatFailsAndComesBack(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		require.ErrorIs(t, w.Failure(), errSick)
 		require.Contains(t, w.Stats().OutOfUse, errSick.Error())
+		w.next() // the rider's own
+		e := w.next()
+		require.Equal(t, edge.AllLanes, e.Lane)
+		require.Equal(t, tap.OutOfService, e.Result.Outcome, "the other door is told before anyone taps there")
 
 		sam.set(false)
 		time.Sleep(3 * time.Second)
 		require.NoError(t, w.Failure(), "Run has asked the SAM and found it well")
+		require.True(t, w.next().Ready)
 		require.Equal(t, tap.Granted, w.tapOn(bus, card).Outcome)
 		require.Empty(t, w.Stats().OutOfUse)
 		require.NoError(t, stop())

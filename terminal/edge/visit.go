@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/card/apdu"
-	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
 )
@@ -68,7 +67,7 @@ func (t *Terminal) serve(ctx context.Context, lane int, card apdu.Transmitter, r
 	case err != nil:
 		result.Outcome, result.Reason = tap.OutOfService, err.Error()
 		t.fail(err)
-	case result.Tap != (ids.TapID{}) && result.Outcome.Pass():
+	case result.Outcome == tap.Granted || result.Outcome == tap.GrantedLow:
 		t.healed("a sale went through") // journal and SAM have both just worked
 	}
 	if t.journal.LastSeq() != before {
