@@ -111,6 +111,20 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
+func FuzzTillLine(f *testing.F) {
+	f.Add("sell 12.50 r-1")
+	f.Add("sell 1 r-1 2")
+	f.Add("what r-1")
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := parseAsk(text)
+		if err == nil {
+			require.NotEmpty(t, a.request)
+			require.GreaterOrEqual(t, a.lane, -1)
+			require.NotContains(t, a.request, " ")
+		}
+	})
+}
+
 // TestTheProgramStaysSmall keeps what a terminal does not need out of it.
 func TestTheProgramStaysSmall(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()

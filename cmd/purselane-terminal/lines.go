@@ -43,6 +43,9 @@ func lineOf(e edge.Event, mode string) line {
 		Version: linesVersion, At: e.At.UTC().Format("2006-01-02T15:04:05.000Z"), Lane: e.Lane, Mode: mode, Outcome: r.Outcome.String(), Pass: r.Outcome.Pass(),
 		Light: e.Pattern.Light, Beeps: e.Pattern.Beeps, Reason: r.Reason, TookMs: e.Took.Milliseconds(),
 	}
+	if e.Ready {
+		l.Outcome = "ready"
+	}
 	if r.Card != (ids.CardNumber{}) {
 		l.Card = r.Card.String()
 	}
@@ -55,13 +58,42 @@ func lineOf(e edge.Event, mode string) line {
 	return l
 }
 
-// lights writes outcomes for people or for programs. A screen that cannot be written to does not stop the terminal.
+// lights writes outcomes for people or for programs. Whoever reads them must not hold up the terminal: when they do not keep up,
+// lines are dropped, and the log says so.
 type lights struct {
-	out   io.Writer
 	json  bool
 	log   *slog.Logger
 	modes []string
 	local *time.Location
+	queue chan string
+	done  chan struct{}
+}
+
+// lightsRoom is how many lines a slow reader may be behind.
+const lightsRoom = 1000
+
+// startLights begins to write to out.
+func startLights(out io.Writer, asJSON bool, log *slog.Logger, local *time.Location) *lights {
+	s := &lights{json: asJSON, log: log, local: local, queue: make(chan string, lightsRoom), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		for text := range s.queue {
+			if _, err := fmt.Fprintln(out, text); err != nil {
+				log.Error("outcome line", "err", err)
+			}
+		}
+	}()
+	return s
+}
+
+// close writes what is left, but waits for no reader that has stopped.
+func (s *lights) close() {
+	close(s.queue)
+	select {
+	case <-s.done:
+	case <-time.After(time.Second):
+		s.log.Warn("outcome lines: nobody reads them", "left", len(s.queue))
+	}
 }
 
 func (s *lights) mode(lane int) string {
@@ -94,8 +126,10 @@ func (s *lights) write(l line, at time.Time) {
 		}
 		text = string(raw)
 	}
-	if _, err := fmt.Fprintln(s.out, text); err != nil {
-		s.log.Error("outcome line", "err", err)
+	select {
+	case s.queue <- text:
+	default:
+		s.log.Warn("outcome line dropped: its reader does not keep up", "outcome", l.Outcome)
 	}
 }
 

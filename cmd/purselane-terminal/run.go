@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -50,7 +49,8 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	}
 	defer func() { err = errors.Join(err, open.Close()) }()
 	cfg.SAM, cfg.Log, cfg.ClockState = open.sam, log, clockState
-	screen := &lights{out: &oneWriter{w: k.Stdout}, json: c.JSON, log: log, local: cfg.Profile.Location()}
+	screen := startLights(k.Stdout, c.JSON, log, cfg.Profile.Location())
+	defer screen.close()
 	cfg.Show = screen.show
 	for i := range cfg.Lanes {
 		cfg.Lanes[i].Reader = open.lanes[i]
@@ -60,7 +60,7 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if in == nil {
 		in = os.Stdin
 	}
-	return sellOn(ctx, cfg, file.Journal.WhenDamaged == goOn, log, &till{in: in, screen: screen, patience: c.Patience, lanes: cfg.Lanes})
+	return sellOn(ctx, cfg, file.Journal.WhenDamaged == goOn, log, &till{in: in, screen: screen, log: log, patience: c.Patience, lanes: cfg.Lanes})
 }
 
 // sellOn opens the terminal and runs it. A damaged journal is moved aside, and the terminal goes on with a new one, once: a
@@ -70,9 +70,12 @@ func sellOn(ctx context.Context, cfg edge.Config, quarantine bool, log *slog.Log
 		t, err := edge.Open(cfg)
 		if err == nil {
 			log.Info("selling", "terminal", cfg.Terminal, "profile", cfg.Profile.Version, "lanes", len(cfg.Lanes))
-			till.serve(ctx, t)
-			err = errors.Join(t.Run(ctx), t.Close())
+			life, end := context.WithCancel(ctx)
+			till.serve(life, t)
+			err = t.Run(life)
+			end()
 			till.wait()
+			err = errors.Join(err, t.Close())
 		}
 		if !errors.Is(err, journal.ErrDamaged) || !quarantine || moved {
 			return err
@@ -83,16 +86,4 @@ func sellOn(ctx context.Context, cfg edge.Config, quarantine bool, log *slog.Log
 		}
 		log.Error("JOURNAL DAMAGED: moved aside, going on with a new one. Keep the file: the taps in it are money", "file", where, "err", err)
 	}
-}
-
-// oneWriter keeps lines whole: tills and lanes write at once.
-type oneWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (o *oneWriter) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(p)
 }

@@ -8,11 +8,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
@@ -26,6 +29,8 @@ import (
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
 	"github.com/purselane/purselane/simulator/vpcd"
+	"github.com/purselane/purselane/terminal/edge"
+	"github.com/purselane/purselane/terminal/tap"
 )
 
 func testMasters() personalise.Masters {
@@ -247,6 +252,19 @@ func TestWhatCheckFindsInFiles(t *testing.T) {
 	require.ErrorIs(t, err, firmwareconfig.ErrSignature)
 	_, err = terminal("check", "--config", filepath.Join(h.dir, "missing.yaml"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestNobodyReadsTheLines has a reader that never reads: the terminal must neither stop selling nor hang at its end.
+func TestNobodyReadsTheLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, in := io.Pipe()
+		s := startLights(in, true, slog.New(slog.DiscardHandler), time.UTC)
+		for range lightsRoom + 10 {
+			s.show(edge.Event{Result: tap.Result{Outcome: tap.Granted}})
+		}
+		s.close()
+		out.Close()
+	})
 }
 
 func TestADeviceKeyIsMadeOnce(t *testing.T) {

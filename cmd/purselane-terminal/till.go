@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,7 @@ import (
 type till struct {
 	in       io.Reader
 	screen   *lights
+	log      *slog.Logger
 	patience time.Duration
 	lanes    []edge.Lane
 
@@ -39,9 +42,13 @@ func (s *till) serve(ctx context.Context, t *edge.Terminal) {
 	s.started.Do(func() {
 		s.requests = make(chan string)
 		go func() {
-			for lines := bufio.NewScanner(s.in); lines.Scan(); {
-				s.requests <- lines.Text()
+			lines := bufio.NewScanner(s.in)
+			for lines.Scan() {
+				if strings.TrimSpace(lines.Text()) != "" {
+					s.requests <- lines.Text()
+				}
 			}
+			s.log.Info("till: no more requests on standard input", "err", lines.Err())
 		}()
 	})
 	s.busy.Go(func() {
@@ -60,41 +67,64 @@ func (s *till) serve(ctx context.Context, t *edge.Terminal) {
 func (s *till) wait() { s.busy.Wait() }
 
 func (s *till) do(ctx context.Context, t *edge.Terminal, text string) {
-	f := strings.Fields(text)
+	r, err := parseAsk(text)
+	lane := edge.AllLanes
+	if err == nil && r.sell {
+		lane, err = s.lane(r.lane)
+	}
 	switch {
-	case len(f) == 0:
-	case f[0] == "sell" && (len(f) == 3 || len(f) == 4):
-		lane, err := s.lane(f[3:])
-		if err != nil {
-			s.screen.answer(edge.AllLanes, f[2], tap.Result{Outcome: tap.OutOfService}, err)
-			return
-		}
-		amount, err := money.Parse(f[1])
-		if err != nil {
-			s.screen.answer(lane, f[2], tap.Result{Outcome: tap.OutOfService}, err)
-			return
-		}
+	case err != nil:
+		s.screen.answer(edge.AllLanes, r.request, tap.Result{Outcome: tap.OutOfService}, err)
+	case r.sell:
 		wait, cancel := context.WithTimeout(ctx, s.patience)
 		defer cancel()
-		r, err := t.Charge(wait, lane, amount, f[2])
-		s.screen.answer(lane, f[2], r, err)
-	case f[0] == "what" && len(f) == 2:
-		sale, found, err := t.Sale(f[1])
-		r := tap.Result{Outcome: tap.PresentAgain, Reason: "nothing is known of it here: nothing was taken"}
-		if found {
-			r = sale.Result()
-		}
-		s.screen.answer(edge.AllLanes, f[1], r, err)
+		result, err := t.Charge(wait, lane, r.amount, r.request)
+		s.screen.answer(lane, r.request, result, err)
 	default:
-		s.screen.answer(edge.AllLanes, "", tap.Result{Outcome: tap.OutOfService},
-			fmt.Errorf("%q: want \"sell AMOUNT REQUEST [LANE]\" or \"what REQUEST\"", text))
+		sale, found, err := t.Sale(r.request)
+		result := tap.Result{Outcome: tap.PresentAgain, Reason: "nothing is known of it here: nothing was taken"}
+		if found {
+			result = sale.Result()
+		}
+		s.screen.answer(lane, r.request, result, err)
 	}
 }
 
+// tillAsk is one line of a till.
+type tillAsk struct {
+	sell    bool // else it asks what became of the request
+	amount  money.Amount
+	request string
+	lane    int // -1: not named
+}
+
+func parseAsk(text string) (a tillAsk, err error) {
+	f := strings.Fields(text)
+	a.lane = -1
+	switch {
+	case len(f) == 2 && f[0] == "what":
+		a.request = f[1]
+		return a, nil
+	case (len(f) == 3 || len(f) == 4) && f[0] == "sell":
+		a.sell, a.request = true, f[2]
+	default:
+		return a, errors.New("want \"sell AMOUNT REQUEST [LANE]\" or \"what REQUEST\"")
+	}
+	if a.amount, err = money.Parse(f[1]); err != nil {
+		return a, err
+	}
+	if len(f) == 4 {
+		if a.lane, err = strconv.Atoi(f[3]); err != nil || a.lane < 0 {
+			return a, fmt.Errorf("lane %q: want a number from 0", f[3])
+		}
+	}
+	return a, nil
+}
+
 // lane is the lane that was named, or the only till there is.
-func (s *till) lane(named []string) (int, error) {
-	if len(named) == 1 {
-		return strconv.Atoi(named[0])
+func (s *till) lane(named int) (int, error) {
+	if named >= 0 {
+		return named, nil
 	}
 	found := -1
 	for i, l := range s.lanes {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/edge"
+	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/reader/inproc"
 	"github.com/purselane/purselane/terminal/tap"
@@ -138,6 +139,29 @@ func TestAVisitInProgressIsFinished(t *testing.T) {
 	open, err := w.Journal().OpenIntents()
 	require.NoError(t, err)
 	require.Empty(t, open)
+}
+
+// TestDamageEndsRun damages the journal under a running terminal: it must be opened again, and Run says so.
+func TestDamageEndsRun(t *testing.T) {
+	door := inproc.New("door")
+	var damaged atomic.Bool
+	w := newWorld(t, func(cfg *edge.Config) {
+		cfg.Lanes[bus].Reader = door
+		cfg.Journal.Fault = func(string) error {
+			if damaged.Load() {
+				return journal.ErrDamaged
+			}
+			return nil
+		}
+	})
+	done := make(chan error, 1)
+	go func() { done <- w.Run(context.Background()) }()
+	damaged.Store(true)
+	card := newCard(t, 1, 10_00, nil)
+	door.Present(card)
+	require.Equal(t, tap.OutOfService, w.next().Result.Outcome)
+	require.ErrorIs(t, <-done, journal.ErrDamaged)
+	require.Equal(t, 10_00, int(card.Balance().Minor()))
 }
 
 // heldCard says when DEBIT came and waits with it.
