@@ -27,7 +27,7 @@ import (
 // rough is a town where much breaks, so that a fault in any part has its chance.
 var rough = Faults{CardPulled: 200, PowerCut: 60, RiderGone: 100, MessageLost: 100, MessageDoubled: 100, MessageLate: 50, ModemDead: 2, BackendDies: 10, KioskAnswer: 100}
 
-func TestTownNoticesWhatIsWrong(t *testing.T) {
+func TestChecksNoticeWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		check  string
 		detail string

@@ -36,6 +36,7 @@ type Result struct {
 // Violation is something that must hold and does not.
 type Violation struct {
 	Seed   uint64
+	Taps   int
 	Check  string
 	Detail string
 	Events string // the last ones of the card concerned, or of no card
@@ -43,7 +44,7 @@ type Violation struct {
 
 // Error says what is wrong and how to see it again.
 func (v *Violation) Error() string {
-	return fmt.Sprintf("%s: %s\nreplay: go test -count=1 ./simulator/town -run Town -args -seed %d\nthe card's last events:\n%s", v.Check, v.Detail, v.Seed, v.Events)
+	return fmt.Sprintf("%s: %s\nreplay: go test -count=1 ./simulator/town -run Town -args -seed %d -taps %d\nthe last events:\n%s", v.Check, v.Detail, v.Seed, v.Taps, v.Events)
 }
 
 // opening is when every town begins: a Monday morning.
@@ -87,7 +88,7 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 		case *Violation:
 			err = p
 		case error:
-			err = &Violation{Seed: cfg.Seed, Check: "town", Detail: p.Error(), Events: w.log.of(nobody)}
+			err = &Violation{Seed: cfg.Seed, Taps: cfg.Taps, Check: "town", Detail: p.Error(), Events: w.log.of(nobody)}
 		default:
 			panic(p)
 		}
@@ -255,7 +256,7 @@ func (w *town) step() {
 
 // fail ends the run with a violation.
 func (w *town) fail(check string, rider int, format string, args ...any) {
-	panic(&Violation{Seed: w.cfg.Seed, Check: check, Detail: fmt.Sprintf(format, args...), Events: w.log.of(rider)})
+	panic(&Violation{Seed: w.cfg.Seed, Taps: w.cfg.Taps, Check: check, Detail: fmt.Sprintf(format, args...), Events: w.log.of(rider)})
 }
 
 func (w *town) result() Result {

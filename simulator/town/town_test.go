@@ -49,8 +49,8 @@ func TestTown(t *testing.T) {
 	}
 }
 
-// TestTownOfOneSeedIsOneTown runs one seed twice: every event is the same.
-func TestTownOfOneSeedIsOneTown(t *testing.T) {
+// TestOneSeedIsOneRun runs one seed twice: every event is the same.
+func TestOneSeedIsOneRun(t *testing.T) {
 	t.Parallel()
 	first, err := Run(t.Context(), Config{Seed: 4711, Taps: 200, Dir: t.TempDir()})
 	require.NoError(t, err)
