@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
@@ -171,6 +172,26 @@ func chromium(t *testing.T) context.Context {
 	return ctx
 }
 
+// weakContrast lists the words that stand out too little from what is behind them, and how little.
+const weakContrast = `(() => {
+	const rgb = (s) => { const n = s.match(/[\d.]+/g).map(Number); return n.length === 3 ? [...n, 1] : n; };
+	const over = (top, under) => under.map((u, i) => i < 3 ? top[i] * top[3] + u * (1 - top[3]) : 1);
+	const light = (c) => { const [r, g, b] = c.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+	const behind = (e) => e ? over(rgb(getComputedStyle(e).backgroundColor), behind(e.parentElement)) : [255, 255, 255, 1];
+	const weak = [];
+	const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let node; node = words.nextNode();) {
+		const e = node.parentElement;
+		if (!node.textContent.trim() || e.closest("noscript, .fresh") || !e.checkVisibility()) continue;
+		const style = getComputedStyle(e), ground = behind(e), ink = rgb(style.color);
+		ink[3] *= Number(style.opacity);
+		const pair = [light(over(ink, ground)), light(ground)].sort((a, b) => b - a);
+		const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+		if (ratio < 4.5) weak.push(node.textContent.trim() + ": " + ratio.toFixed(2));
+	}
+	return weak;
+})()`
+
 // TestThePageInABrowser looks at the page as an operator does: figures, news without a reload, both languages, wide and
 // narrow windows, the keyboard. Its screenshots are kept where PURSELANE_ARTIFACTS says.
 func TestThePageInABrowser(t *testing.T) {
@@ -269,7 +290,16 @@ func TestThePageInABrowser(t *testing.T) {
 	until(`document.getElementById("state").innerText.includes("Off by")`)
 	require.Contains(t, text(".sums"), "≠")
 	fits()
-	picture("console-off.png")
+
+	// By day and by night every word can be read: a contrast of 4.5 to 1 at least.
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		require.NoError(t, err)
+		weak, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](weakContrast))
+		require.NoError(t, err)
+		require.Empty(t, weak, scheme)
+		picture("console-off-" + scheme + ".png")
+	}
 
 	// Without the server it says so, and comes back with it.
 	server.CloseClientConnections()

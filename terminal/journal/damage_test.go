@@ -138,11 +138,11 @@ func TestAFlippedBitIsFoundOrHarmless(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 2))
 	flips := []int{}
 	for at := 0; at < end; at += 4096 { // the head of every page, where all is of weight
-		for range 6 {
+		for range 4 {
 			flips = append(flips, (at+chance.IntN(80))*8+chance.IntN(8))
 		}
 	}
-	for range 600 {
+	for range 300 {
 		flips = append(flips, chance.IntN(end*8))
 	}
 	found := 0
