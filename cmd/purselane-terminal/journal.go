@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 )
 
@@ -13,6 +17,7 @@ import (
 type JournalCmd struct {
 	Verify     JournalVerifyCmd     `cmd:"" help:"Walk the whole file: pages, checksums, the chain, the open taps."`
 	Stats      JournalStatsCmd      `cmd:"" help:"Say how full it is and what has no receipt yet."`
+	Export     JournalExportCmd     `cmd:"" help:"Write the records without a receipt to a file, to be carried to the backend by hand."`
 	Quarantine JournalQuarantineCmd `cmd:"" help:"Move a damaged file aside. Keep it: the taps in it are money."`
 }
 
@@ -62,6 +67,44 @@ func (c *JournalStatsCmd) Run(k *kong.Kong) error {
 		if !s.Oldest.IsZero() {
 			fmt.Fprintf(k.Stdout, "oldest of them   %s\n", s.Oldest.UTC().Format(time.RFC3339))
 		}
+		return nil
+	})
+}
+
+// JournalExportCmd is `purselane-terminal journal export`.
+type JournalExportCmd struct {
+	configFile
+	Out string `required:"" placeholder:"FILE" type:"path" help:"The file to make. One that exists is not touched."`
+	All bool   `help:"Every record that is still held, not only those without a receipt."`
+}
+
+// Run writes the file.
+func (c *JournalExportCmd) Run(k *kong.Kong) error {
+	cfg, err := c.read()
+	if err != nil {
+		return err
+	}
+	if cfg.DeviceKey == "" {
+		return errors.New("config: device_key: an export is signed with it: make one with \"purselane-terminal device-key\"")
+	}
+	key, err := readDeviceKey(cfg.path(cfg.DeviceKey))
+	if err != nil {
+		return fmt.Errorf("config: device_key: %w", err)
+	}
+	return c.with(func(j *journal.Journal) error {
+		first := j.AckedSeq() + 1
+		if c.All {
+			first = j.FirstSeq()
+		}
+		out, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // it holds card numbers
+		if err != nil {
+			return err
+		}
+		n, err := edge.Export(out, j, ids.TerminalID(cfg.Terminal), key, first, time.Now())
+		if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+			return err
+		}
+		fmt.Fprintf(k.Stdout, "%d records in %s. They stay in the journal until their receipt comes by the link.\n", n, c.Out)
 		return nil
 	})
 }

@@ -205,6 +205,20 @@ func TestATerminalFromItsConfig(t *testing.T) {
 	out, err = terminal("journal", "stats", "--config", h.config)
 	require.NoError(t, err)
 	require.Contains(t, out, "without receipt  2")
+
+	file := filepath.Join(h.dir, "export")
+	_, err = terminal("journal", "export", "--config", h.config, "--out", file)
+	require.ErrorContains(t, err, "device_key")
+	_, err = terminal("device-key", "--file", filepath.Join(h.dir, "device.key"))
+	require.NoError(t, err)
+	raw, err := os.ReadFile(h.config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(h.config, append(raw, "device_key: device.key\n"...), 0o644))
+	out, err = terminal("journal", "export", "--config", h.config, "--out", file)
+	require.NoError(t, err)
+	require.Contains(t, out, "2 records")
+	_, err = terminal("journal", "export", "--config", h.config, "--out", file)
+	require.ErrorIs(t, err, os.ErrExist)
 }
 
 // TestADamagedJournal spoils the journal's file: the terminal moves it aside and sells on, unless it was told to stop.
