@@ -71,6 +71,7 @@ type terminal struct {
 	w       *town
 	place   tap.Request // mode, line and station of its only reader
 	path    string
+	number  ep.TerminalNumber
 	psam    *psam.PSAM
 	journal *journal.Journal
 	tap     tap.Terminal
@@ -85,15 +86,23 @@ type terminal struct {
 func (w *town) terminal(t tb, place tap.Request) *terminal {
 	t.Helper()
 	n := byte(len(w.terminals) + 1)
-	img, err := personalise.PSAM(masters, personalise.PSAMSpec{Terminal: ep.TerminalNumber{0x30, 0, 0, 0, 0, n}, Issuer: issuer, NextSerial: 1})
-	require.NoError(t, err)
-	sam, err := psam.New(img)
-	require.NoError(t, err)
-	m := &terminal{w: w, place: place, path: filepath.Join(w.dir, fmt.Sprintf("t%d.journal", n)), psam: sam, byCard: map[string][]*wire.Record{}}
+	m := &terminal{w: w, place: place, number: ep.TerminalNumber{0x30, 0, 0, 0, 0, n}, path: filepath.Join(w.dir, fmt.Sprintf("t%d.journal", n)), byCard: map[string][]*wire.Record{}}
 	m.tap = tap.Terminal{ID: ids.TerminalID(fmt.Sprintf("T-%d", n)), Merchant: "city-bus", Profile: w.profile, Location: w.profile.Location(), BootID: []byte{n}}
 	w.terminals = append(w.terminals, m)
+	m.insertPSAM(t, 1)
 	m.boot(t)
 	return m
+}
+
+// insertPSAM gives the terminal a new PSAM of its number, which goes on with that serial.
+func (m *terminal) insertPSAM(t tb, serial uint32) {
+	t.Helper()
+	img, err := personalise.PSAM(masters, personalise.PSAMSpec{Terminal: m.number, Issuer: issuer, NextSerial: serial})
+	require.NoError(t, err)
+	m.psam, err = psam.New(img)
+	require.NoError(t, err)
+	m.tap.SAM, err = ep.OpenPSAM(context.Background(), m.psam, ep.PSAMTUnion)
+	require.NoError(t, err)
 }
 
 // fault cuts the power at the cutAt-th point of the journal: odd ones are before a commit, even ones after it.
