@@ -389,6 +389,22 @@ func TestHolesOfARestoredBackendAreFilledAndNothingElseIsSentAgain(t *testing.T)
 	require.Zero(t, dups)
 }
 
+func TestWhatCameAnotherWayIsNotSentAgain(t *testing.T) {
+	r := newRig(t, 100, func(c *client.SenderConfig) { c.InFlight = 1 })
+	r.greet()
+	backup := r.ledger.Backup()
+	r.settle()
+	full := r.ledger.Backup()
+	r.ledger.Restore(backup)
+	r.sender.OnDisconnect()
+	r.greet()
+	out := r.due()
+	require.Equal(t, [][2]uint64{{1, 10}}, r.ranges(out))
+	r.ledger.Restore(full) // the journal's export was imported by hand
+	r.hear(r.reply(out[0]))
+	require.Empty(t, r.due())
+}
+
 func TestABackendThatIsRestoredWhileTheLinkStaysUpIsGreetedAgain(t *testing.T) {
 	r := newRig(t, 50, nil)
 	r.greet()
