@@ -105,6 +105,38 @@ func TestATornSale(t *testing.T) {
 	}
 }
 
+// TestASaleAndAFailingDisk fails each commit of a sale in turn. The till asks again, with and without a restart, and is served
+// once.
+func TestASaleAndAFailingDisk(t *testing.T) {
+	cases := map[string]tap.Outcome{"begin:before": tap.Granted, "begin:after": tap.Granted, "finish:before": tap.RecoveredGranted, "finish:after": tap.AlreadyPaid}
+	for point, want := range cases {
+		for _, restart := range []bool{false, true} {
+			t.Run(point, func(t *testing.T) {
+				failing := true
+				w := newWorld(t, func(cfg *edge.Config) {
+					cfg.Journal.Fault = func(at string) error {
+						if failing && at == point {
+							return errPower
+						}
+						return nil
+					}
+				})
+				card := newCard(t, 1, 50_00, nil)
+				_, err := w.Sell(t.Context(), till, epcard.Present(card, epcard.Tear{}), money.Minor(12_50), "r-1")
+				require.ErrorIs(t, err, errPower)
+				failing = false
+				if restart {
+					w.kill()
+				}
+				require.Equal(t, want, w.sell(card, epcard.Tear{}, 12_50, "r-1").Outcome)
+				require.Equal(t, tap.AlreadyPaid, w.sell(card, epcard.Tear{}, 12_50, "r-1").Outcome)
+				require.Equal(t, money.Minor(37_50), card.Balance())
+				require.NoError(t, w.Journal().Verify())
+			})
+		}
+	}
+}
+
 // TestASaleThatNobodyCanTellOf tears a sale, and the card makes more debits elsewhere than its log holds before it comes back.
 func TestASaleThatNobodyCanTellOf(t *testing.T) {
 	w := newWorld(t, nil)
