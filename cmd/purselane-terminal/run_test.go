@@ -281,6 +281,12 @@ func TestNobodyReadsTheLines(t *testing.T) {
 	})
 }
 
+func TestVersion(t *testing.T) {
+	out, err := terminal("version")
+	require.NoError(t, err)
+	require.Contains(t, out, "configuration 1, outcome lines 1, wire 1")
+}
+
 func TestADeviceKeyIsMadeOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "device.key")
 	first, err := terminal("device-key", "--file", path)

@@ -334,6 +334,24 @@ func TestTheProfilesLimits(t *testing.T) {
 	require.Equal(t, tap.Granted, sell(6))
 }
 
+// TestWhatHasAReceiptIsPruned looks at the journal after Run has kept house: what has a receipt goes, but for those to keep.
+func TestWhatHasAReceiptIsPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(cfg *edge.Config) { cfg.Journal.Keep = 5 })
+		for n := range byte(20) {
+			require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, n, 10_00, nil)).Outcome)
+		}
+		stop := w.run()
+		time.Sleep(10 * time.Second)
+		require.EqualValues(t, 1, w.Journal().FirstSeq(), "nothing has a receipt")
+		require.NoError(t, w.Journal().Ack(15))
+		time.Sleep(10 * time.Second)
+		require.EqualValues(t, 11, w.Journal().FirstSeq())
+		require.NoError(t, stop())
+		require.NoError(t, w.Journal().Verify())
+	})
+}
+
 func TestTheClock(t *testing.T) {
 	w := newWorld(t, nil)
 	require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, 1, 10_00, nil)).Outcome)
