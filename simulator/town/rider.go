@@ -36,9 +36,9 @@ func (in *intent) String() string {
 	return fmt.Sprintf("intent %d (%s at %s)", in.number, what, in.place.name)
 }
 
-// patience bounds the tries for one intent, from the first to the last. It is shorter than the profile's same-trip window:
-// who comes later than that pays for a new trip, and the rules say so.
-const patience = 26 * time.Second
+// patience bounds the tries for one intent, from the first to the last. It is shorter than the profile's same-trip window of
+// 30 s, however far two clocks are apart: who comes later than that pays for a new trip, and the rules say so.
+const patience = 29*time.Second - 2*clockError
 
 // tillPatience bounds them at a till, where the cashier's request names the sale however long it takes.
 const tillPatience = 10 * time.Minute
@@ -48,7 +48,8 @@ func (w *town) next(r *rider) {
 	if w.begun >= w.cfg.Taps {
 		return
 	}
-	wait := time.Duration(35+w.rng.IntN(180)) * time.Second // he changes, or buys a newspaper
+	// He changes, or buys a newspaper. Within the window, on the same line, it would be the same trip.
+	wait := 32*time.Second + 2*clockError + time.Duration(w.rng.IntN(180))*time.Second
 	if w.rng.IntN(5) > 0 {
 		wait = time.Duration(1+w.rng.IntN(150)) * time.Minute
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
@@ -35,7 +36,8 @@ type terminal struct {
 	place  *place
 	path   string
 	psam   *psam.PSAM
-	random io.Reader // for the epoch of its journal
+	random io.Reader     // for the epoch of its journal
+	ahead  time.Duration // of its clock
 
 	edge    *edge.Terminal // nil: no power
 	journal *journal.Journal
@@ -55,8 +57,20 @@ func newTerminal(w *town, index int, p *place, nth int) *terminal {
 	sam, err := psam.New(img)
 	must(err)
 	id := terminalID(*p, nth)
-	return &terminal{w: w, index: index, id: id, place: p, path: filepath.Join(w.cfg.Dir, string(id)+".journal"), psam: sam, random: rngReader{w.rng}}
+	return &terminal{w: w, index: index, id: id, place: p, path: filepath.Join(w.cfg.Dir, string(id)+".journal"), psam: sam, random: rngReader{w.rng},
+		ahead: time.Duration(w.rng.Int64N(int64(2*clockError))) - clockError}
 }
+
+// clockError bounds how far a terminal's clock is from the town's: the clocks of a fleet are never one.
+const clockError = 3 * time.Second
+
+// ownClock is a terminal's own idea of the time.
+type ownClock struct {
+	town  *clock.Manual
+	ahead time.Duration
+}
+
+func (c ownClock) Now() time.Time { return c.town.Now().Add(c.ahead) }
 
 // rngReader reads random bytes from the seed.
 type rngReader struct{ rng *rand.Rand }
@@ -93,7 +107,7 @@ func (m *terminal) boot() {
 	}
 	m.plan(1)
 	m.edge, err = edge.Open(edge.Config{
-		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: m.w.clock, Lanes: m.place.lanes(),
+		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: ownClock{m.w.clock, m.ahead}, Lanes: m.place.lanes(),
 		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: m.w.keep, Rand: m.random, Fault: m.fault},
 	})
 	if err != nil {
