@@ -9,6 +9,7 @@ import (
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/client"
 )
 
 const (
@@ -138,8 +139,10 @@ func (l *lane) end(ctx context.Context, card reader.Card, result tap.Result, fai
 func (t *Terminal) keepHouse(ctx context.Context) {
 	var pruned uint64 // looked at with this many receipts
 	out := t.tellState(false)
+	link := client.State(-1)
 	for sleep(ctx, houseEvery) {
 		out = t.tellState(out)
+		link = t.logLink(link)
 		if acked := t.journal.AckedSeq(); acked != pruned {
 			switch n, err := t.journal.Prune(pruneAtOne); {
 			case err != nil:
@@ -156,6 +159,18 @@ func (t *Terminal) keepHouse(ctx context.Context) {
 			out = t.tellState(out)
 		}
 	}
+}
+
+// logLink logs what the link does when that is news: an engineer looks there first, and the library connects in silence.
+func (t *Terminal) logLink(was client.State) client.State {
+	if t.link == nil {
+		return was
+	}
+	s := t.link.Stats()
+	if s.State != was {
+		t.cfg.Log.Info("uplink", "state", s.State, "without_receipt", s.Backlog)
+	}
+	return s.State
 }
 
 // tellState shows whether the terminal is out of service when that is news, and returns whether it is.
