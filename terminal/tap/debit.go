@@ -50,16 +50,17 @@ func (v *visit) debit(o order) (*Result, error) {
 	}
 	draft := v.draft(o, kind, init, after, serial, mac1)
 
-	// The intent goes to disk while the trip records go to the card's cache; both are done before DEBIT is on the air.
-	begun := make(chan error, 1)
-	var tap uint64
-	go func() {
-		var err error
-		tap, err = v.t.Journal.Begin(draft)
-		begun <- err
-	}()
-	cacheErr := v.cache(o, after)
-	if err := <-begun; err != nil {
+	// The trip records go to the card's cache while the intent goes to disk; both are done before DEBIT is on the air. The disk
+	// keeps this goroutine: it is the longer of the two on a fast card, and need not be waited for across threads.
+	cached := make(chan error, 1)
+	if o.records == nil {
+		cached <- nil
+	} else {
+		go func() { cached <- v.cache(o, after) }()
+	}
+	tap, err := v.t.Journal.Begin(draft)
+	cacheErr := <-cached // in any case: nothing may talk to the card after this visit
+	if err != nil {
 		return nil, fmt.Errorf("write the intent: %w", err)
 	}
 	result := func(out Outcome, format string, args ...any) *Result {
@@ -128,10 +129,8 @@ func surelyNotDebited(err error) bool {
 	return errors.Is(err, apdu.ErrNotSent) || errors.As(err, &status) && status.NothingDone()
 }
 
+// cache sends an order's trip records to the card's cache.
 func (v *visit) cache(o order, after money.Amount) error {
-	if o.records == nil {
-		return nil
-	}
 	trip, history := o.records(after)
 	if trip != nil {
 		if err := v.card.CacheTripState(v.ctx, ep.IndustryMetro, trip.Bytes()); err != nil {

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -79,8 +78,7 @@ type terminal struct {
 	seen   []*wire.Record
 	byCard map[string][]*wire.Record
 
-	mu    sync.Mutex // Begin calls the fault from a goroutine of its own
-	cutAt int        // 0: the power stays
+	cutAt int // 0: the power stays
 }
 
 func (w *town) terminal(t tb, place tap.Request) *terminal {
@@ -107,8 +105,6 @@ func (m *terminal) insertPSAM(t tb, serial uint32) {
 
 // fault cuts the power at the cutAt-th point of the journal: odd ones are before a commit, even ones after it.
 func (m *terminal) fault(point string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.cutAt == 0 {
 		return nil
 	}
@@ -120,8 +116,6 @@ func (m *terminal) fault(point string) error {
 
 // plan sets the point at which the power goes, 0 for none, and reports whether the one before was reached.
 func (m *terminal) plan(cutAt int) (reached bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	reached = m.cutAt == 0
 	m.cutAt = cutAt
 	return reached
