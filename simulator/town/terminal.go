@@ -5,8 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -30,14 +30,13 @@ var errPower = errors.New("power cut")
 
 // terminal is one terminal with its PSAM and its journal file; what it holds besides is lost with the power.
 type terminal struct {
-	w      *town
-	index  int
-	id     ids.TerminalID
-	place  *place
-	path   string
-	psam   *psam.PSAM
-	random io.Reader     // for the epoch of its journal
-	ahead  time.Duration // of its clock
+	w     *town
+	index int
+	id    ids.TerminalID
+	place *place
+	path  string
+	psam  *psam.PSAM
+	ahead time.Duration // of its clock
 
 	edge    *edge.Terminal // nil: no power
 	journal *journal.Journal
@@ -57,7 +56,11 @@ func newTerminal(w *town, index int, p *place, nth int) *terminal {
 	sam, err := psam.New(img)
 	must(err)
 	id := terminalID(*p, nth)
-	return &terminal{w: w, index: index, id: id, place: p, path: filepath.Join(w.cfg.Dir, string(id)+".journal"), psam: sam, random: rngReader{w.rng},
+	journals, err := emptyJournals()
+	must(err)
+	path := filepath.Join(w.cfg.Dir, string(id)+".journal")
+	must(os.WriteFile(path, journals[id], 0o600))
+	return &terminal{w: w, index: index, id: id, place: p, path: path, psam: sam,
 		ahead: time.Duration(w.rng.Int64N(int64(2*clockError))) - clockError}
 }
 
@@ -108,7 +111,7 @@ func (m *terminal) boot() {
 	m.plan(1)
 	m.edge, err = edge.Open(edge.Config{
 		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: ownClock{m.w.clock, m.ahead}, Lanes: m.place.lanes(),
-		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: m.w.keep, Rand: m.random, Fault: m.fault},
+		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: m.w.keep, Fault: m.fault},
 	})
 	if err != nil {
 		m.dark(err)
