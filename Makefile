@@ -40,7 +40,7 @@ test-pcsc:
 
 # The deterministic town alone: make test-town SEED=7 replays one run.
 test-town:
-	$(GO) test -count=1 ./simulator/town -run Town $(if $(SEED),-args -seed $(SEED))
+	$(GO) test -count=1 $(if $(SEED),-v) ./simulator/town -run Town $(if $(SEED),-args -seed $(SEED))
 
 # A short run of every fuzz target: make fuzz FUZZTIME=1m
 FUZZTIME ?= 10s
