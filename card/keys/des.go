@@ -13,7 +13,9 @@ func Encrypt3DES(k Key, block [8]byte) (out [8]byte) {
 
 func tripleDES(k Key) cipher.Block {
 	// crypto/des wants three single keys; the double-length key repeats its left half.
-	b, err := des.NewTripleDESCipher(append(append([]byte(nil), k[:]...), k[:8]...))
+	var long [24]byte
+	copy(long[copy(long[:], k[:]):], k[:8])
+	b, err := des.NewTripleDESCipher(long[:])
 	if err != nil {
 		panic(err) // the length is fixed
 	}
@@ -56,21 +58,12 @@ func FoldTAC(k Key) (out [8]byte) {
 	return out
 }
 
-// pad appends 80 and then 00 up to a multiple of 8: at least one byte, always (purse facts 6.2).
-func pad(message []byte) []byte {
-	out := append(append(make([]byte, 0, len(message)+8), message...), 0x80)
-	for len(out)%8 != 0 {
-		out = append(out, 0)
-	}
-	return out
-}
-
 // MAC8 is the single-DES CBC-MAC over the padded message, IV zero, leftmost 4 bytes.
 func MAC8(k [8]byte, message []byte) [4]byte { return MAC8IV(k, [8]byte{}, message) }
 
 // MAC8IV is MAC8 with an initial vector, as secure messaging has it.
 func MAC8IV(k [8]byte, iv [8]byte, message []byte) [4]byte {
-	last := cbc(singleDES(k), iv, pad(message))
+	last := cbc(singleDES(k), iv, message)
 	return [4]byte(last[:4])
 }
 
@@ -78,21 +71,27 @@ func MAC8IV(k [8]byte, iv [8]byte, message []byte) [4]byte {
 // leftmost 4 bytes (purse facts 6.2).
 func MAC16(k Key, iv [8]byte, message []byte) [4]byte {
 	left, right := singleDES([8]byte(k[:8])), singleDES([8]byte(k[8:]))
-	last := cbc(left, iv, pad(message))
+	last := cbc(left, iv, message)
 	right.Decrypt(last[:], last[:])
 	left.Encrypt(last[:], last[:])
 	return [4]byte(last[:4])
 }
 
-func cbc(b cipher.Block, iv [8]byte, padded []byte) [8]byte {
+// cbc returns the last value of the CBC chain over the padded message. The padding is 80 and then 00 up to a multiple of 8: at
+// least one byte, always (purse facts 6.2).
+func cbc(b cipher.Block, iv [8]byte, message []byte) [8]byte {
 	value := iv
-	for len(padded) > 0 {
+	for ; len(message) >= 8; message = message[8:] {
 		for i := range value {
-			value[i] ^= padded[i]
+			value[i] ^= message[i]
 		}
 		b.Encrypt(value[:], value[:])
-		padded = padded[8:]
 	}
+	for i, m := range message {
+		value[i] ^= m
+	}
+	value[len(message)] ^= 0x80
+	b.Encrypt(value[:], value[:])
 	return value
 }
 

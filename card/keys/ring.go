@@ -72,6 +72,9 @@ func NewRing(rand io.Reader) (*Ring, error) {
 // HSM returns a software HSM that holds the ring's master keys.
 func (r *Ring) HSM() *Soft { return NewSoft(r.Masters) }
 
+// CachedHSM is HSM with the derived keys of cards held under the policy.
+func (r *Ring) CachedHSM(p CachePolicy) (*Soft, error) { return NewCachedSoft(r.Masters, p) }
+
 // Secret returns a copy of the named secret, or ErrNoSecret when the ring has none of n bytes.
 func (r *Ring) Secret(name string, n int) ([]byte, error) {
 	s, ok := r.Secrets[name]

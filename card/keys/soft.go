@@ -2,21 +2,38 @@ package keys
 
 import (
 	"context"
+	"crypto/cipher"
 	"fmt"
 	"maps"
 )
 
 // Soft is an [HSM] in software: it holds master keys in the memory of the process. It is for development and
 // simulation; a scheme with money in it needs a device that keys cannot leave.
-type Soft struct{ masters map[ID]Key }
+type Soft struct {
+	masters map[ID]Key
+	cards   *cache[cipher.Block] // key schedules: of the TAC key as it is folded, of load and purchase keys whole
+}
 
 var _ HSM = (*Soft)(nil)
 
 // maxLevels is how many diversification levels there are at most (purse facts 5.2).
 const maxLevels = 3
 
-// NewSoft makes a Soft of master keys; the map is copied.
-func NewSoft(masters map[ID]Key) *Soft { return &Soft{maps.Clone(masters)} }
+// NewSoft makes a Soft of master keys; the map is copied. It holds no derived key from one call to the next.
+func NewSoft(masters map[ID]Key) *Soft {
+	return &Soft{maps.Clone(masters), newCache(CachePolicy{}, wipeBlock)}
+}
+
+// NewCachedSoft is NewSoft with the derived keys of cards held under the policy. The error is that of [CachePolicy.Check].
+func NewCachedSoft(masters map[ID]Key, p CachePolicy) (*Soft, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return &Soft{maps.Clone(masters), newCache(p, wipeBlock)}, nil
+}
+
+// Forget wipes every derived key held.
+func (s *Soft) Forget() { s.cards.empty() }
 
 func (s *Soft) derive(c Card, want Purpose) (Key, error) {
 	if c.ID.Purpose != want {
@@ -33,13 +50,35 @@ func (s *Soft) derive(c Card, want Purpose) (Key, error) {
 	return Diversify(master, c.Factors...), nil
 }
 
+// cardKey returns the card's key in use; give it back with s.cards.done.
+func (s *Soft) cardKey(c Card, want Purpose) (*heldKey[cipher.Block], error) {
+	if n := len(c.Factors); c.ID.Purpose != want || n < 1 || n > maxLevels {
+		_, err := s.derive(c, want) // says which of them it is
+		return nil, err
+	}
+	return s.cards.get(c, s.schedule)
+}
+
+func (s *Soft) schedule(c Card) (cipher.Block, error) {
+	k, err := s.derive(c, c.ID.Purpose)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.ID.Purpose == TAC:
+		return singleDES(FoldTAC(k)), nil
+	}
+	return tripleDES(k), nil
+}
+
 // TAC implements HSM.
 func (s *Soft) TAC(_ context.Context, c Card, message []byte) ([4]byte, error) {
-	k, err := s.derive(c, TAC)
+	k, err := s.cardKey(c, TAC)
 	if err != nil {
 		return [4]byte{}, err
 	}
-	return MAC8(FoldTAC(k), message), nil
+	last := cbc(k.key, [8]byte{}, message)
+	s.cards.done(k)
+	return [4]byte(last[:4]), nil
 }
 
 // SessionMAC implements HSM.
@@ -47,9 +86,11 @@ func (s *Soft) SessionMAC(_ context.Context, c Card, session [8]byte, message []
 	if c.ID.Purpose != Load && c.ID.Purpose != Purchase {
 		return [4]byte{}, fmt.Errorf("keys: %s keys have no sessions", c.ID.Purpose)
 	}
-	k, err := s.derive(c, c.ID.Purpose)
+	k, err := s.cardKey(c, c.ID.Purpose)
 	if err != nil {
 		return [4]byte{}, err
 	}
-	return MAC8(SessionKey(k, session), message), nil
+	k.key.Encrypt(session[:], session[:])
+	s.cards.done(k)
+	return MAC8(session, message), nil
 }
