@@ -24,6 +24,9 @@ const (
 	Load        Purpose = "load"        // MLK, derives DLK
 	TAC         Purpose = "tac"         // MTK, derives DTK
 	Maintenance Purpose = "maintenance" // MAMK, derives DAMK
+	Unload      Purpose = "unload"      // MULK, derives DULK
+	Limit       Purpose = "limit"       // MUK, derives DUK: the overdraft limit
+	Reload      Purpose = "reload"      // MRPK, derives DRPK: a new PIN
 )
 
 // ID names one master key: its purpose, version and algorithm byte as the card's INITIALIZE answer gives them.

@@ -11,7 +11,8 @@ import (
 // simulation; a scheme with money in it needs a device that keys cannot leave.
 type Soft struct {
 	masters map[ID]Key
-	cards   *cache[cipher.Block] // key schedules: of the TAC key as it is folded, of load and purchase keys whole
+	cards   *cache[cipher.Block] // 3DES key schedules: of the TAC key as it is folded, of load and purchase keys whole
+	sm4     byte                 // algorithm byte of SM4 keys; 0: AlgorithmSM4
 }
 
 var _ HSM = (*Soft)(nil)
@@ -21,7 +22,7 @@ const maxLevels = 3
 
 // NewSoft makes a Soft of master keys; the map is copied. It holds no derived key from one call to the next.
 func NewSoft(masters map[ID]Key) *Soft {
-	return &Soft{maps.Clone(masters), newCache(CachePolicy{}, wipeBlock)}
+	return &Soft{masters: maps.Clone(masters), cards: newCache(CachePolicy{}, wipeBlock)}
 }
 
 // NewCachedSoft is NewSoft with the derived keys of cards held under the policy. The error is that of [CachePolicy.Check].
@@ -29,8 +30,14 @@ func NewCachedSoft(masters map[ID]Key, p CachePolicy) (*Soft, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	return &Soft{maps.Clone(masters), newCache(p, wipeBlock)}, nil
+	return &Soft{masters: maps.Clone(masters), cards: newCache(p, wipeBlock)}, nil
 }
+
+// UseSM4 names the algorithm byte of SM4 keys, where it is not [AlgorithmSM4]. Call it before the first use.
+func (s *Soft) UseSM4(algorithm byte) { s.sm4 = algorithm }
+
+// cipher is what the card's key works with.
+func (s *Soft) cipher(c Card) Cipher { return CipherOf(c.ID.Algorithm, s.sm4) }
 
 // Forget wipes every derived key held.
 func (s *Soft) Forget() { s.cards.empty() }
@@ -47,7 +54,7 @@ func (s *Soft) derive(c Card, want Purpose) (Key, error) {
 		// Without a factor the master key itself would do the card's work.
 		return Key{}, fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
 	}
-	return Diversify(master, c.Factors...), nil
+	return s.cipher(c).Diversify(master, c.Factors...), nil
 }
 
 // cardKey returns the card's key in use; give it back with s.cards.done.
@@ -72,6 +79,13 @@ func (s *Soft) schedule(c Card) (cipher.Block, error) {
 
 // TAC implements HSM.
 func (s *Soft) TAC(_ context.Context, c Card, message []byte) ([4]byte, error) {
+	if s.cipher(c) == SM4 {
+		k, err := s.derive(c, TAC)
+		if err != nil {
+			return [4]byte{}, err
+		}
+		return SM4.TAC(k, message), nil
+	}
 	k, err := s.cardKey(c, TAC)
 	if err != nil {
 		return [4]byte{}, err
@@ -83,8 +97,17 @@ func (s *Soft) TAC(_ context.Context, c Card, message []byte) ([4]byte, error) {
 
 // SessionMAC implements HSM.
 func (s *Soft) SessionMAC(_ context.Context, c Card, session [8]byte, message []byte) ([4]byte, error) {
-	if c.ID.Purpose != Load && c.ID.Purpose != Purchase {
+	switch c.ID.Purpose {
+	case Load, Purchase, Unload, Limit:
+	default:
 		return [4]byte{}, fmt.Errorf("keys: %s keys have no sessions", c.ID.Purpose)
+	}
+	if s.cipher(c) == SM4 { // derived for each call: the cache holds 3DES key schedules
+		k, err := s.derive(c, c.ID.Purpose)
+		if err != nil {
+			return [4]byte{}, err
+		}
+		return SM4.SessionMAC(k, session, message), nil
 	}
 	k, err := s.cardKey(c, c.ID.Purpose)
 	if err != nil {
@@ -93,4 +116,23 @@ func (s *Soft) SessionMAC(_ context.Context, c Card, session [8]byte, message []
 	k.key.Encrypt(session[:], session[:])
 	s.cards.done(k)
 	return MAC8(session, message), nil
+}
+
+// SecureMAC is the MAC of secure messaging over message with the card's challenge, under a maintenance key: it rewrites, blocks and
+// unblocks cards (purse facts 6.6).
+func (s *Soft) SecureMAC(_ context.Context, c Card, challenge, message []byte) ([4]byte, error) {
+	k, err := s.derive(c, Maintenance)
+	if err != nil {
+		return [4]byte{}, err
+	}
+	return s.cipher(c).SecureMAC(k, challenge, message)
+}
+
+// ReloadMAC is the MAC of RELOAD PIN over the new PIN's bytes.
+func (s *Soft) ReloadMAC(_ context.Context, c Card, pin []byte) ([4]byte, error) {
+	k, err := s.derive(c, Reload)
+	if err != nil {
+		return [4]byte{}, err
+	}
+	return s.cipher(c).TAC(k, pin), nil
 }
