@@ -15,16 +15,30 @@ var (
 	AIDTUnion = []byte{0xA0, 0x00, 0x00, 0x06, 0x32, 0x01, 0x01, 0x05}
 )
 
-// purseEP is P2 of the purse commands: 02 is EP, 01 would be ED (purse facts 3.1).
-const purseEP = 0x02
+// P2 of the purse commands: which purse of the application (purse facts 3.1).
+const (
+	purseED = 0x01
+	purseEP = 0x02
+)
 
-// Card is a selected EP application. It is a thin layer over a Transmitter: no state but the channel.
-type Card struct{ t apdu.Transmitter }
+// Card is a selected application, with its EP purse in hand. It is a thin layer over a Transmitter: no state but the channel.
+type Card struct {
+	t        apdu.Transmitter
+	purse    byte
+	settings Settings
+}
+
+// Selected is a Card over a channel whose application is selected already, or that answered SELECT with ErrBlocked: to unblock it.
+func Selected(t apdu.Transmitter) *Card { return &Card{t: t, purse: purseEP} }
+
+// Deposit is the same application with its ED purse in hand (electronic deposit): own balance, own counters, and a PIN before every
+// transaction. Its types are TypeEDLoad, TypeUnload, TypeEDCash, TypeEDPurchase and TypeEDLimit.
+func (c *Card) Deposit() *Card { return &Card{t: c.t, purse: purseED, settings: c.settings} }
 
 // Select selects the application by AID and returns its FCI. A blocked application answers 6A81, 6283 or 9303: the
 // error is ErrBlocked then.
 func Select(ctx context.Context, t apdu.Transmitter, aid []byte) (*Card, FCI, error) {
-	c := &Card{t}
+	c := Selected(t)
 	data, err := c.do(ctx, CmdSelect, apdu.Command{CLA: 0x00, INS: 0xA4, P1: 0x04, Data: aid, Le: 256})
 	if err != nil {
 		return nil, FCI{}, err
@@ -118,7 +132,7 @@ func (c *Card) ReadTripHistory(ctx context.Context, number byte) (TripHistory, e
 
 // Balance reads the spendable balance (80 5C 00 02 04).
 func (c *Card) Balance(ctx context.Context) (money.Amount, error) {
-	raw, err := c.doN(ctx, CmdGetBalance, apdu.Command{CLA: 0x80, INS: 0x5C, P2: purseEP, Le: 4}, 4)
+	raw, err := c.doN(ctx, CmdGetBalance, apdu.Command{CLA: 0x80, INS: 0x5C, P2: c.purse, Le: 4}, 4)
 	if err != nil {
 		return money.Amount{}, err
 	}
@@ -135,18 +149,21 @@ type PurchaseInit struct {
 	Random    [4]byte
 }
 
-// InitPurchase sends INITIALIZE FOR PURCHASE (kind TypePurchase) or INITIALIZE FOR CAPP PURCHASE (TypeComposite).
-// It changes nothing that lasts in the card.
+// InitPurchase sends INITIALIZE FOR PURCHASE (kind TypePurchase, of ED TypeEDPurchase), INITIALIZE FOR CAPP PURCHASE (TypeComposite)
+// or INITIALIZE FOR CASH WITHDRAWAL (TypeEDCash). It changes nothing that lasts in the card.
 func (c *Card) InitPurchase(ctx context.Context, kind Type, key byte, amount money.Amount, term TerminalNumber) (PurchaseInit, error) {
 	p1 := byte(0x01)
-	if kind == TypeComposite {
+	switch kind {
+	case TypeComposite:
 		p1 = 0x03
+	case TypeEDCash:
+		p1 = 0x02
 	}
 	data, err := initData(key, amount, term)
 	if err != nil {
 		return PurchaseInit{}, err
 	}
-	raw, err := c.doN(ctx, CmdInitPurchase, apdu.Command{CLA: 0x80, INS: 0x50, P1: p1, P2: purseEP, Data: data, Le: 15}, 15)
+	raw, err := c.doN(ctx, CmdInitPurchase, apdu.Command{CLA: 0x80, INS: 0x50, P1: p1, P2: c.purse, Data: data, Le: 15}, 15)
 	if err != nil {
 		return PurchaseInit{}, err
 	}
@@ -196,11 +213,11 @@ func (c *Card) Debit(ctx context.Context, serial uint32, at DateTime, mac1 MAC) 
 	return Debit{TAC: MAC(raw[0:4]), MAC2: MAC(raw[4:8])}, nil
 }
 
-// LoadInit is the card's answer to INITIALIZE FOR LOAD.
+// LoadInit is the card's answer to INITIALIZE FOR LOAD or UNLOAD.
 type LoadInit struct {
 	Balance   money.Amount // before
 	Counter   uint16       // online counter, not yet incremented
-	Version   byte         // of the load key
+	Version   byte         // of the load or unload key
 	Algorithm byte
 	Random    [4]byte
 	MAC1      MAC
@@ -208,11 +225,16 @@ type LoadInit struct {
 
 // InitLoad sends INITIALIZE FOR LOAD. It costs the card nothing.
 func (c *Card) InitLoad(ctx context.Context, key byte, amount money.Amount, term TerminalNumber) (LoadInit, error) {
+	return c.initOnline(ctx, CmdInitLoad, 0x00, key, amount, term)
+}
+
+// initOnline is INITIALIZE FOR LOAD or UNLOAD, whose answers have one form.
+func (c *Card) initOnline(ctx context.Context, name CommandName, p1, key byte, amount money.Amount, term TerminalNumber) (LoadInit, error) {
 	data, err := initData(key, amount, term)
 	if err != nil {
 		return LoadInit{}, err
 	}
-	raw, err := c.doN(ctx, CmdInitLoad, apdu.Command{CLA: 0x80, INS: 0x50, P1: 0x00, P2: purseEP, Data: data, Le: 16}, 16)
+	raw, err := c.doN(ctx, name, apdu.Command{CLA: 0x80, INS: 0x50, P1: p1, P2: c.purse, Data: data, Le: 16}, 16)
 	if err != nil {
 		return LoadInit{}, err
 	}
@@ -237,7 +259,7 @@ func (c *Card) CreditLoad(ctx context.Context, at DateTime, mac2 MAC) (MAC, erro
 }
 
 // Proof is the card's answer to GET TRANSACTION PROVE: MAC first, TAC second, the opposite of DEBIT. After a load only
-// the TAC means anything (purse facts 3.10).
+// the TAC means anything; after an unload the MAC is MAC3 (purse facts 3.10).
 type Proof struct{ MAC2, TAC MAC }
 
 // Prove sends GET TRANSACTION PROVE for the transaction of that type whose counter AFTER it is after (old+1). A card without that

@@ -1,4 +1,4 @@
-// Package ep is the PBOC electronic purse (JR/T 0025.2 ED/EP, and T-Union EP by JT/T 978) of 3DES cards: the purse's
+// Package ep is the PBOC electronic purse (JR/T 0025.2 ED/EP, and T-Union EP by JT/T 978), 3DES and SM4: the purse's
 // commands, files, status words, and the inputs of its MACs and TACs.
 //
 // Start with [Select], which returns a [Card] to send commands to, or with input.go for the bytes under each MAC. The

@@ -24,6 +24,22 @@ const (
 	CmdProve        CommandName = "GET TRANSACTION PROVE"
 	CmdInitSAM      CommandName = "INIT SAM FOR PURCHASE"
 	CmdCreditSAM    CommandName = "CREDIT SAM FOR PURCHASE"
+
+	CmdChallenge            CommandName = "GET CHALLENGE"
+	CmdExternalAuthenticate CommandName = "EXTERNAL AUTHENTICATE"
+	CmdVerify               CommandName = "VERIFY"
+	CmdChangePIN            CommandName = "CHANGE PIN"
+	CmdReloadPIN            CommandName = "RELOAD PIN"
+	CmdInitUnload           CommandName = "INITIALIZE FOR UNLOAD"
+	CmdDebitUnload          CommandName = "DEBIT FOR UNLOAD"
+	CmdInitLimit            CommandName = "INITIALIZE FOR UPDATE"
+	CmdUpdateLimit          CommandName = "UPDATE OVERDRAFT LIMIT"
+	CmdUpdateBinary         CommandName = "UPDATE BINARY"
+	CmdUpdateRecord         CommandName = "UPDATE RECORD"
+	CmdBlock                CommandName = "APPLICATION BLOCK"
+	CmdUnblock              CommandName = "APPLICATION UNBLOCK"
+	CmdBlockCard            CommandName = "CARD BLOCK"
+	CmdGetMessage           CommandName = "GET MESSAGE"
 )
 
 // Kinds of answer, each with its own remedy. A StatusError unwraps to one of them where the table knows it.
@@ -46,6 +62,8 @@ var (
 	ErrNoProof = errors.New("no proof of that transaction")
 	// ErrSecurity: a PIN or authentication is wanted first.
 	ErrSecurity = errors.New("security status not satisfied")
+	// ErrPINBlocked: the PIN, or the key of EXTERNAL AUTHENTICATE, was tried wrong too often. Only the issuer can help.
+	ErrPINBlocked = errors.New("PIN or key blocked after too many wrong tries")
 	// ErrNotFound: file or record not found.
 	ErrNotFound = errors.New("file or record not found")
 	// ErrMemory: the card's memory failed; state unchanged by the standard, unknown by caution.
@@ -121,6 +139,32 @@ var meanings = map[CommandName]map[apdu.SW]meaning{
 		0x6A86: {ErrNoProof, "no proof of that type"},
 		0x6A88: {ErrNoProof, "no proof"},
 	},
+	CmdVerify: {
+		0x6983: {ErrPINBlocked, "PIN blocked"},
+		0x6A88: {ErrKeyIndex, "no such PIN"},
+	},
+	CmdChangePIN: {
+		0x6983: {ErrPINBlocked, "PIN blocked"},
+		0x6A88: {ErrKeyIndex, "no such PIN"},
+	},
+	CmdReloadPIN: {
+		0x6A88: {ErrKeyIndex, "no such PIN, or no key to reload it"},
+	},
+	CmdExternalAuthenticate: {
+		0x6983: {ErrPINBlocked, "key blocked"},
+	},
+	CmdInitUnload: {
+		0x6985: {ErrBlocked, "application blocked"},
+	},
+	CmdDebitUnload: {
+		0x9302: {ErrMAC, "MAC2 does not verify"},
+	},
+	CmdInitLimit: {
+		0x6985: {ErrBlocked, "application blocked"},
+	},
+	CmdUpdateLimit: {
+		0x9302: {ErrMAC, "MAC2 does not verify"},
+	},
 	CmdInitSAM: {
 		0x9403: {ErrKeyIndex, "the PSAM has no key of that version and algorithm"},
 	},
@@ -147,6 +191,9 @@ func (e *StatusError) meaning() meaning {
 	}
 	return meaning{nil, "unlisted status word"}
 }
+
+// TriesLeft is how many tries are left after a wrong PIN or authentication (63Cx).
+func (e *StatusError) TriesLeft() (n int, ok bool) { return int(e.SW & 0xF), e.SW&0xFFF0 == 0x63C0 }
 
 // Error names command, status word and meaning.
 func (e *StatusError) Error() string {

@@ -131,13 +131,82 @@ func commands() []command {
 			return err
 		}, 8},
 		{ep.CmdCreditSAM, func(ctx context.Context, t apdu.Transmitter) error { return sam(ctx, t).CheckMAC2(ctx, [4]byte{}) }, -1},
+		{ep.CmdInitPurchase, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).Deposit().InitPurchase(ctx, ep.TypeEDCash, 1, one, term)
+			return err
+		}, 15},
+		{ep.CmdChallenge, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).Challenge(ctx, 8)
+			return err
+		}, 8},
+		{ep.CmdExternalAuthenticate, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, t).ExternalAuthenticate(ctx, 1, [8]byte{})
+		}, -1},
+		{ep.CmdVerify, func(ctx context.Context, t apdu.Transmitter) error { return purse(ctx, t).VerifyPIN(ctx, 0, pin) }, -1},
+		{ep.CmdChangePIN, func(ctx context.Context, t apdu.Transmitter) error { return purse(ctx, t).ChangePIN(ctx, 0, pin, pin) }, -1},
+		{ep.CmdReloadPIN, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, t).ReloadPIN(ctx, 0, pin, ep.MAC{})
+		}, -1},
+		{ep.CmdInitUnload, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).Deposit().InitUnload(ctx, 1, one, term)
+			return err
+		}, 16},
+		{ep.CmdDebitUnload, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).DebitUnload(ctx, at, ep.MAC{})
+			return err
+		}, 4},
+		{ep.CmdInitLimit, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).Deposit().InitLimit(ctx, 1, term)
+			return err
+		}, 19},
+		{ep.CmdUpdateLimit, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).UpdateLimit(ctx, one, at, ep.MAC{})
+			return err
+		}, 4},
+		{ep.CmdGetMessage, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).CityCode(ctx)
+			return err
+		}, 9},
+		{ep.CmdGetMessage, func(ctx context.Context, t apdu.Transmitter) error {
+			return sam(ctx, t).UseCityCode(ctx, ep.CityCode{})
+		}, -1},
+		{ep.CmdUpdateBinary, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, challenged{t}).UpdateBinary(ctx, ep.SFIPublic, 0, []byte{1}, noMAC)
+		}, -1},
+		{ep.CmdUpdateRecord, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, challenged{t}).UpdateRecord(ctx, ep.SFITripState, 1, []byte{1}, noMAC)
+		}, -1},
+		{ep.CmdBlock, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, challenged{t}).BlockApplication(ctx, false, noMAC)
+		}, -1},
+		{ep.CmdUnblock, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, challenged{t}).UnblockApplication(ctx, noMAC)
+		}, -1},
+		{ep.CmdBlockCard, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, challenged{t}).BlockCard(ctx, noMAC)
+		}, -1},
 	}
+}
+
+var pin, _ = ep.ParsePIN("123456")
+
+func noMAC(context.Context, []byte, []byte) ([4]byte, error) { return [4]byte{}, nil }
+
+// challenged answers GET CHALLENGE itself and leaves the rest to the card.
+type challenged struct{ card apdu.Transmitter }
+
+func (c challenged) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if command[1] == 0x84 {
+		return append(make([]byte, command[4]), 0x90, 0x00), nil
+	}
+	return c.card.Transmit(ctx, command)
 }
 
 // kinds are all kinds of answer.
 var kinds = map[string]error{
 	"no purse": ep.ErrNoPurse, "blocked": ep.ErrBlocked, "insufficient": ep.ErrInsufficient, "MAC": ep.ErrMAC, "key": ep.ErrKeyIndex, "order": ep.ErrOrder,
 	"counter": ep.ErrCounterMax, "no proof": ep.ErrNoProof, "security": ep.ErrSecurity, "not found": ep.ErrNotFound, "memory": ep.ErrMemory,
+	"PIN blocked": ep.ErrPINBlocked,
 }
 
 // TestStatusWords is purse facts chapter 11: what each status word means to each command. "-" is no kind.
@@ -156,7 +225,13 @@ func TestStatusWords(t *testing.T) {
 		ep.CmdSelect:       {0x6A82: "no purse", 0x6985: "blocked"},
 		ep.CmdInitPurchase: {0x6985: "blocked"},
 		ep.CmdInitLoad:     {0x6985: "blocked"},
-		ep.CmdProve:        {0x6985: "no proof", 0x6A86: "no proof", 0x6A88: "no proof"},
+		ep.CmdInitUnload:   {0x6985: "blocked"},
+		ep.CmdInitLimit:    {0x6985: "blocked"},
+		ep.CmdVerify:       {0x6983: "PIN blocked"},
+		ep.CmdChangePIN:    {0x6983: "PIN blocked"},
+
+		ep.CmdExternalAuthenticate: {0x6983: "PIN blocked"},
+		ep.CmdProve:                {0x6985: "no proof", 0x6A86: "no proof", 0x6A88: "no proof"},
 	}
 	for _, c := range commands() {
 		t.Run(string(c.name), func(t *testing.T) {
