@@ -80,6 +80,11 @@ func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []u
 			return err
 		}
 		c.Through = kept.Through
+		if a.NewestSeq > 0 { // else it did not come by the link
+			if err := tx.TerminalSeen(ctx, a.Terminal, a.ReceivedAt, waiting(a.NewestSeq, c.Through)); err != nil {
+				return err
+			}
+		}
 		return fill(ctx, tx, &c, a.Terminal, a.Epoch, 0)
 	})
 	if err != nil {
@@ -103,9 +108,6 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 	var c uplink.Committed
 	var lost []store.SeqRange
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.TerminalSeen(ctx, terminal, at, int(h.GetBacklog())); err != nil {
-			return err
-		}
 		var err error
 		if first, acked := h.GetFirstSeq(), min(h.GetAckedSeq(), math.MaxInt64); first > 1 && first-1 <= acked { // only what has a receipt is ever pruned
 			if lost, err = tx.GiveUp(ctx, terminal, h.GetEpoch(), first-1, at); err != nil {
@@ -113,6 +115,10 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 			}
 		}
 		if c.Through, err = tx.Through(ctx, terminal, h.GetEpoch()); err != nil {
+			return err
+		}
+		// Not the hello's own word: the terminal counts what we have and could not tell it.
+		if err := tx.TerminalSeen(ctx, terminal, at, waiting(h.GetLastSeq(), c.Through)); err != nil {
 			return err
 		}
 		return fill(ctx, tx, &c, terminal, h.GetEpoch(), min(h.GetAckedSeq(), math.MaxInt64))
@@ -125,6 +131,14 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 			"first", r.First, "last", r.Last)
 	}
 	return c, nil
+}
+
+// waiting is how many records up to the newest have not come.
+func waiting(newest, through uint64) int {
+	if newest <= through {
+		return 0
+	}
+	return int(min(newest-through, math.MaxInt32))
 }
 
 // State notes whether a terminal's link is up. It is the State of an uplink Processor.

@@ -97,7 +97,7 @@ func TestHelloTellsTheWatermarkAndAsksForWhatARestoredBackupLacks(t *testing.T) 
 	require.Equal(t, []uplink.SeqRange{{First: 2, Last: 4}}, c.Wanted)
 	s.view(func(tx *store.Tx) error {
 		m, err := tx.Terminal(s.ctx, "bus-1")
-		require.Equal(t, 5, m.Backlog)
+		require.Equal(t, 8, m.Backlog, "by what is here, not by what it has receipts for")
 		require.True(t, m.LastSeen.Equal(noon))
 		return err
 	})
@@ -168,11 +168,21 @@ func TestTheStateTopicTellsWhoIsOnline(t *testing.T) {
 	require.Equal(t, seen{true, 5, noon}, now())
 	require.NoError(t, s.pipe.State(s.ctx, "bus-1", &wire.DeviceState{}, later))
 	require.Equal(t, seen{false, 5, noon}, now(), "a last will knows neither backlog nor time")
-	_, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7, Backlog: 4}, later)
+	_, err := s.pipe.Hello(s.ctx, &wire.Hello{Terminal: "bus-1", Epoch: 7, LastSeq: 4}, later)
 	require.NoError(t, err)
 	require.Equal(t, seen{true, 4, later}, now())
 	require.NoError(t, s.pipe.State(s.ctx, "bus-1", &wire.DeviceState{Backlog: 3, AtMs: 2}, later))
 	require.Equal(t, seen{false, 3, later}, now(), "it left in order")
+
+	raw := s.record(tap{terminal: "bus-1", tap: 1, card: 1, before: 10_00, amount: 2_00})
+	batch := uplink.Accepted{Terminal: "bus-1", Epoch: 7, Batch: 1, FirstSeq: 1, LastSeq: 1, Records: [][]byte{raw}, Envelope: raw, ReceivedAt: later.Add(time.Minute)}
+	_, err = s.pipe.Accept(s.ctx, batch)
+	require.NoError(t, err)
+	require.Equal(t, seen{false, 3, later}, now(), "carried by hand: nothing is said of its link")
+	batch.NewestSeq = 7
+	_, err = s.pipe.Accept(s.ctx, batch)
+	require.NoError(t, err)
+	require.Equal(t, seen{true, 6, later.Add(time.Minute)}, now(), "each batch tells what still waits")
 }
 
 func TestAQuarantinedBatchLetsTheTerminalGoOnAndYieldsToTheRealRecords(t *testing.T) {

@@ -153,7 +153,7 @@ func (s *Sender) pack(now time.Time, r seqRange) (Message, error) {
 func (s *Sender) seal(now time.Time, number, first uint64, records [][]byte) ([]byte, error) {
 	raw, err := wire.SealEnvelope(s.cfg.Key, &wire.EnvelopeHeader{
 		Terminal: string(s.cfg.Terminal), Epoch: s.cfg.Source.Epoch(), Batch: number, FirstSeq: first,
-		SentAtMs: now.UnixMilli(), ProfileVersion: s.cfg.Profile,
+		SentAtMs: now.UnixMilli(), ProfileVersion: s.cfg.Profile, NewestSeq: s.cfg.Source.LastSeq(),
 	}, records)
 	if err != nil {
 		return nil, fmt.Errorf("uplink: batch of %d records from %d: %w", len(records), first, err)

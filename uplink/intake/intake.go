@@ -24,6 +24,7 @@ type Accepted struct {
 	Epoch, Batch      uint64
 	FirstSeq, LastSeq uint64
 	ProfileVersion    uint64
+	NewestSeq         uint64   // in the journal when it was sent, 0: not told
 	Records           [][]byte // as the terminal stored them
 	Envelope          []byte   // as it came, for evidence
 	ReceivedAt        time.Time
@@ -118,7 +119,7 @@ func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, 
 		r.Epoch, r.Batch = h.GetEpoch(), h.GetBatch()
 		a := Accepted{
 			Terminal: t, Epoch: h.GetEpoch(), Batch: h.GetBatch(), FirstSeq: h.GetFirstSeq(), LastSeq: h.GetLastSeq(),
-			ProfileVersion: h.GetProfileVersion(), Records: o.Records, Envelope: raw, ReceivedAt: now,
+			ProfileVersion: h.GetProfileVersion(), NewestSeq: h.GetNewestSeq(), Records: o.Records, Envelope: raw, ReceivedAt: now,
 		}
 		if err != nil {
 			c, err = p.Handler.Quarantine(ctx, a, err.Error())

@@ -771,6 +771,7 @@ type EnvelopeHeader struct {
 	Compression    Compression            `protobuf:"varint,9,opt,name=compression,proto3,enum=purselane.wire.v1.Compression" json:"compression,omitempty"`
 	SentAtMs       int64                  `protobuf:"varint,10,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`
 	ProfileVersion uint64                 `protobuf:"varint,11,opt,name=profile_version,json=profileVersion,proto3" json:"profile_version,omitempty"`
+	NewestSeq      uint64                 `protobuf:"varint,12,opt,name=newest_seq,json=newestSeq,proto3" json:"newest_seq,omitempty"` // number of the newest record in the journal when this was sent, 0: not told. It is for people: how much still waits
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -878,6 +879,13 @@ func (x *EnvelopeHeader) GetSentAtMs() int64 {
 func (x *EnvelopeHeader) GetProfileVersion() uint64 {
 	if x != nil {
 		return x.ProfileVersion
+	}
+	return 0
+}
+
+func (x *EnvelopeHeader) GetNewestSeq() uint64 {
+	if x != nil {
+		return x.NewestSeq
 	}
 	return 0
 }
@@ -1445,7 +1453,7 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\fR\x06signed\x12\x1c\n" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\x12\x18\n" +
-	"\apayload\x18\x04 \x01(\fR\apayload\"\xf5\x02\n" +
+	"\apayload\x18\x04 \x01(\fR\apayload\"\x94\x03\n" +
 	"\x0eEnvelopeHeader\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x14\n" +
@@ -1460,7 +1468,9 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
 	"sent_at_ms\x18\n" +
 	" \x01(\x03R\bsentAtMs\x12'\n" +
-	"\x0fprofile_version\x18\v \x01(\x04R\x0eprofileVersion\"\xe8\x01\n" +
+	"\x0fprofile_version\x18\v \x01(\x04R\x0eprofileVersion\x12\x1d\n" +
+	"\n" +
+	"newest_seq\x18\f \x01(\x04R\tnewestSeq\"\xe8\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x19\n" +
