@@ -10,7 +10,7 @@ import (
 	"net"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/settlement/fee"

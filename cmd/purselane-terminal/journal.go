@@ -133,6 +133,9 @@ func (c *JournalQuarantineCmd) Run(k *kong.Kong) error {
 		if err == nil {
 			return fmt.Errorf("%s can be read: leave it, or say --sound", path)
 		}
+		if !errors.Is(err, journal.ErrDamaged) {
+			return err // another terminal's, or a disk that cannot be read now: moving it mends nothing
+		}
 	}
 	moved, err := journal.Quarantine(path, time.Now())
 	if err != nil {

@@ -31,6 +31,8 @@ type TerminalCmd struct {
 	Add  TerminalAddCmd  `cmd:"" help:"Register a terminal; without --public-key also make its key, simulated PSAM and configuration."`
 	Stop TerminalStopCmd `cmd:"" help:"Take no more records of a terminal: stolen, or retired."`
 	List TerminalListCmd `cmd:"" help:"List the terminals and what they hold."`
+
+	Import TerminalImportCmd `cmd:"" help:"Take the journal of a terminal whose modem has died, from the file it exported."`
 }
 
 // TerminalAddCmd is `purselane terminal add`.
@@ -216,6 +218,29 @@ func (c *TerminalStopCmd) Run(ctx context.Context, k *kong.Kong) error {
 			fmt.Fprintf(k.Stdout, "terminal %s is stopped: its messages are dropped from now on, what came before stays\n", m.ID)
 			return nil
 		})
+	})
+}
+
+// TerminalImportCmd is `purselane terminal import`.
+type TerminalImportCmd struct {
+	schemeFolder
+	File string `required:"" placeholder:"FILE" type:"path" help:"What purselane-terminal journal export made."`
+}
+
+// Run takes the file. Taking it again changes nothing.
+func (c *TerminalImportCmd) Run(ctx context.Context, k *kong.Kong) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return c.withNode(ctx, func(n *node.Node) error {
+		got, err := n.Carry(ctx, file)
+		if err != nil {
+			return fmt.Errorf("%s: %w. What came before that line is taken (%d records); take the file again once it is mended", c.File, err, got.Records)
+		}
+		fmt.Fprintf(k.Stdout, "%d records of terminal %s are taken and posted; those that were here before changed nothing\n", got.Records, got.Terminal)
+		return nil
 	})
 }
 
