@@ -6,6 +6,6 @@ failed=0
 while IFS=: read -r file target; do
 	pkg=./$(dirname "$file")
 	echo "fuzz: $target in $pkg for $each"
-	go test "$pkg" -run '^$' -fuzz "^$target\$" -fuzztime "$each" || failed=1
+	go test "$pkg" -run '^$' -fuzz "^$target\$" -fuzztime "$each" -fuzzminimizetime 10x || failed=1
 done < <(grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's|^\./||; s|:func |:|' | sort)
 exit $failed
