@@ -36,7 +36,7 @@ type tapView struct {
 
 type terminalView struct {
 	ID, Place, ISO, Full, Date, Seen string
-	Stopped                          bool
+	Stopped, Offline                 bool // Offline: it was heard once, and its link is down
 	Backlog                          int
 }
 
@@ -84,7 +84,7 @@ func view(ov store.Overview, lang string, loc *time.Location) pageView {
 				v.MoreTerminals++
 				continue
 			}
-			line := terminalView{ID: string(m.ID), Place: m.Place, Seen: t["never"], Stopped: !m.Active, Backlog: m.Backlog}
+			line := terminalView{ID: string(m.ID), Place: m.Place, Seen: t["never"], Stopped: !m.Active, Offline: !m.Online && !m.LastSeen.IsZero(), Backlog: m.Backlog}
 			if !m.LastSeen.IsZero() {
 				line.ISO, line.Full = iso(m.LastSeen), full(m.LastSeen, loc)
 				line.Date, line.Seen = m.LastSeen.In(loc).Format(shortDate), m.LastSeen.In(loc).Format(time.TimeOnly)

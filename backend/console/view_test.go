@@ -132,7 +132,10 @@ func TestTerminalsWithABacklogComeFirstAndTheListIsBounded(t *testing.T) {
 	require.Len(t, v.Terminals, maxTerminals)
 	require.Equal(t, 5, v.MoreTerminals)
 	require.Equal(t, []string{"bus-20", "bus-33", "bus-00", "bus-01"}, []string{v.Terminals[0].ID, v.Terminals[1].ID, v.Terminals[2].ID, v.Terminals[3].ID})
-	require.Equal(t, terminalView{ID: "bus-00", ISO: "1970-01-01T00:00:00Z", Full: "1970-01-01 00:00:00 +00:00", Date: "01-01", Seen: "00:00:00", Stopped: true}, v.Terminals[2])
+	require.Equal(t, terminalView{ID: "bus-00", ISO: "1970-01-01T00:00:00Z", Full: "1970-01-01 00:00:00 +00:00", Date: "01-01", Seen: "00:00:00", Stopped: true, Offline: true}, v.Terminals[2])
+	o.Terminals[0].Online = true
+	require.False(t, view(o, "en", time.UTC).Terminals[2].Offline)
+	require.False(t, v.Terminals[3].Offline, "one that was never heard has no link to lose")
 	require.Equal(t, "never", v.Terminals[3].Seen)
 }
 

@@ -149,6 +149,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.TerminalsGone(ctx) }); err != nil {
+		return err
+	}
 	n.broker = b
 	close(n.started)
 	p := &uplink.Processor{Device: n.pipeline.Device, Key: c.ReceiptKey, Handler: n.pipeline, State: n.pipeline.State}

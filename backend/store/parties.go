@@ -151,6 +151,12 @@ func (t *Tx) TerminalSeen(ctx context.Context, id ids.TerminalID, at time.Time, 
 	return err
 }
 
+// TerminalsGone notes that nothing is known of any link: the broker that knew has just started.
+func (t *Tx) TerminalsGone(ctx context.Context) error {
+	_, err := t.exec(ctx, "terminals gone", `UPDATE terminal SET online = 0 WHERE online <> 0`)
+	return err
+}
+
 // TerminalGone notes that a terminal's link is down.
 func (t *Tx) TerminalGone(ctx context.Context, id ids.TerminalID) error {
 	_, err := t.exec(ctx, "terminal gone", `UPDATE terminal SET online = 0 WHERE id = ?`, string(id))
