@@ -18,8 +18,8 @@ build-pcsc:
 
 # The whole scheme in one process, on embedded defaults.
 demo:
-	scripts/setup.sh
-	$(GO) run ./cmd/purselane demo $(DEMO)
+	@scripts/setup.sh
+	@$(GO) run ./cmd/purselane demo $(DEMO)
 
 # Everything CI runs. The steps print what they ran; none is skipped in silence.
 test:

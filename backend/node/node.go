@@ -150,6 +150,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	defer nc.Close()
 	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.TerminalsGone(ctx) }); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	n.broker = b

@@ -156,7 +156,7 @@ func (c *City) openBackend(ctx context.Context, chance *rand.ChaCha8) error {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("city: %w (another --serve address may be free)", err)
+		return fmt.Errorf("city: %w (is another program serving there? choose another address)", err)
 	}
 	c.url = "http://" + l.Addr().String()
 	c.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
