@@ -14,9 +14,6 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// exportHead begins the first line of a journal that is carried to the backend by hand (docs/uplink.md).
-const exportHead = "purselane-export-1"
-
 // maxExportLine bounds one envelope in base64.
 const maxExportLine = 2 * wire.MaxPayload
 
@@ -40,8 +37,8 @@ func (n *Node) Carry(ctx context.Context, file io.Reader) (Carried, error) {
 		return Carried{}, errors.Join(fmt.Errorf("%w: it is empty", ErrExport), lines.Err())
 	}
 	head := strings.Fields(lines.Text())
-	if len(head) != 5 || head[0] != exportHead {
-		return Carried{}, fmt.Errorf("%w: the first line is not \"%s TERMINAL EPOCH FIRST LAST\"", ErrExport, exportHead)
+	if len(head) != 5 || head[0] != wire.ExportHead {
+		return Carried{}, fmt.Errorf("%w: the first line is not \"%s TERMINAL EPOCH FIRST LAST\"", ErrExport, wire.ExportHead)
 	}
 	id, err := ids.ParseTerminalID(head[1])
 	if err != nil {

@@ -14,11 +14,6 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// exportHead begins the first line of an export.
-//
-//   - 1: 2026-11-24: first
-const exportHead = "purselane-export-1"
-
 // Bounds of one envelope of an export, as of one that travels.
 const (
 	exportRecords = 500
@@ -29,12 +24,11 @@ const (
 // would have travelled, signed by the device. Whoever carries the file can neither change it nor add to it, and the
 // backend may take it twice, before or after the same records came by the link.
 //
-// The form is text: a line "purselane-export-1 TERMINAL EPOCH FIRST LAST", the epoch in hexadecimal digits, and then one
-// envelope a line, in base64. It returns how many records it wrote.
+// The form is text: see [wire.ExportHead]. It returns how many records it wrote.
 func Export(out io.Writer, j *journal.Journal, t ids.TerminalID, key ed25519.PrivateKey, first uint64, now time.Time) (uint64, error) {
 	last := j.LastSeq()
 	w := bufio.NewWriter(out)
-	fmt.Fprintf(w, "%s %s %016x %d %d\n", exportHead, t, j.Epoch(), first, last)
+	fmt.Fprintf(w, "%s %s %016x %d %d\n", wire.ExportHead, t, j.Epoch(), first, last)
 	number := rand.Uint64() >> 2 // as a sender's: it must not meet a number that was used
 	next := first
 	for next <= last {
