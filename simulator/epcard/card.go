@@ -17,6 +17,12 @@ const (
 	swLength       apdu.SW = 0x6700
 	swState        apdu.SW = 0x6901 // no INITIALIZE of that kind before
 	swFileType     apdu.SW = 0x6981
+	swSecurity     apdu.SW = 0x6982
+	swTriesOver    apdu.SW = 0x6983
+	swNoChallenge  apdu.SW = 0x6984
+	swNoMAC        apdu.SW = 0x6987
+	swSecureMAC    apdu.SW = 0x6988
+	swNoKey        apdu.SW = 0x6A88
 	swConditions   apdu.SW = 0x6985
 	swNoCurrentEF  apdu.SW = 0x6986
 	swData         apdu.SW = 0x6A80
@@ -53,7 +59,18 @@ type volatile struct {
 	selected bool // the application; otherwise the MF
 	current  byte // SFI of the EF selected by FID, 0 for none
 	pending  *pending
+
+	challenge     []byte // of GET CHALLENGE, for the very next command
+	verified      bool   // the PIN; until SELECT or the end of a transaction
+	authenticated bool   // EXTERNAL AUTHENTICATE; likewise
 }
+
+// Instructions of class 84.
+const (
+	insBlockCard = 0x16
+	insUnblock   = 0x18
+	insBlock     = 0x1E
+)
 
 // New makes a card in memory. Its random numbers come from rand.
 func New(img Image, rand io.Reader) (*Card, error) {
@@ -118,7 +135,7 @@ func (c *Card) Transmit(_ context.Context, command []byte) ([]byte, error) {
 	defer c.mu.Unlock()
 	cmd, err := apdu.ParseCommand(command)
 	if err != nil {
-		c.pending = nil
+		c.pending, c.challenge = nil, nil
 		return sw(swLength).Bytes(), nil
 	}
 	return c.dispatch(cmd).Bytes(), nil
@@ -131,19 +148,25 @@ func ok(data []byte) apdu.Response { return apdu.Response{Data: data, SW: apdu.O
 // dispatch is the card's state table (purse facts 4.2): a pending transaction outlives only the commands that continue
 // it, and a new INITIALIZE replaces it.
 func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
-	continues := cmd.CLA == 0x80 && (cmd.INS == 0xDC || cmd.INS == 0x54 || cmd.INS == 0x52)
+	challenge := c.challenge
+	c.challenge = nil
+	continues := cmd.CLA == 0x80 && (cmd.INS == 0xDC || cmd.INS == 0x54 || cmd.INS == 0x52 || cmd.INS == 0x58)
 	if !continues {
 		c.pending = nil
+	}
+	if c.img.CardBlocked {
+		return sw(swBlocked)
 	}
 	if cmd.CLA == 0x00 && cmd.INS == 0xA4 {
 		return c.selectFile(cmd)
 	}
 	if c.selected {
-		switch c.img.Block {
-		case Temporary:
-			return sw(swConditions)
-		case Permanent:
+		helps := cmd.CLA == 0x00 && cmd.INS == 0x84 || cmd.CLA == 0x84 && cmd.INS == insUnblock
+		switch {
+		case c.img.Block == Permanent:
 			return sw(swBlockedEver)
+		case c.img.Block == Temporary && !helps:
+			return sw(swConditions)
 		}
 	}
 	switch cmd.CLA {
@@ -153,26 +176,63 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 			return c.readBinary(cmd)
 		case 0xB2:
 			return c.readRecord(cmd)
+		case 0x84:
+			return c.challengeCommand(cmd)
+		case 0x82:
+			return c.externalAuthenticate(cmd, challenge)
+		case 0x20:
+			return c.verify(cmd)
+		case 0xD6:
+			return c.updateBinary(cmd, nil)
+		case 0xDC:
+			return c.updateRecord(cmd, nil)
+		}
+		return sw(swINS)
+	case 0x04:
+		switch cmd.INS {
+		case 0xD6:
+			return c.updateBinary(cmd, challenge)
+		case 0xDC:
+			return c.updateRecord(cmd, challenge)
+		}
+		return sw(swINS)
+	case 0x84:
+		switch cmd.INS {
+		case insBlock, insUnblock, insBlockCard:
+			return c.block(cmd, challenge)
 		}
 		return sw(swINS)
 	case 0x80:
-		switch cmd.INS {
-		case 0x5C:
-			return c.getBalance(cmd)
-		case 0x50:
-			return c.initialize(cmd)
-		case 0xDC:
-			return c.cache(cmd)
-		case 0x54:
-			return c.debit(cmd)
-		case 0x52:
-			return c.credit(cmd)
-		case 0x5A:
-			return c.prove(cmd)
-		}
-		return sw(swINS)
+		return c.purseCommand(cmd)
 	}
 	return sw(swCLA)
+}
+
+func (c *Card) purseCommand(cmd apdu.Command) apdu.Response {
+	switch cmd.INS {
+	case 0x5C:
+		return c.getBalance(cmd)
+	case 0x50:
+		return c.initialize(cmd)
+	case 0xDC:
+		return c.cache(cmd)
+	case 0x54:
+		if cmd.P1 == 0x03 {
+			return c.debitUnload(cmd)
+		}
+		return c.debit(cmd)
+	case 0x52:
+		return c.credit(cmd)
+	case 0x58:
+		return c.updateLimit(cmd)
+	case 0x5A:
+		return c.prove(cmd)
+	case 0x5E:
+		return c.changePIN(cmd)
+	case 0xCA:
+		return c.getMessage(cmd)
+	}
+	return sw(swINS)
 }
 
 // leFits reports whether the command's Le asks for n bytes. Absent and 00 always do (purse facts 3.1). When it does not,

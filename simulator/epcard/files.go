@@ -67,11 +67,14 @@ func (c *Card) selectFID(fid []byte) apdu.Response {
 	return sw(apdu.OK)
 }
 
-// selectApplication answers the FCI; a blocked application answers it with 6A81 (C11).
+// selectApplication answers the FCI; a blocked application answers it with 6A81, or as its settings say (C11).
 func (c *Card) selectApplication() apdu.Response {
 	c.selected = true
 	fci := ep.EncodeFCI(ep.FCI{Name: []byte(c.img.AID), Version: []byte(c.img.Version), Public: []byte(c.img.Public)})
 	if c.img.Block != Unblocked {
+		if w := c.img.Settings.BlockedSelect; w != 0 {
+			return sw(apdu.SW(w))
+		}
 		return apdu.Response{Data: fci, SW: swBlocked}
 	}
 	return ok(fci)

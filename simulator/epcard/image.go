@@ -59,6 +59,17 @@ type Proof struct {
 	TAC   image.Bytes `json:"tac"`
 }
 
+// Purse is one purse's money and counters. Its balance holds the overdraft limit: a holder of nothing with a limit of 10.00 can spend
+// 10.00.
+type Purse struct {
+	Balance        money.Amount `json:"balance"`
+	Limit          money.Amount `json:"limit,omitzero"` // overdraft limit, at most three bytes
+	OfflineCounter uint16       `json:"offline_counter"`
+	OnlineCounter  uint16       `json:"online_counter"`
+	OfflineProof   Proof        `json:"offline_proof"`
+	OnlineProof    Proof        `json:"online_proof"`
+}
+
 // Image is the whole non-volatile memory of a card. It is one comparable value: a transaction makes a changed copy, and
 // the copy takes the old one's place at once.
 type Image struct {
@@ -76,17 +87,55 @@ type Image struct {
 	TACKey      image.Key  `json:"tac_key"`
 	Block       Block      `json:"block,omitempty"`
 
+	// Keys and security state of an issuer that uses them; a zero key is none.
+	UnloadKey      PurseKey  `json:"unload_key,omitzero"`
+	LimitKey       PurseKey  `json:"limit_key,omitzero"`
+	MaintenanceKey image.Key `json:"maintenance_key,omitzero"`
+	ReloadKey      image.Key `json:"reload_key,omitzero"`
+	PIN            PIN       `json:"pin,omitzero"`
+	AuthKey        AuthKey   `json:"auth_key,omitzero"`
+	MACFailures    byte      `json:"mac_failures,omitempty"` // in a row
+	CardBlocked    bool      `json:"card_blocked,omitempty"` // CARD BLOCK: for ever
+	Settings       Settings  `json:"settings,omitzero"`
+
+	// The EP purse; its overdraft limit is Limit.
 	Balance        money.Amount `json:"balance"`
+	Limit          money.Amount `json:"limit,omitzero"`
 	OfflineCounter uint16       `json:"offline_counter"` // counts debits
 	OnlineCounter  uint16       `json:"online_counter"`  // counts loads
 	OfflineProof   Proof        `json:"offline_proof"`
 	OnlineProof    Proof        `json:"online_proof"`
+
+	// The ED purse, on cards that have one.
+	HasDeposit bool  `json:"has_deposit,omitempty"`
+	Deposit    Purse `json:"deposit,omitzero"`
 
 	// Record files. An empty string is a record never written, which reads as zeros. The cyclic files stand newest
 	// first, as their record numbers do.
 	Log     [logRecords]image.Bytes     `json:"log"`     // EF 18
 	Trips   [tripRecords]image.Bytes    `json:"trips"`   // EF 1A: metro, bus
 	History [historyRecords]image.Bytes `json:"history"` // EF 1E
+}
+
+// purse is the purse that P2 of a command names, if the card has it.
+func (m Image) purse(p2 byte) (Purse, bool) {
+	switch p2 {
+	case purseED:
+		return m.Deposit, m.HasDeposit
+	case purseEP:
+		return Purse{m.Balance, m.Limit, m.OfflineCounter, m.OnlineCounter, m.OfflineProof, m.OnlineProof}, true
+	}
+	return Purse{}, false
+}
+
+// withPurse is m with that purse changed.
+func (m Image) withPurse(p2 byte, p Purse) Image {
+	if p2 == purseED {
+		m.Deposit = p
+		return m
+	}
+	m.Balance, m.Limit, m.OfflineCounter, m.OnlineCounter, m.OfflineProof, m.OnlineProof = p.Balance, p.Limit, p.OfflineCounter, p.OnlineCounter, p.OfflineProof, p.OnlineProof
+	return m
 }
 
 // Number is the card number in EF 15.
@@ -135,21 +184,44 @@ func (m Image) Check() error {
 	for i, r := range m.History {
 		size(fmt.Sprintf("history record %d", i+1), r, 0, historySize)
 	}
-	for _, p := range []Proof{m.OfflineProof, m.OnlineProof} {
-		if p.Type != 0 {
-			size("proof mac", p.MAC, 4)
-			size("proof tac", p.TAC, 4)
-		}
-	}
 	if m.LogCounter != LogBefore && m.LogCounter != LogAfter {
 		all = append(all, fmt.Errorf("log_counter is %q, want before or after", m.LogCounter))
 	}
 	if m.Block != Unblocked && m.Block != Temporary && m.Block != Permanent {
 		all = append(all, fmt.Errorf("block is %q, want temporary, permanent or nothing", m.Block))
 	}
-	if n := m.Balance.Minor(); n < 0 || n > maxBalance {
-		all = append(all, fmt.Errorf("balance is %v, want 0 to %v", m.Balance, money.Minor(maxBalance)))
+	for _, p2 := range []byte{purseEP, purseED} {
+		p, _ := m.purse(p2)
+		name := map[byte]string{purseEP: "", purseED: "deposit."}[p2]
+		if n := p.Balance.Minor(); n < 0 || n > maxBalance {
+			all = append(all, fmt.Errorf("%sbalance is %v, want 0 to %v", name, p.Balance, money.Minor(maxBalance)))
+		}
+		if p.Limit.Sign() < 0 || p.Limit.Cmp(ep.MaxLimit) > 0 {
+			all = append(all, fmt.Errorf("%slimit is %v, want 0 to %v", name, p.Limit, ep.MaxLimit))
+		}
+		if m.Settings.SharedCounter && p.OfflineCounter != p.OnlineCounter {
+			all = append(all, fmt.Errorf("%soffline_counter %d and online_counter %d: settings.shared_counter wants them equal", name, p.OfflineCounter, p.OnlineCounter))
+		}
+		for _, proof := range []Proof{p.OfflineProof, p.OnlineProof} {
+			if proof.Type != 0 {
+				size(name+"proof mac", proof.MAC, 4)
+				size(name+"proof tac", proof.TAC, 4)
+			}
+		}
 	}
+	if p := m.PIN; p.Left > p.Limit || p.Limit > 0 && !isPIN([]byte(p.Value)) {
+		all = append(all, errors.New("pin: want 4 to 12 digits and no more tries left than its limit"))
+	}
+	if k := m.AuthKey; k.Left > k.Limit {
+		all = append(all, errors.New("auth_key: more tries left than its limit"))
+	}
+	if m.PIN.Limit == 0 && (m.HasDeposit || m.Settings.LoadPIN) {
+		all = append(all, errors.New("pin: the deposit purse, and settings.load_pin, want one"))
+	}
+	if !m.HasDeposit && m.Deposit != (Purse{}) {
+		all = append(all, errors.New("deposit: has_deposit is false"))
+	}
+	all = append(all, m.Settings.check())
 	return errors.Join(all...)
 }
 

@@ -30,6 +30,9 @@ func (c *Card) OfflineCounter() uint16 { return c.Image().OfflineCounter }
 // OnlineCounter counts committed loads.
 func (c *Card) OnlineCounter() uint16 { return c.Image().OnlineCounter }
 
+// Deposit is the ED purse, if the card has one.
+func (c *Card) Deposit() (Purse, bool) { return c.Image().purse(purseED) }
+
 // Log returns the written records of EF 18, newest first.
 func (c *Card) Log() ([]ep.LogRecord, error) {
 	img := c.Image()

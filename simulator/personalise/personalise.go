@@ -75,6 +75,12 @@ type CardSpec struct {
 	Keys    Keys
 	Log     epcard.LogCounter // default: the family's own (C1)
 	Balance money.Amount      // on the card from the start; real cards start at zero and are loaded
+
+	// What bank-style cards have besides. The zero value leaves all of it out.
+	PIN      ep.PIN          // with PIN id 0 and three tries
+	Deposit  bool            // the ED purse; it wants a PIN
+	Auth     bool            // EXTERNAL AUTHENTICATE with the maintenance key, key id 0 and three tries
+	Settings epcard.Settings // where cards differ
 }
 
 func (s CardSpec) withDefaults() CardSpec {
@@ -143,7 +149,7 @@ func Card(masters Masters, spec CardSpec) (epcard.Image, error) {
 		if !found {
 			return image.Key{}, fmt.Errorf("%v: %w", id, keys.ErrUnknownKey)
 		}
-		return image.Key{Key: keys.Diversify(master, factors...)}, nil
+		return image.Key{Key: keys.CipherOf(id.Algorithm, s.Settings.SM4Algorithm).Diversify(master, factors...)}, nil
 	}
 	dpk, err1 := derive(keys.Purchase)
 	dlk, err2 := derive(keys.Load)
@@ -154,8 +160,34 @@ func Card(masters Masters, spec CardSpec) (epcard.Image, error) {
 	k := epcard.PurseKey{Index: s.Keys.Index, Version: s.Keys.Version, Algorithm: s.Keys.Algorithm}
 	img.PurchaseKey, img.LoadKey, img.TACKey = k, k, dtk
 	img.PurchaseKey.Key, img.LoadKey.Key = dpk, dlk
+	img.Settings = s.Settings
+	// A scheme that has no such master keys makes cards that cannot be unloaded, blocked or rewritten.
+	optional := func(purpose keys.Purpose) image.Key {
+		k, err := derive(purpose)
+		if err != nil {
+			return image.Key{}
+		}
+		return k
+	}
+	img.MaintenanceKey, img.ReloadKey = optional(keys.Maintenance), optional(keys.Reload)
+	for purpose, to := range map[keys.Purpose]*epcard.PurseKey{keys.Unload: &img.UnloadKey, keys.Limit: &img.LimitKey} {
+		if key := optional(purpose); key != (image.Key{}) {
+			*to = k
+			to.Key = key
+		}
+	}
+	if pin := s.PIN.Bytes(); len(pin) > 0 {
+		img.PIN = epcard.PIN{Value: image.Bytes(pin), Limit: pinTries, Left: pinTries}
+	}
+	if s.Auth {
+		img.AuthKey = epcard.AuthKey{Algorithm: s.Keys.Algorithm, Key: img.MaintenanceKey, Limit: pinTries, Left: pinTries}
+	}
+	img.HasDeposit = s.Deposit
 	return img, img.Check()
 }
+
+// pinTries are the tries of a new PIN.
+const pinTries = 3
 
 // PSAMSpec is what a PSAM is to be. Terminal and Issuer have no default.
 type PSAMSpec struct {
@@ -167,12 +199,14 @@ type PSAMSpec struct {
 	// NextSerial is the first terminal transaction serial it hands out. A PSAM made a second time for the same terminal
 	// number must go on where the first one stopped.
 	NextSerial uint32
+	// SM4Algorithm is the algorithm byte that means SM4, where it is not keys.AlgorithmSM4.
+	SM4Algorithm byte
 }
 
 // fidPSAM is the FID of the PSAM application that ep.PSAMTUnion names (purse facts 1.1).
 var fidPSAM = []byte{0x80, 0x11}
 
-// PSAM makes a PSAM's image with every 3DES master purchase key of masters.
+// PSAM makes a PSAM's image with every master purchase key of masters, 3DES and SM4.
 func PSAM(masters Masters, spec PSAMSpec) (psam.Image, error) {
 	if spec.Terminal == (ep.TerminalNumber{}) || spec.Issuer == (ep.Factor{}) {
 		return psam.Image{}, errors.New("terminal number and issuer are wanted")
@@ -201,6 +235,8 @@ func PSAM(masters Masters, spec PSAMSpec) (psam.Image, error) {
 		App:        image.Bytes(app),
 		NextSerial: spec.NextSerial,
 		MAC2Limit:  3,
+
+		SM4Algorithm: spec.SM4Algorithm,
 	}
 	for id, key := range masters {
 		if id.Purpose == keys.Purchase {

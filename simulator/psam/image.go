@@ -30,6 +30,9 @@ type Image struct {
 
 	MAC2Limit  byte `json:"mac2_limit"`  // wrong MAC2 in a row that lock the PSAM
 	MAC2Errors byte `json:"mac2_errors"` // wrong MAC2 in a row so far
+
+	// SM4Algorithm is the algorithm byte that means SM4; 0 is keys.AlgorithmSM4.
+	SM4Algorithm byte `json:"sm4_algorithm,omitempty"`
 }
 
 // Number is the terminal number.

@@ -41,8 +41,9 @@ type PSAM struct {
 	file *image.File // nil: the PSAM lives as long as the program
 
 	// Volatile: gone with power, reset and SELECT.
-	selected bool  // the purse application; otherwise the MF
-	purchase *want // started by 8070, ended by 8072
+	selected bool   // the purse application; otherwise the MF
+	purchase *want  // started by 8070, ended by 8072
+	code     []byte // of GET MESSAGE, for the next 8070
 }
 
 // want is the purchase in progress: the MAC2 its card will send.
@@ -112,7 +113,7 @@ func (p *PSAM) Power(bool) { p.Reset() }
 func (p *PSAM) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.selected, p.purchase = false, nil
+	p.selected, p.purchase, p.code = false, nil, nil
 }
 
 // Transmit carries out one command APDU. It always answers.
@@ -144,6 +145,8 @@ func (p *PSAM) dispatch(cmd apdu.Command) apdu.Response {
 			return p.initPurchase(cmd)
 		case 0x72:
 			return p.creditPurchase(cmd)
+		case 0xCA:
+			return p.takeCode(cmd)
 		}
 		return sw(swINS)
 	}
@@ -161,10 +164,10 @@ func (p *PSAM) selectFile(cmd apdu.Command) apdu.Response {
 	}
 	switch {
 	case cmd.P1 == 0x00 && (len(cmd.Data) == 0 || bytes.Equal(cmd.Data, fidMF)):
-		p.selected, p.purchase = false, nil
+		p.selected, p.purchase, p.code = false, nil, nil
 		return apdu.Response{SW: apdu.OK}
 	case bytes.Equal(cmd.Data, []byte(name)):
-		p.selected, p.purchase = true, nil
+		p.selected, p.purchase, p.code = true, nil, nil
 		fci := append([]byte{0x6F, byte(2 + len(p.img.AID)), 0x84, byte(len(p.img.AID))}, p.img.AID...)
 		return apdu.Response{Data: fci, SW: apdu.OK}
 	}
@@ -208,12 +211,29 @@ func (p *PSAM) content(sfi byte) image.Bytes {
 	return ""
 }
 
+// takeCode is GET MESSAGE as city-union PSAMs have it: the card's 9 bytes, which the MAC1 of the next purchase covers and no other
+// (purse facts 3.11).
+func (p *PSAM) takeCode(cmd apdu.Command) apdu.Response {
+	p.code = nil
+	switch {
+	case !p.selected:
+		return sw(swNoFile)
+	case cmd.P1 != 0 || cmd.P2 != 0:
+		return sw(swP1P2)
+	case len(cmd.Data) != len(ep.CityCode{}):
+		return sw(swLength)
+	}
+	p.code = cmd.Data
+	return sw(apdu.OK)
+}
+
 func (p *PSAM) locked() bool { return p.img.MAC2Errors >= p.img.MAC2Limit }
 
 // initPurchase is INIT SAM FOR PURCHASE: 8070 with Lc 20 + 8 per diversification level. The serial is stored before the
 // reply, so that one that was lost on the way is lost for ever and never used again.
 func (p *PSAM) initPurchase(cmd apdu.Command) apdu.Response {
-	p.purchase = nil
+	code := p.code
+	p.purchase, p.code = nil, nil
 	switch {
 	case !p.selected:
 		return sw(swNoFile)
@@ -237,9 +257,10 @@ func (p *PSAM) initPurchase(cmd apdu.Command) apdu.Response {
 		return sw(swCounterMax)
 	}
 	amount, kind, at := ep.GetAmount(d[6:10]), ep.Type(d[10]), ep.DateTime(d[11:18])
-	dpk := keys.Diversify(key, factors(d[20:])...)
-	session := keys.SessionKey(dpk, ep.PurchaseSession([4]byte(d[0:4]), binary.BigEndian.Uint16(d[4:6]), p.img.NextSerial))
-	mac1 := keys.MAC8(session, ep.PurchaseMAC1(amount, kind, p.img.Number(), at))
+	cipher := keys.CipherOf(d[19], p.img.SM4Algorithm)
+	dpk := cipher.Diversify(key, factors(d[20:])...)
+	session := ep.PurchaseSession([4]byte(d[0:4]), binary.BigEndian.Uint16(d[4:6]), p.img.NextSerial)
+	mac1 := cipher.SessionMAC(dpk, session, slices.Concat(ep.PurchaseMAC1(amount, kind, p.img.Number(), at), code))
 
 	serial := p.img.NextSerial
 	next := p.img
@@ -251,7 +272,7 @@ func (p *PSAM) initPurchase(cmd apdu.Command) apdu.Response {
 	if s := p.commit(next); s != apdu.OK {
 		return sw(s)
 	}
-	p.purchase = &want{mac2: keys.MAC8(session, ep.PurchaseMAC2(amount))}
+	p.purchase = &want{mac2: cipher.SessionMAC(dpk, session, ep.PurchaseMAC2(amount))}
 	return apdu.Response{Data: append(binary.BigEndian.AppendUint32(nil, serial), mac1[:]...), SW: apdu.OK}
 }
 
