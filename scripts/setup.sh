@@ -2,7 +2,8 @@
 # Installs what the tests need on a fresh Debian machine, and nothing that is there already.
 #   scripts/setup.sh            what `go build` and `make demo` need: checks Go only
 #   scripts/setup.sh pcsc       also pcscd with its virtual reader and a C compiler
-#   scripts/setup.sh test       also Chromium
+#   scripts/setup.sh hsm        SoftHSM and a C compiler
+#   scripts/setup.sh test       all of it, and Chromium
 set -euo pipefail
 
 want=${1:-build}
@@ -23,12 +24,17 @@ missing=()
 need() { # need PACKAGE FILE
 	[ -e "$2" ] || missing+=("$1")
 }
-need pcscd /usr/sbin/pcscd
-need vsmartcard-vpcd /usr/lib/pcsc/drivers/serial/libifdvpcd.so
-need libpcsclite-dev /usr/include/PCSC/winscard.h
-need pkg-config /usr/bin/pkg-config
 need gcc /usr/bin/gcc
-need iproute2 /usr/sbin/ip
+if [ "$want" = hsm ] || [ "$want" = test ]; then
+	need softhsm2 /usr/bin/softhsm2-util
+fi
+if [ "$want" != hsm ]; then
+	need pcscd /usr/sbin/pcscd
+	need vsmartcard-vpcd /usr/lib/pcsc/drivers/serial/libifdvpcd.so
+	need libpcsclite-dev /usr/include/PCSC/winscard.h
+	need pkg-config /usr/bin/pkg-config
+	need iproute2 /usr/sbin/ip
+fi
 if [ "$want" = test ]; then
 	need chromium /usr/bin/chromium
 	need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc

@@ -46,3 +46,13 @@ func SomeBlocks(k Key) map[string]cipher.Block {
 
 // HoldsSomething says whether any byte of a key schedule is not 0.
 func HoldsSomething(b cipher.Block) bool { return !reflect.ValueOf(b).Elem().IsZero() }
+
+// LabelOf is the label of a master key in a device; an empty prefix is the default.
+func LabelOf(prefix string, id ID) string {
+	return DeviceOptions{Prefix: prefix}.withDefaults().label(id)
+}
+
+// ParseLabel reads such a label.
+func ParseLabel(prefix, label string) (ID, bool) {
+	return DeviceOptions{Prefix: prefix}.withDefaults().parseLabel(label)
+}

@@ -151,7 +151,19 @@ func TestTheSoftwareHSM(t *testing.T) {
 	id := func(p keys.Purpose) keys.ID { return keys.ID{Purpose: p, Version: 1} }
 	masters := map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90)}
 	hsm := keys.NewSoft(masters)
+	cached, err := keys.NewCachedSoft(masters, keys.DefaultCache)
+	require.NoError(t, err)
 	clear(masters) // the HSM has its own copy
+	theVectorsOfAnHSM(t, hsm)
+	theVectorsOfAnHSM(t, cached)
+	theVectorsOfAnHSM(t, cached) // from the cache now
+	cached.Forget()
+	theVectorsOfAnHSM(t, cached)
+}
+
+// theVectorsOfAnHSM are what any HSM answers that holds the master keys of purse facts 8.2.
+func theVectorsOfAnHSM(t *testing.T, hsm keys.HSM) {
+	id := func(p keys.Purpose) keys.ID { return keys.ID{Purpose: p, Version: 1} }
 	serial, issuer := [8]byte{2, 3, 4, 5, 6, 7, 8, 9}, [8]byte{1, 1, 0x10, 0, 0xFF, 0xFF, 0xFF, 0xFF}
 	one, two := [][8]byte{serial}, [][8]byte{issuer, serial}
 	unhex := func(s string) []byte {

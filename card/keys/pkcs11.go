@@ -1,0 +1,126 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Device is an HSM behind PKCS#11 (version 2.40). Master keys stay in it, and so do the cards' load and purchase keys and their session keys;
+// the TAC key of one card at a time comes out, because PKCS#11 cannot fold it inside (docs/keys.md). It is safe for concurrent use. When the
+// token is lost, the next call looks for it, logs in and goes on; a call into the device cannot be interrupted by its context, only the waiting
+// for one.
+type Device interface {
+	HSM
+	// Masters returns the master keys that were found, with the device's own check values.
+	Masters(context.Context) (map[ID][3]byte, error)
+	// Put stores master keys in the device so that they cannot leave it again: all of them or none. ErrKeyExists when one is there.
+	Put(context.Context, map[ID]Key) error
+	// Close logs out and forgets the derived keys.
+	Close() error
+}
+
+// DeviceOptions say which token, and how it is used.
+type DeviceOptions struct {
+	Module string // path of the maker's PKCS#11 library
+	Token  string // label of the token
+	PIN    Secret // of its user
+	// Prefix begins the label of each of this scheme's keys; default "purselane/". The label goes on as the key's ID: load/01/00.
+	Prefix string
+	// Sessions is how many calls the device does at a time; default 4.
+	Sessions int
+	// Cache is for derived keys of cards: handles of load and purchase keys in the device, TAC keys in memory.
+	Cache CachePolicy
+	// RetryEvery is the least time between two searches for a lost token; default 1 s.
+	RetryEvery time.Duration
+}
+
+// Errors of a Device, each with what to do about it.
+var (
+	// ErrNotBuilt: the program has no PKCS#11.
+	ErrNotBuilt = errors.New("built without PKCS#11: build with -tags pkcs11 (needs gcc)")
+	// ErrModule: the maker's library does not load, or is in use.
+	ErrModule = errors.New("the PKCS#11 library cannot be used: check its path and that nothing else in this program has it open")
+	// ErrTokenMissing: no slot has a token of that label. It is looked for again at later calls.
+	ErrTokenMissing = errors.New("the HSM's token is missing: plug it in, or check the token's label")
+	// ErrPINWrong is final: tokens lock themselves after a few wrong PINs, so it is not tried again.
+	ErrPINWrong = errors.New("the HSM refuses the PIN: correct it and start again; it is not tried a second time, because tokens lock themselves")
+	// ErrPINLocked: the token refuses every PIN.
+	ErrPINLocked = errors.New("the HSM's PIN is locked: its security officer must set a new one")
+	// ErrKeyExtractable: a master key could leave the device.
+	ErrKeyExtractable = errors.New("a master key in the HSM could leave it: want CKA_SENSITIVE true and CKA_EXTRACTABLE false; make the key anew")
+	// ErrKeyLoose: a master key may do, or may be made to do, more than its purpose.
+	ErrKeyLoose = errors.New("a master key in the HSM may do more than its purpose; make the key anew")
+	// ErrKeyUnfit: a master key cannot do its work.
+	ErrKeyUnfit = errors.New("a master key in the HSM cannot do its work; make the key anew")
+	// ErrKeyExists: there is a key of that name; it is never written over.
+	ErrKeyExists = errors.New("the HSM has a key of that name; it was not touched")
+	// ErrMechanism: the device lacks what 3DES cards need.
+	ErrMechanism = errors.New("the HSM lacks a mechanism: want CKM_DES3_ECB, CKM_DES3_CBC and CKM_DES3_ECB_ENCRYPT_DATA switched on")
+)
+
+func (o DeviceOptions) withDefaults() DeviceOptions {
+	if o.Prefix == "" {
+		o.Prefix = "purselane/"
+	}
+	if o.Sessions == 0 {
+		o.Sessions = 4
+	}
+	if o.RetryEvery == 0 {
+		o.RetryEvery = time.Second
+	}
+	return o
+}
+
+// Check refuses options that cannot work.
+func (o DeviceOptions) Check() error {
+	switch {
+	case o.Module == "" || o.Token == "":
+		return errors.New("keys: HSM: want the path of its PKCS#11 library and the label of its token")
+	case len(o.PIN) == 0:
+		return errors.New("keys: HSM: want the PIN of the token's user")
+	case o.Sessions < 0 || o.RetryEvery < 0:
+		return errors.New("keys: HSM: sessions and the time between retries want to be 0 or more")
+	}
+	return o.Cache.Check()
+}
+
+// uses is what a master key of a purpose may do in a device, and nothing else. Deriving keeps what is derived inside; enciphering hands it
+// out.
+type uses struct{ derive, encrypt bool }
+
+func usesOf(p Purpose) uses { return uses{derive: true, encrypt: p == TAC} }
+
+// label names a master key in a device.
+func (o DeviceOptions) label(id ID) string { return o.Prefix + id.String() }
+
+// parseLabel reads a label; false for one that names no key of ours.
+func (o DeviceOptions) parseLabel(label string) (ID, bool) {
+	rest, ok := strings.CutPrefix(label, o.Prefix)
+	word := strings.Split(rest, "/")
+	if !ok || len(word) != 3 {
+		return ID{}, false
+	}
+	version, err1 := strconv.ParseUint(word[1], 16, 8)
+	algorithm, err2 := strconv.ParseUint(word[2], 16, 8)
+	id := ID{Purpose: Purpose(word[0]), Version: byte(version), Algorithm: byte(algorithm)}
+	// One form only: a second label for one key would make it a matter of luck which is found.
+	if err1 != nil || err2 != nil || checkWord(word[0]) != nil || o.label(id) != label {
+		return ID{}, false
+	}
+	return id, true
+}
+
+// checkCard refuses what no door does: another purpose's work, and a master key doing a card's.
+func checkCard(c Card, want Purpose) error {
+	if c.ID.Purpose != want {
+		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)
+	}
+	if n := len(c.Factors); n < 1 || n > maxLevels {
+		return fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
+	}
+	return nil
+}

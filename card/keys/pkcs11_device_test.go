@@ -1,0 +1,413 @@
+//go:build pkcs11
+
+package keys_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/pkcs11"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/keys/softhsm"
+)
+
+// Tests named TestHSM… run against a real SoftHSM: scripts/hsm-test.sh.
+
+func newToken(t *testing.T) (softhsm.Token, keys.DeviceOptions) {
+	t.Helper()
+	token, err := softhsm.New(t.TempDir(), func(name, value string) { t.Setenv(name, value) })
+	require.NoError(t, err)
+	return token, keys.DeviceOptions{Module: token.Module, Token: token.Label, PIN: keys.Secret(token.PIN), RetryEvery: time.Nanosecond}
+}
+
+func openDevice(t *testing.T, o keys.DeviceOptions) keys.Device {
+	t.Helper()
+	d, err := keys.OpenDevice(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
+// deviceMasters are the master keys of purse facts 8.2.
+func deviceMasters() map[keys.ID]keys.Key {
+	id := func(p keys.Purpose) keys.ID { return keys.ID{Purpose: p, Version: 1} }
+	return map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90)}
+}
+
+func TestHSMGivesThePublishedVectors(t *testing.T) {
+	_, o := newToken(t)
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	theVectorsOfAnHSM(t, d)
+
+	found, err := d.Masters(t.Context())
+	require.NoError(t, err)
+	want := map[keys.ID][3]byte{}
+	for id, k := range deviceMasters() {
+		want[id] = keys.CheckValue(k)
+	}
+	require.Equal(t, want, found)
+}
+
+// TestHSMSaysWhatTheSoftwareSays compares the two byte by byte over any card, session and message.
+func TestHSMSaysWhatTheSoftwareSays(t *testing.T) {
+	soft := keys.NewSoft(deviceMasters())
+	for name, policy := range map[string]keys.CachePolicy{"without a cache": {}, "with a small one": {Cards: 2, Lifetime: time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			_, o := newToken(t)
+			o.Cache = policy
+			d := openDevice(t, o)
+			require.NoError(t, d.Put(t.Context(), deviceMasters()))
+			rapid.Check(t, func(rt *rapid.T) {
+				factors := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) [8]byte { return [8]byte{byte(rapid.IntRange(0, 3).Draw(rt, "factor"))} }), 1, 3).Draw(rt, "factors")
+				message := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(rt, "message")
+				session := [8]byte(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(rt, "session"))
+				card := keys.Card{ID: keys.ID{Purpose: rapid.SampledFrom([]keys.Purpose{keys.TAC, keys.Load, keys.Purchase}).Draw(rt, "purpose"), Version: 1}, Factors: factors}
+				ask := func(h keys.HSM) [4]byte {
+					var mac [4]byte
+					var err error
+					if card.ID.Purpose == keys.TAC {
+						mac, err = h.TAC(context.Background(), card, message)
+					} else {
+						mac, err = h.SessionMAC(context.Background(), card, session, message)
+					}
+					require.NoError(rt, err)
+					return mac
+				}
+				require.Equal(rt, ask(soft), ask(d))
+			})
+		})
+	}
+}
+
+// TestHSMLeavesNothingBehind counts the derived keys in the token: those held, and none when the policy holds none.
+func TestHSMLeavesNothingBehind(t *testing.T) {
+	for _, policy := range []keys.CachePolicy{{}, {Cards: 3, Lifetime: time.Hour}} {
+		t.Run(fmt.Sprint(policy.Cards), func(t *testing.T) {
+			_, o := newToken(t)
+			o.Cache = policy
+			d := openDevice(t, o)
+			require.NoError(t, d.Put(t.Context(), deviceMasters()))
+			for n := range 20 {
+				card := keys.Card{ID: keys.ID{Purpose: keys.Load, Version: 1}, Factors: [][8]byte{{1}, {byte(n)}}}
+				_, err := d.SessionMAC(t.Context(), card, [8]byte{}, nil)
+				require.NoError(t, err)
+				card.ID.Purpose = keys.TAC
+				_, err = d.TAC(t.Context(), card, nil)
+				require.NoError(t, err)
+			}
+			require.Equal(t, policy.Cards, sessionObjects(t, o.Module, o.Token))
+		})
+	}
+}
+
+// sessionObjects counts the session keys of this process by a session of its own; the device is logged in already.
+func sessionObjects(t *testing.T, module, label string) (n int) {
+	withSession(t, module, label, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
+		require.NoError(t, p.FindObjectsInit(s, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, false)}))
+		all, _, err := p.FindObjects(s, 1000)
+		require.NoError(t, err)
+		require.NoError(t, p.FindObjectsFinal(s))
+		for _, h := range all {
+			got, err := p.GetAttributeValue(s, h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, nil), pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, nil)})
+			require.NoError(t, err)
+			require.Equal(t, []byte{1}, got[0].Value)
+			require.Equal(t, []byte{0}, got[1].Value)
+			_, err = p.GetAttributeValue(s, h, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_VALUE, nil)})
+			require.ErrorIs(t, err, pkcs11.Error(pkcs11.CKR_ATTRIBUTE_SENSITIVE))
+		}
+		n = len(all)
+	})
+	return n
+}
+
+// withSession works in the token by the bare binding, beside an open device or without one.
+func withSession(t *testing.T, module, label string, work func(*pkcs11.Ctx, pkcs11.SessionHandle)) {
+	t.Helper()
+	p := pkcs11.New(module)
+	require.NotNil(t, p)
+	defer p.Destroy()
+	err := p.Initialize()
+	alone := err == nil
+	if !alone {
+		require.ErrorIs(t, err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED))
+	}
+	slots, err := p.GetSlotList(true)
+	require.NoError(t, err)
+	for _, slot := range slots {
+		info, err := p.GetTokenInfo(slot)
+		require.NoError(t, err)
+		if info.Label != label {
+			continue
+		}
+		s, err := p.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+		require.NoError(t, err)
+		if alone {
+			require.NoError(t, p.Login(s, pkcs11.CKU_USER, "1234"))
+		}
+		work(p, s)
+		require.NoError(t, p.CloseSession(s))
+	}
+	if alone {
+		require.NoError(t, p.Finalize())
+	}
+}
+
+// TestHSMRefusesLooseKeys makes master keys that are each wrong in one way.
+func TestHSMRefusesLooseKeys(t *testing.T) {
+	good := map[uint]any{
+		pkcs11.CKA_CLASS: pkcs11.CKO_SECRET_KEY, pkcs11.CKA_KEY_TYPE: pkcs11.CKK_DES2, pkcs11.CKA_TOKEN: true, pkcs11.CKA_PRIVATE: true,
+		pkcs11.CKA_SENSITIVE: true, pkcs11.CKA_EXTRACTABLE: false, pkcs11.CKA_MODIFIABLE: false, pkcs11.CKA_DERIVE: true, pkcs11.CKA_ENCRYPT: false,
+		pkcs11.CKA_DECRYPT: false, pkcs11.CKA_SIGN: false, pkcs11.CKA_VERIFY: false, pkcs11.CKA_WRAP: false, pkcs11.CKA_UNWRAP: false,
+		pkcs11.CKA_LABEL: "purselane/load/01/00", pkcs11.CKA_VALUE: []byte("0123456789ABCDEF"),
+	}
+	cases := []struct {
+		name  string
+		kind  uint
+		value any
+		want  error
+	}{
+		{"good", pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY, nil},
+		{"extractable", pkcs11.CKA_EXTRACTABLE, true, keys.ErrKeyExtractable},
+		{"not sensitive", pkcs11.CKA_SENSITIVE, false, keys.ErrKeyExtractable},
+		{"a load key that enciphers", pkcs11.CKA_ENCRYPT, true, keys.ErrKeyLoose},
+		{"one that deciphers", pkcs11.CKA_DECRYPT, true, keys.ErrKeyLoose},
+		{"one that wraps", pkcs11.CKA_WRAP, true, keys.ErrKeyLoose},
+		{"one that unwraps", pkcs11.CKA_UNWRAP, true, keys.ErrKeyLoose},
+		{"one that signs", pkcs11.CKA_SIGN, true, keys.ErrKeyLoose},
+		{"one that can be changed", pkcs11.CKA_MODIFIABLE, true, keys.ErrKeyLoose},
+		{"a load key that does not derive", pkcs11.CKA_DERIVE, false, keys.ErrKeyUnfit},
+		{"a TAC key that does not encipher", pkcs11.CKA_LABEL, "purselane/tac/01/00", keys.ErrKeyUnfit},
+		{"a generic secret", pkcs11.CKA_KEY_TYPE, pkcs11.CKK_GENERIC_SECRET, keys.ErrKeyUnfit},
+		{"of another scheme", pkcs11.CKA_LABEL, "other/load/01/00", nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, o := newToken(t)
+			withSession(t, o.Module, o.Token, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
+				var all []*pkcs11.Attribute
+				for kind, value := range good {
+					if kind == c.kind {
+						value = c.value
+					}
+					all = append(all, pkcs11.NewAttribute(kind, value))
+				}
+				_, err := p.CreateObject(s, all)
+				require.NoError(t, err)
+			})
+			d, err := keys.OpenDevice(o)
+			if c.want == nil {
+				require.NoError(t, err)
+				require.NoError(t, d.Close())
+				return
+			}
+			require.ErrorIs(t, err, c.want)
+			require.NotContains(t, err.Error(), "0123456789")
+		})
+	}
+}
+
+func TestHSMTypedErrors(t *testing.T) {
+	_, o := newToken(t)
+	for name, c := range map[string]struct {
+		change func(*keys.DeviceOptions)
+		want   error
+	}{
+		"no token of that label": {func(o *keys.DeviceOptions) { o.Token = "other" }, keys.ErrTokenMissing},
+		"a wrong PIN":            {func(o *keys.DeviceOptions) { o.PIN = keys.Secret("4321") }, keys.ErrPINWrong},
+		"no library":             {func(o *keys.DeviceOptions) { o.Module += ".not" }, keys.ErrModule},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := o
+			c.change(&bad)
+			_, err := keys.OpenDevice(bad)
+			require.ErrorIs(t, err, c.want)
+			require.NotContains(t, err.Error(), "4321")
+		})
+	}
+	d := openDevice(t, o)
+	_, err := keys.OpenDevice(o)
+	require.ErrorIs(t, err, keys.ErrModule, "one at a time")
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v %d", d, d, d, d), "49 50 51 52", "the PIN is not printed")
+
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
+	_, err = d.TAC(t.Context(), card, nil)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	_, err = d.TAC(t.Context(), card, nil)
+	require.NoError(t, err)
+
+	// All or none: one of the two is there already.
+	err = d.Put(t.Context(), map[keys.ID]keys.Key{{Purpose: keys.Load, Version: 1}: {1}, {Purpose: keys.Load, Version: 2}: {2}})
+	require.ErrorIs(t, err, keys.ErrKeyExists)
+	found, err := d.Masters(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found, len(deviceMasters()))
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = d.TAC(ended, card, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, d.Close())
+	_, err = d.TAC(t.Context(), card, nil)
+	require.ErrorContains(t, err, "closed")
+}
+
+// TestHSMFindsAKeyAddedLater adds a version by hand of another program, as a roll-over does.
+func TestHSMFindsAKeyAddedLater(t *testing.T) {
+	_, o := newToken(t)
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	id := keys.ID{Purpose: keys.Load, Version: 2}
+	card := keys.Card{ID: id, Factors: [][8]byte{{9}}}
+	_, err := d.SessionMAC(t.Context(), card, [8]byte{}, nil)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
+	next := map[keys.ID]keys.Key{id: ascending(0x10)}
+	require.NoError(t, d.Put(t.Context(), next))
+	got, err := d.SessionMAC(t.Context(), card, [8]byte{}, nil)
+	require.NoError(t, err)
+	want, err := keys.NewSoft(next).SessionMAC(t.Context(), card, [8]byte{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestHSMConcurrency(t *testing.T) {
+	_, o := newToken(t)
+	o.Cache, o.Sessions = keys.CachePolicy{Cards: 4, Lifetime: time.Millisecond}, 2 // keys end all the time
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	soft := keys.NewSoft(deviceMasters())
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for n := range 60 {
+				card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}, {byte((g + n) % 9)}}}
+				message := []byte{byte(g), byte(n)}
+				got, err := d.TAC(t.Context(), card, message)
+				want, _ := soft.TAC(t.Context(), card, message)
+				if err != nil || got != want {
+					t.Errorf("TAC: %x, want %x, %v", got, want, err)
+				}
+				card.ID.Purpose = keys.Load
+				got, err = d.SessionMAC(t.Context(), card, [8]byte{byte(n)}, message)
+				want, _ = soft.SessionMAC(t.Context(), card, [8]byte{byte(n)}, message)
+				if err != nil || got != want {
+					t.Errorf("session MAC: %x, want %x, %v", got, want, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestHSMTokenTakenAwayAndBack moves the token's folder, and asks on.
+func TestHSMTokenTakenAwayAndBack(t *testing.T) {
+	token, o := newToken(t)
+	o.Cache = keys.DefaultCache
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	ask := func(n byte) error {
+		card := keys.Card{ID: keys.ID{Purpose: keys.Load, Version: 1}, Factors: [][8]byte{{1}, {n}}}
+		got, err := d.SessionMAC(t.Context(), card, [8]byte{n}, []byte{n})
+		if err == nil {
+			want, _ := keys.NewSoft(deviceMasters()).SessionMAC(t.Context(), card, [8]byte{n}, []byte{n})
+			require.Equal(t, want, got)
+		}
+		return err
+	}
+	require.NoError(t, ask(1))
+	away := token.Dir + ".away"
+	for range 3 {
+		require.NoError(t, os.Rename(token.Dir, away))
+		require.NoError(t, os.Mkdir(token.Dir, 0o700))
+		forceLoss(t, o)
+		require.ErrorIs(t, ask(2), keys.ErrTokenMissing)
+		require.ErrorIs(t, ask(2), keys.ErrTokenMissing)
+		require.NoError(t, os.Remove(token.Dir))
+		require.NoError(t, os.Rename(away, token.Dir))
+		var all sync.WaitGroup
+		for n := range byte(6) {
+			all.Go(func() {
+				if err := ask(n); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+// forceLoss ends all sessions behind the device's back, as pulling a token does. SoftHSM itself notices a missing folder only then.
+func forceLoss(t *testing.T, o keys.DeviceOptions) {
+	t.Helper()
+	p := pkcs11.New(o.Module)
+	defer p.Destroy()
+	slots, err := p.GetSlotList(true)
+	require.NoError(t, err)
+	for _, s := range slots {
+		require.NoError(t, p.CloseAllSessions(s))
+	}
+}
+
+func TestHSMLostSessionsAreMadeAnew(t *testing.T) {
+	_, o := newToken(t)
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	for n := range byte(3) {
+		forceLoss(t, o)
+		_, err := d.TAC(t.Context(), keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{n}}}, nil)
+		require.NoError(t, err, "the caller notices nothing")
+	}
+}
+
+// TestHSMDoesNotLockTheToken changes the PIN while the device is in use: one attempt with the old one, and no more.
+func TestHSMDoesNotLockTheToken(t *testing.T) {
+	token, o := newToken(t)
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	setPIN(t, token, "9999")
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
+	for range 5 {
+		_, err := d.TAC(t.Context(), card, nil)
+		require.ErrorIs(t, err, keys.ErrPINWrong)
+	}
+	setPIN(t, token, token.PIN)
+	_, err := d.TAC(t.Context(), card, nil)
+	require.ErrorIs(t, err, keys.ErrPINWrong, "it would be right now, and nobody tries it")
+	require.NoError(t, d.Close())
+	again, err := keys.OpenDevice(o)
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}
+
+// setPIN has the security officer set the user's PIN, which ends all sessions of others first.
+func setPIN(t *testing.T, token softhsm.Token, pin string) {
+	t.Helper()
+	p := pkcs11.New(token.Module)
+	defer p.Destroy()
+	if p.Initialize() == nil { // else a device has it open
+		defer p.Finalize()
+	}
+	slots, err := p.GetSlotList(true)
+	require.NoError(t, err)
+	for _, slot := range slots {
+		require.NoError(t, p.CloseAllSessions(slot))
+		info, err := p.GetTokenInfo(slot)
+		require.NoError(t, err)
+		if info.Label != token.Label {
+			continue
+		}
+		s, err := p.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+		require.NoError(t, err)
+		require.NoError(t, p.Login(s, pkcs11.CKU_SO, token.SOPIN))
+		require.NoError(t, p.InitPIN(s, pin))
+		require.NoError(t, p.CloseSession(s))
+	}
+}

@@ -1,0 +1,255 @@
+//go:build pkcs11
+
+package keys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/miekg/pkcs11"
+)
+
+// template is the attributes of a key of ours: double-length 3DES, never to leave, for these uses only. A key on the token is not
+// to be changed either; of derived keys some devices refuse to hear that.
+func template(onToken bool, may uses) []*pkcs11.Attribute {
+	all := []*pkcs11.Attribute{
+		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY),
+		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2),
+		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, onToken),
+		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true),
+		pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true),
+		pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
+		pkcs11.NewAttribute(pkcs11.CKA_DERIVE, may.derive),
+		pkcs11.NewAttribute(pkcs11.CKA_ENCRYPT, may.encrypt),
+		pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false),
+		pkcs11.NewAttribute(pkcs11.CKA_SIGN, false),
+		pkcs11.NewAttribute(pkcs11.CKA_VERIFY, false),
+		pkcs11.NewAttribute(pkcs11.CKA_WRAP, false),
+		pkcs11.NewAttribute(pkcs11.CKA_UNWRAP, false),
+	}
+	if onToken {
+		all = append(all, pkcs11.NewAttribute(pkcs11.CKA_MODIFIABLE, false))
+	}
+	return all
+}
+
+// scan finds the scheme's master keys and asserts what they may do. One that is not as it must be refuses the token.
+func (c *connection) scan(ctx context.Context) error {
+	found := map[ID]master{}
+	err := c.in(ctx, "find the master keys", func(s pkcs11.SessionHandle) error {
+		all, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true))
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			label, err := c.attribute(s, h, pkcs11.CKA_LABEL)
+			if err != nil {
+				return err
+			}
+			id, ours := c.o.parseLabel(string(label))
+			if !ours {
+				continue
+			}
+			if _, twice := found[id]; twice {
+				return fmt.Errorf("%s stands twice in the token: delete the wrong one", label)
+			}
+			if err := c.assert(s, h, id); err != nil {
+				return fmt.Errorf("%s: %w", label, err)
+			}
+			check, err := c.checkValue(s, h)
+			if err != nil {
+				return fmt.Errorf("%s: check value: %w", label, err)
+			}
+			found[id] = master{h, check}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.masters = found
+	return nil
+}
+
+// master returns a master key's handle. One that is not known yet may have been added since.
+func (c *connection) master(ctx context.Context, id ID) (pkcs11.ObjectHandle, error) {
+	if m, ok := c.known(id); ok {
+		return m.handle, nil
+	}
+	there := false
+	err := c.in(ctx, "find a master key", func(s pkcs11.SessionHandle) error {
+		all, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)))
+		there = len(all) > 0
+		return err
+	})
+	if err == nil && there {
+		err = c.scan(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if m, ok := c.known(id); ok {
+		return m.handle, nil
+	}
+	return 0, fmt.Errorf("keys: HSM: %v: %w", id, ErrUnknownKey)
+}
+
+func (c *connection) known(id ID) (master, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, ok := c.masters[id]
+	return m, ok
+}
+
+func (c *connection) checkValues() map[ID][3]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[ID][3]byte{}
+	for id, m := range c.masters {
+		out[id] = m.check
+	}
+	return out
+}
+
+func (c *connection) find(s pkcs11.SessionHandle, like ...*pkcs11.Attribute) (all []pkcs11.ObjectHandle, err error) {
+	if err := c.p.FindObjectsInit(s, like); err != nil {
+		return nil, err
+	}
+	for {
+		some, _, err := c.p.FindObjects(s, 100)
+		if err != nil || len(some) == 0 {
+			return all, errors.Join(err, c.p.FindObjectsFinal(s))
+		}
+		all = append(all, some...)
+	}
+}
+
+func (c *connection) attribute(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, kind uint) ([]byte, error) {
+	got, err := c.p.GetAttributeValue(s, h, []*pkcs11.Attribute{pkcs11.NewAttribute(kind, nil)})
+	if err != nil {
+		return nil, err
+	}
+	return got[0].Value, nil
+}
+
+// flag reads a CK_BBOOL.
+func (c *connection) flag(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, kind uint) (bool, error) {
+	raw, err := c.attribute(s, h, kind)
+	return len(raw) > 0 && raw[0] != 0, err
+}
+
+// assert compares a master key's attributes with what its purpose allows.
+func (c *connection) assert(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, id ID) error {
+	kind, err := c.attribute(s, h, pkcs11.CKA_KEY_TYPE)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(kind, pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2).Value) {
+		return fmt.Errorf("%w: want a key of type CKK_DES2", ErrKeyUnfit)
+	}
+	may := usesOf(id.Purpose)
+	for _, a := range []struct {
+		kind  uint
+		want  bool
+		name  string
+		fault error
+	}{
+		{pkcs11.CKA_SENSITIVE, true, "CKA_SENSITIVE", ErrKeyExtractable},
+		{pkcs11.CKA_EXTRACTABLE, false, "CKA_EXTRACTABLE", ErrKeyExtractable},
+		{pkcs11.CKA_PRIVATE, true, "CKA_PRIVATE", ErrKeyLoose},
+		// A key that may be changed can be given any use later.
+		{pkcs11.CKA_MODIFIABLE, false, "CKA_MODIFIABLE", ErrKeyLoose},
+		{pkcs11.CKA_DECRYPT, false, "CKA_DECRYPT", ErrKeyLoose},
+		{pkcs11.CKA_SIGN, false, "CKA_SIGN", ErrKeyLoose},
+		{pkcs11.CKA_VERIFY, false, "CKA_VERIFY", ErrKeyLoose},
+		{pkcs11.CKA_WRAP, false, "CKA_WRAP", ErrKeyLoose},
+		{pkcs11.CKA_UNWRAP, false, "CKA_UNWRAP", ErrKeyLoose},
+		{pkcs11.CKA_ENCRYPT, may.encrypt, "CKA_ENCRYPT", ErrKeyLoose},
+		{pkcs11.CKA_DERIVE, may.derive, "CKA_DERIVE", ErrKeyUnfit},
+	} {
+		got, err := c.flag(s, h, a.kind)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		if got != a.want {
+			fault := a.fault
+			if a.want && fault == ErrKeyLoose {
+				fault = ErrKeyUnfit // it may do less than it must
+			}
+			return fmt.Errorf("%w: %s is %v", fault, a.name, got)
+		}
+	}
+	return nil
+}
+
+// checkValue reads the device's check value; the standard's for 3DES is the encipherment of zeros, as ours.
+func (c *connection) checkValue(s pkcs11.SessionHandle, h pkcs11.ObjectHandle) ([3]byte, error) {
+	raw, err := c.attribute(s, h, pkcs11.CKA_CHECK_VALUE)
+	if err != nil {
+		return [3]byte{}, err
+	}
+	if len(raw) != 3 {
+		return [3]byte{}, fmt.Errorf("%d bytes: want 3", len(raw))
+	}
+	return [3]byte(raw), nil
+}
+
+// Put implements Device.
+func (d *device) Put(ctx context.Context, masters map[ID]Key) error {
+	return d.try(ctx, 1, func(c *connection) error { // once: what the first attempt wrote is not known
+		if err := c.put(masters); err != nil {
+			return fmt.Errorf("keys: HSM: %w", err)
+		}
+		return c.scan(ctx)
+	})
+}
+
+func (c *connection) put(masters map[ID]Key) (err error) {
+	s, err := c.p.OpenSession(c.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
+	if err != nil {
+		return err
+	}
+	var made []pkcs11.ObjectHandle
+	defer func() {
+		if err != nil {
+			for _, h := range made {
+				err = errors.Join(err, c.p.DestroyObject(s, h))
+			}
+		}
+		err = errors.Join(err, c.p.CloseSession(s))
+	}()
+	ids := slices.SortedFunc(maps.Keys(masters), ID.Compare)
+	for _, id := range ids { // look at all before the first is written
+		if err := checkWord(string(id.Purpose)); err != nil {
+			return fmt.Errorf("purpose %q: %w", id.Purpose, err)
+		}
+		there, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)))
+		if err != nil {
+			return err
+		}
+		if len(there) > 0 {
+			return fmt.Errorf("%v: %w", id, ErrKeyExists)
+		}
+	}
+	for _, id := range ids {
+		key := masters[id]
+		h, err := c.p.CreateObject(s, append(template(true, usesOf(id.Purpose)),
+			pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)), pkcs11.NewAttribute(pkcs11.CKA_ID, []byte{id.Version, id.Algorithm}),
+			pkcs11.NewAttribute(pkcs11.CKA_VALUE, key[:])))
+		clear(key[:])
+		if err != nil {
+			return fmt.Errorf("%v: store: %w", id, err)
+		}
+		made = append(made, h)
+		if got, err := c.checkValue(s, h); err != nil || got != CheckValue(masters[id]) {
+			return errors.Join(err, fmt.Errorf("%v: its check value in the device differs: it was not stored as it is", id))
+		}
+	}
+	return nil
+}
