@@ -51,6 +51,8 @@ type Card struct {
 	file *image.File // nil: the card lives as long as the program
 	rand io.Reader
 
+	wrongBorrow bool // see the Lie of that name
+
 	volatile
 }
 

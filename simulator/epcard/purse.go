@@ -278,6 +278,9 @@ func (c *Card) debit(cmd apdu.Command) apdu.Response {
 	if err != nil || after.Sign() < 0 {
 		return sw(c.img.Settings.word(c.img.Settings.Insufficient, swInsufficient))
 	}
+	if c.wrongBorrow {
+		after = money.Minor(int64(wrongBorrow(uint32(purse.Balance.Minor()), uint32(p.amount.Minor()))))
+	}
 	mac2 := c.sessionMAC(p, session, ep.PurchaseMAC2(p.amount))
 	tac := c.tac(p, ep.PurchaseTAC(p.amount, p.kind, p.terminal, serial, at))
 
