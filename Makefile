@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-town lint fuzz bench-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-town lint fuzz bench-card bench-tap generate clean
 
 all: build
 
@@ -24,7 +24,7 @@ demo:
 # Everything CI runs. The steps print what they ran; none is skipped in silence.
 test:
 	scripts/setup.sh test
-	$(MAKE) --no-print-directory lint test-go test-pcsc
+	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
@@ -38,6 +38,10 @@ test-go:
 test-pcsc:
 	scripts/pcsc-test.sh
 
+# The tests of the PKCS#11 door, against a real SoftHSM.
+test-hsm:
+	scripts/hsm-test.sh
+
 # The deterministic town alone: make test-town SEED=7 replays one run.
 test-town:
 	$(GO) test -count=1 $(if $(SEED),-v) ./simulator/town -run Town $(if $(SEED),-args -seed $(SEED))
@@ -46,6 +50,10 @@ test-town:
 FUZZTIME ?= 10s
 fuzz:
 	scripts/fuzz.sh $(FUZZTIME)
+
+# With SoftHSM where it is installed (scripts/setup.sh hsm), else the software alone; it says which.
+bench-card:
+	$(GO) run $(if $(wildcard /usr/bin/softhsm2-util),-tags pkcs11) ./simulator/benchcard
 
 bench-tap:
 	$(GO) run ./simulator/benchtap
