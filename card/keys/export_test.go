@@ -56,3 +56,6 @@ func LabelOf(prefix string, id ID) string {
 func ParseLabel(prefix, label string) (ID, bool) {
 	return DeviceOptions{Prefix: prefix}.withDefaults().parseLabel(label)
 }
+
+// TransportText is the transport form of a key.
+var TransportText = transportText

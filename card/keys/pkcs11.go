@@ -34,6 +34,8 @@ type DeviceOptions struct {
 	Sessions int
 	// Cache is for derived keys of cards: handles of load and purchase keys in the device, TAC keys in memory.
 	Cache CachePolicy
+	// SM4 is the algorithm byte of SM4 keys; 0: AlgorithmSM4. PKCS#11 has no SM4 of its own, so this door holds none.
+	SM4 byte
 	// RetryEvery is the least time between two searches for a lost token; default 1 s.
 	RetryEvery time.Duration
 }
@@ -114,8 +116,11 @@ func (o DeviceOptions) parseLabel(label string) (ID, bool) {
 	return id, true
 }
 
-// checkCard refuses what no door does: another purpose's work, and a master key doing a card's.
-func checkCard(c Card, want Purpose) error {
+// checkCard refuses what no door does, another purpose's work and a master key doing a card's, and what this one does not: SM4.
+func (o DeviceOptions) checkCard(c Card, want Purpose) error {
+	if CipherOf(c.ID.Algorithm, o.SM4) == SM4 {
+		return fmt.Errorf("keys: HSM: %v is an SM4 key: %w", c.ID, ErrUnknownKey)
+	}
 	if c.ID.Purpose != want {
 		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)
 	}

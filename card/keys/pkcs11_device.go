@@ -178,7 +178,7 @@ func (d *device) drop() {
 
 // TAC implements HSM. The TAC key of the card comes out of the device and is folded here.
 func (d *device) TAC(ctx context.Context, c Card, message []byte) (tac [4]byte, err error) {
-	if err := checkCard(c, TAC); err != nil {
+	if err := d.o.checkCard(c, TAC); err != nil {
 		return tac, err
 	}
 	err = d.do(ctx, func(at *connection) error {
@@ -196,10 +196,12 @@ func (d *device) TAC(ctx context.Context, c Card, message []byte) (tac [4]byte, 
 
 // SessionMAC implements HSM. No key of it leaves the device.
 func (d *device) SessionMAC(ctx context.Context, c Card, session [8]byte, message []byte) (mac [4]byte, err error) {
-	if c.ID.Purpose != Load && c.ID.Purpose != Purchase {
+	switch c.ID.Purpose {
+	case Load, Purchase, Unload, Limit:
+	default:
 		return mac, fmt.Errorf("keys: %s keys have no sessions", c.ID.Purpose)
 	}
-	if err := checkCard(c, c.ID.Purpose); err != nil {
+	if err := d.o.checkCard(c, c.ID.Purpose); err != nil {
 		return mac, err
 	}
 	err = d.do(ctx, func(at *connection) error {

@@ -38,7 +38,7 @@ func openDevice(t *testing.T, o keys.DeviceOptions) keys.Device {
 // deviceMasters are the master keys of purse facts 8.2.
 func deviceMasters() map[keys.ID]keys.Key {
 	id := func(p keys.Purpose) keys.ID { return keys.ID{Purpose: p, Version: 1} }
-	return map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90)}
+	return map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90), id(keys.Unload): ascending(0x70), id(keys.Limit): ascending(0x80)}
 }
 
 func TestHSMGivesThePublishedVectors(t *testing.T) {
@@ -69,7 +69,7 @@ func TestHSMSaysWhatTheSoftwareSays(t *testing.T) {
 				factors := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) [8]byte { return [8]byte{byte(rapid.IntRange(0, 3).Draw(rt, "factor"))} }), 1, 3).Draw(rt, "factors")
 				message := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(rt, "message")
 				session := [8]byte(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(rt, "session"))
-				card := keys.Card{ID: keys.ID{Purpose: rapid.SampledFrom([]keys.Purpose{keys.TAC, keys.Load, keys.Purchase}).Draw(rt, "purpose"), Version: 1}, Factors: factors}
+				card := keys.Card{ID: keys.ID{Purpose: rapid.SampledFrom([]keys.Purpose{keys.TAC, keys.Load, keys.Purchase, keys.Unload, keys.Limit}).Draw(rt, "purpose"), Version: 1}, Factors: factors}
 				ask := func(h keys.HSM) [4]byte {
 					var mac [4]byte
 					var err error
@@ -250,6 +250,11 @@ func TestHSMTypedErrors(t *testing.T) {
 	found, err := d.Masters(t.Context())
 	require.NoError(t, err)
 	require.Len(t, found, len(deviceMasters()))
+
+	sm4 := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1, Algorithm: keys.AlgorithmSM4}, Factors: [][8]byte{{1}}}
+	require.ErrorIs(t, d.Put(t.Context(), map[keys.ID]keys.Key{sm4.ID: {1}}), keys.ErrMechanism)
+	_, err = d.TAC(t.Context(), sm4, nil)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
