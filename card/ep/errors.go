@@ -40,6 +40,8 @@ const (
 	CmdUnblock              CommandName = "APPLICATION UNBLOCK"
 	CmdBlockCard            CommandName = "CARD BLOCK"
 	CmdGetMessage           CommandName = "GET MESSAGE"
+	CmdDeliveryKey          CommandName = "DELIVERY KEY"
+	CmdCipherData           CommandName = "CIPHER DATA"
 )
 
 // Kinds of answer, each with its own remedy. A StatusError unwraps to one of them where the table knows it.
@@ -167,6 +169,9 @@ var meanings = map[CommandName]map[apdu.SW]meaning{
 	},
 	CmdInitSAM: {
 		0x9403: {ErrKeyIndex, "the PSAM has no key of that version and algorithm"},
+	},
+	CmdDeliveryKey: {
+		0x9403: {ErrKeyIndex, "the PSAM has no such key"},
 	},
 	CmdCreditSAM: {
 		0x9302: {ErrMAC, "MAC2 does not verify"},

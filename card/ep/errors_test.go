@@ -170,6 +170,10 @@ func commands() []command {
 		{ep.CmdGetMessage, func(ctx context.Context, t apdu.Transmitter) error {
 			return sam(ctx, t).UseCityCode(ctx, ep.CityCode{})
 		}, -1},
+		{ep.CmdDeliveryKey, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := sam(ctx, t).Maintenance(ep.MaintenanceKey{}, make([][8]byte, 1))(ctx, make([]byte, 4), nil)
+			return err
+		}, -1},
 		{ep.CmdUpdateBinary, func(ctx context.Context, t apdu.Transmitter) error {
 			return purse(ctx, challenged{t}).UpdateBinary(ctx, ep.SFIPublic, 0, []byte{1}, noMAC)
 		}, -1},

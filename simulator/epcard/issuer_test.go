@@ -2,6 +2,7 @@ package epcard_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -294,6 +295,45 @@ func TestBlocking(t *testing.T) {
 	require.NoError(t, err)
 	exchange(t, card, tunionKey, "6A81")
 	exchange(t, card, "00A4000002 3F00", "6A81")
+}
+
+// TestATerminalBlocksACard: by its PSAM's maintenance key and the library's commands. The issuer unblocks it.
+func TestATerminalBlocksACard(t *testing.T) {
+	ctx := t.Context()
+	samImage, err := personalise.PSAM(masters, personalise.PSAMSpec{Terminal: terminal, Issuer: issuer, Maintenance: true})
+	require.NoError(t, err)
+	sam, err := psam.New(samImage)
+	require.NoError(t, err)
+	door, err := ep.OpenPSAM(ctx, sam, ep.PSAMTUnion)
+	require.NoError(t, err)
+	chip := newCard(t, image82(t, 2), seeded(1))
+	card, fci, err := ep.Select(ctx, chip, ep.AIDTUnion)
+	require.NoError(t, err)
+	public, err := ep.ParsePublic(fci.Public)
+	require.NoError(t, err)
+	require.NoError(t, card.BlockApplication(ctx, false, door.Maintenance(ep.MaintenanceKey{Version: 1}, public.Factors(2))))
+	_, _, err = ep.Select(ctx, chip, ep.AIDTUnion)
+	require.ErrorIs(t, err, ep.ErrBlocked)
+	_, err = ep.Selected(chip).InitPurchase(ctx, ep.TypePurchase, 1, money.Minor(1), terminal)
+	require.ErrorIs(t, err, ep.ErrBlocked)
+
+	host := keys.NewSoft(masters)
+	key := keys.Card{ID: keys.ID{Purpose: keys.Maintenance, Version: 1}, Factors: public.Factors(2)}
+	mac := func(ctx context.Context, challenge, message []byte) ([4]byte, error) {
+		return host.SecureMAC(ctx, key, challenge, message)
+	}
+	wrong := func(context.Context, []byte, []byte) ([4]byte, error) { return [4]byte{}, nil }
+	require.ErrorIs(t, ep.Selected(chip).UnblockApplication(ctx, wrong), ep.ErrMAC)
+	require.NoError(t, ep.Selected(chip).UnblockApplication(ctx, mac))
+	_, _, err = ep.Select(ctx, chip, ep.AIDTUnion)
+	require.NoError(t, err)
+	require.NoError(t, card.UpdateBinary(ctx, ep.SFIManagement, 10, []byte{personalise.KindSenior}, mac))
+	m, err := card.ReadManagement(ctx)
+	require.NoError(t, err)
+	require.Equal(t, personalise.KindSenior, m.Kind)
+	require.NoError(t, card.With(ep.Settings{ChallengeLength: 8}).BlockCard(ctx, mac))
+	_, _, err = ep.Select(ctx, chip, ep.AIDTUnion)
+	require.ErrorIs(t, err, ep.ErrBlocked)
 }
 
 // TestSM4Exchange is the composite exit and the load of purse facts 8.2 on an SM4 card with an SM4 PSAM. The file contents of the

@@ -201,6 +201,8 @@ type PSAMSpec struct {
 	NextSerial uint32
 	// SM4Algorithm is the algorithm byte that means SM4, where it is not keys.AlgorithmSM4.
 	SM4Algorithm byte
+	// Maintenance gives it the 3DES maintenance keys of algorithm 00, so that its terminal can block cards.
+	Maintenance bool
 }
 
 // fidPSAM is the FID of the PSAM application that ep.PSAMTUnion names (purse facts 1.1).
@@ -243,9 +245,16 @@ func PSAM(masters Masters, spec PSAMSpec) (psam.Image, error) {
 			img.Keys = append(img.Keys, psam.MasterKey{Version: id.Version, Algorithm: id.Algorithm, Key: image.Key{Key: key}})
 		}
 	}
-	slices.SortFunc(img.Keys, func(a, b psam.MasterKey) int { // one spec makes one image
-		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Algorithm, b.Algorithm))
-	})
+	for id, key := range masters {
+		if spec.Maintenance && id.Purpose == keys.Maintenance && id.Algorithm == 0 {
+			img.Maintenance = append(img.Maintenance, psam.MasterKey{Version: id.Version, Key: image.Key{Key: key}})
+		}
+	}
+	for _, list := range [][]psam.MasterKey{img.Keys, img.Maintenance} {
+		slices.SortFunc(list, func(a, b psam.MasterKey) int { // one spec makes one image
+			return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Algorithm, b.Algorithm))
+		})
+	}
 	if len(img.Keys) == 0 {
 		return psam.Image{}, fmt.Errorf("%s: %w", keys.Purchase, keys.ErrUnknownKey)
 	}

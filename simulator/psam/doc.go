@@ -5,5 +5,6 @@
 // or from a file that keeps its serial between runs ([OpenFile]). A terminal transaction serial is stored before it is
 // handed out, so no crash makes the PSAM use one twice.
 //
-// It holds a master key in a plain file: for development only. DELIVERY KEY and CIPHER DATA (801A, 80FA) are left out.
+// It holds a master key in a plain file: for development only. Of DELIVERY KEY and CIPHER DATA (801A, 80FA) it has what secure messaging
+// to a 3DES card takes: usage 05 and one MAC with its initial vector.
 package psam

@@ -31,6 +31,9 @@ type Image struct {
 	MAC2Limit  byte `json:"mac2_limit"`  // wrong MAC2 in a row that lock the PSAM
 	MAC2Errors byte `json:"mac2_errors"` // wrong MAC2 in a row so far
 
+	// Maintenance are the master keys of DELIVERY KEY with usage 05, by which a terminal blocks cards; P2 of the command names the version.
+	Maintenance []MasterKey `json:"maintenance,omitempty"`
+
 	// SM4Algorithm is the algorithm byte that means SM4; 0 is keys.AlgorithmSM4.
 	SM4Algorithm byte `json:"sm4_algorithm,omitempty"`
 }
@@ -69,6 +72,13 @@ func (m Image) Check() error {
 			all = append(all, fmt.Errorf("keys: version %02X algorithm %02X is there twice", k.Version, k.Algorithm))
 		}
 		seen[id] = true
+	}
+	versions := map[byte]bool{}
+	for _, k := range m.Maintenance {
+		if versions[k.Version] {
+			all = append(all, fmt.Errorf("maintenance: version %02X is there twice", k.Version))
+		}
+		versions[k.Version] = true
 	}
 	if m.MAC2Limit == 0 {
 		all = append(all, errors.New("mac2_limit is 0, want at least 1"))

@@ -23,6 +23,7 @@ const (
 	swOrder      apdu.SW = 0x6901
 	swLocked     apdu.SW = 0x6983
 	swNoFile     apdu.SW = 0x6A82
+	swData       apdu.SW = 0x6A80
 	swP1P2       apdu.SW = 0x6A86
 	swOffset     apdu.SW = 0x6B00
 	swINS        apdu.SW = 0x6D00
@@ -44,6 +45,8 @@ type PSAM struct {
 	selected bool   // the purse application; otherwise the MF
 	purchase *want  // started by 8070, ended by 8072
 	code     []byte // of GET MESSAGE, for the next 8070
+
+	delivered *keys.Key // derived by DELIVERY KEY, for CIPHER DATA
 }
 
 // want is the purchase in progress: the MAC2 its card will send.
@@ -54,7 +57,7 @@ func New(img Image) (*PSAM, error) {
 	if err := img.Check(); err != nil {
 		return nil, fmt.Errorf("PSAM image: %w", err)
 	}
-	img.Keys = slices.Clone(img.Keys)
+	img.Keys, img.Maintenance = slices.Clone(img.Keys), slices.Clone(img.Maintenance)
 	return &PSAM{img: img}, nil
 }
 
@@ -102,7 +105,7 @@ func (p *PSAM) Image() Image {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	img := p.img
-	img.Keys = slices.Clone(img.Keys)
+	img.Keys, img.Maintenance = slices.Clone(img.Keys), slices.Clone(img.Maintenance)
 	return img
 }
 
@@ -113,7 +116,7 @@ func (p *PSAM) Power(bool) { p.Reset() }
 func (p *PSAM) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.selected, p.purchase, p.code = false, nil, nil
+	p.selected, p.purchase, p.code, p.delivered = false, nil, nil, nil
 }
 
 // Transmit carries out one command APDU. It always answers.
@@ -147,6 +150,10 @@ func (p *PSAM) dispatch(cmd apdu.Command) apdu.Response {
 			return p.creditPurchase(cmd)
 		case 0xCA:
 			return p.takeCode(cmd)
+		case 0x1A:
+			return p.deliverKey(cmd)
+		case 0xFA:
+			return p.cipherData(cmd)
 		}
 		return sw(swINS)
 	}
@@ -164,10 +171,10 @@ func (p *PSAM) selectFile(cmd apdu.Command) apdu.Response {
 	}
 	switch {
 	case cmd.P1 == 0x00 && (len(cmd.Data) == 0 || bytes.Equal(cmd.Data, fidMF)):
-		p.selected, p.purchase, p.code = false, nil, nil
+		p.selected, p.purchase, p.code, p.delivered = false, nil, nil, nil
 		return apdu.Response{SW: apdu.OK}
 	case bytes.Equal(cmd.Data, []byte(name)):
-		p.selected, p.purchase, p.code = true, nil, nil
+		p.selected, p.purchase, p.code, p.delivered = true, nil, nil, nil
 		fci := append([]byte{0x6F, byte(2 + len(p.img.AID)), 0x84, byte(len(p.img.AID))}, p.img.AID...)
 		return apdu.Response{Data: fci, SW: apdu.OK}
 	}

@@ -203,12 +203,12 @@ func TestABadImageIsRefusedWithEveryFault(t *testing.T) {
 
 // FuzzTransmit feeds a PSAM any two commands: it always answers.
 func FuzzTransmit(f *testing.F) {
-	for _, s := range []string{selectApp, start8070, good8072, bad8072, "00B0960006", "00B0970019", ""} {
+	for _, s := range []string{selectApp, start8070, good8072, bad8072, "00B0960006", "00B0970019", "80CA000009 858877665588776655", "801A250208 0203040506070809",
+		"80FA050010 1122334400000000 841E000004800000 04", ""} {
 		f.Add(unhex(start8070), unhex(s))
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		p, err := psam.New(image82(t, 0x200))
-		require.NoError(t, err)
+		p := maintaining(t)
 		for _, command := range [][]byte{unhex(selectApp), first, second} {
 			raw, err := p.Transmit(context.Background(), command)
 			require.NoError(t, err)
