@@ -81,7 +81,7 @@ func TestCommands(t *testing.T) {
 		{"wrong Le", []string{"00B0960007"}, "6C06"},
 		{"another application", []string{"00A4040009 A00000000386980701"}, "6A82"},
 		{"an unknown class", []string{"90B0960006"}, "6E00"},
-		{"an unknown instruction", []string{"80FA0000"}, "6D00"},
+		{"an unknown instruction", []string{"80FE0000"}, "6D00"},
 		{"no APDU", []string{"8070"}, "6700"},
 	}
 	for _, c := range cases {
