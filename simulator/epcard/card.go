@@ -51,7 +51,7 @@ type Card struct {
 	file *image.File // nil: the card lives as long as the program
 	rand io.Reader
 
-	wrongBorrow bool // see the Lie of that name
+	lie Lie // WrongBorrow, CounterWraps or none
 
 	volatile
 }

@@ -13,6 +13,7 @@ type Lie string
 // Lies. Those of the debit's arithmetic leave every MAC valid: MAC2 covers the amount alone.
 const (
 	WrongBorrow     Lie = "wrong borrow"       // 1000h − 10h = 0F10h; every MAC is valid
+	CounterWraps    Lie = "counter wraps"      // the offline counter goes from 256 to 1, in the log too
 	ConstantMAC2    Lie = "constant MAC2"      // DEBIT answers the MAC2 of its first debit for ever
 	Replay          Lie = "replay"             // answers each command of a later session as it answered it in the first one
 	ProofWithout    Lie = "proof without MAC2" // PROVE answers a proof whose MAC2 is zero, whether there is one or not
@@ -31,7 +32,7 @@ type Hostile struct {
 	chip Powered
 	lie  Lie
 	// From is the command at which it begins to lie, counted from 1 over all sessions; 0 is the first. It does not hold for lies that
-	// have a place of their own: WrongBorrow, ConstantMAC2, Replay, ProofWithout, TooRich.
+	// have a place of their own: WrongBorrow, CounterWraps, ConstantMAC2, Replay, ProofWithout, TooRich.
 	From int
 	// Other answers in the place of a Swapped card.
 	Other Powered
@@ -43,11 +44,11 @@ type Hostile struct {
 	sessions int
 }
 
-// NewHostile makes a liar of a chip. WrongBorrow wants a *Card.
+// NewHostile makes a liar of a chip. WrongBorrow and CounterWraps want a *Card, and it keeps them for good.
 func NewHostile(chip Powered, lie Lie) *Hostile {
-	if c, ok := chip.(*Card); ok && lie == WrongBorrow {
+	if c, ok := chip.(*Card); ok && (lie == WrongBorrow || lie == CounterWraps) {
 		c.mu.Lock()
-		c.wrongBorrow = true
+		c.lie = lie
 		c.mu.Unlock()
 	}
 	return &Hostile{chip: chip, lie: lie, script: map[string][]byte{}}

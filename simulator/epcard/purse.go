@@ -278,7 +278,7 @@ func (c *Card) debit(cmd apdu.Command) apdu.Response {
 	if err != nil || after.Sign() < 0 {
 		return sw(c.img.Settings.word(c.img.Settings.Insufficient, swInsufficient))
 	}
-	if c.wrongBorrow {
+	if c.lie == WrongBorrow {
 		after = money.Minor(int64(wrongBorrow(uint32(purse.Balance.Minor()), uint32(p.amount.Minor()))))
 	}
 	mac2 := c.sessionMAC(p, session, ep.PurchaseMAC2(p.amount))
@@ -313,11 +313,18 @@ func (c *Card) finish(next Image) apdu.SW {
 
 // offline moves the offline counter and keeps the proof.
 func (c *Card) offline(p *Purse, kind ep.Type, mac, tac [4]byte) {
-	p.OfflineCounter++
+	p.OfflineCounter = c.nextOffline(p.OfflineCounter)
 	p.OfflineProof = Proof{Type: kind, After: p.OfflineCounter, MAC: image.Bytes(mac[:]), TAC: image.Bytes(tac[:])}
 	if c.img.Settings.SharedCounter {
 		p.OnlineCounter = p.OfflineCounter
 	}
+}
+
+func (c *Card) nextOffline(counter uint16) uint16 {
+	if c.lie == CounterWraps && counter == 256 {
+		return 1
+	}
+	return counter + 1
 }
 
 // online moves the online counter and keeps the proof.
@@ -449,7 +456,7 @@ func (c *Card) updateLimit(cmd apdu.Command) apdu.Response {
 func (c *Card) logRecord(p *pending, limit money.Amount, at ep.DateTime) []byte {
 	counter := p.counter
 	if c.img.LogCounter == LogAfter {
-		counter++
+		counter = c.nextOffline(counter)
 	}
 	return ep.LogRecord{Counter: counter, Overdraft: uint32(limit.Minor()), Amount: p.amount, Type: p.kind, Terminal: p.terminal, At: at}.Bytes()
 }

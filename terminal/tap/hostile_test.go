@@ -137,6 +137,39 @@ func TestAReplayAfterAllSerials(t *testing.T) {
 	require.False(t, tacIsGood(t, rec))
 }
 
+// TestACounterThatWraps: from 256 the card counts on with 1. Debits go on; a lost answer just there is never taken for "not debited".
+func TestACounterThatWraps(t *testing.T) {
+	for _, log := range []epcard.LogCounter{epcard.LogBefore, epcard.LogAfter} {
+		for _, lost := range []bool{false, true} {
+			w, m := hostileTown(t, till)
+			r := w.riderOf(t, func(s *personalise.CardSpec) { s.Log = log }, func(img *epcard.Image) { img.OfflineCounter = 256 })
+			tear := epcard.Tear{}
+			if lost {
+				tear = epcard.Tear{At: 5, After: true}
+			}
+			field := epcard.Present(epcard.NewHostile(r.Card, epcard.CounterWraps), tear)
+			place := m.place
+			place.Now, place.Clock = w.now, wire.ClockState_CLOCK_GOOD
+			result, err := m.tap.Purchase(t.Context(), field, place)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, r.OfflineCounter(), "it did debit")
+			r.noted = 0 // one debit since, as this card counts
+			w.now = w.now.Add(time.Second)
+			m.place.RequestID = "till-2"
+			if !lost {
+				require.Contains(t, []tap.Outcome{tap.Granted, tap.RefusedFaulty}, result.Outcome)
+				require.Equal(t, wire.State_STATE_COMPLETED, m.last(t).GetState())
+				continue
+			}
+			require.Equal(t, tap.PresentAgain, result.Outcome)
+			result = m.meet(t, r, epcard.NewHostile(r.Card, epcard.CounterWraps))
+			require.NotNil(t, result.Recovered)
+			require.True(t, result.Recovered.Completed || result.Recovered.Aged, "a debit that took place was called off")
+			require.Equal(t, tap.Granted, result.Outcome, "the next sale")
+		}
+	}
+}
+
 // TestAProofWithoutMAC2: after a lost answer the card proves with a MAC2 of zeros and a made-up TAC. While the card's own counter and log
 // do not show the debit, the proof is worth nothing; where the log does, the record says that a proof is its evidence, and the backend
 // holds the TAC against it.
