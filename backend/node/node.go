@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -32,7 +33,7 @@ import (
 type Config struct {
 	Dir        string // database and the broker's files
 	Scheme     *Scheme
-	HSM        keys.HSM
+	HSM        keys.HSM           // the node's own from here on: one that can be closed is closed with it
 	TokenKey   []byte             // card tokens and device passwords are made with it
 	ReceiptKey ed25519.PrivateKey // signs receipts
 	Tokens     api.Tokens         // who may call the API
@@ -203,5 +204,11 @@ func (n *Node) Post(ctx context.Context) error {
 	}
 }
 
-// Close closes the database. Call it after Run has returned.
-func (n *Node) Close() error { return n.store.Close() }
+// Close closes the database and logs out of the HSM. Call it after Run has returned.
+func (n *Node) Close() error {
+	err := n.store.Close()
+	if device, ok := n.cfg.HSM.(io.Closer); ok {
+		err = errors.Join(err, device.Close())
+	}
+	return err
+}

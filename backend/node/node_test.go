@@ -53,6 +53,23 @@ func TestANodeStopsAndStartsAgain(t *testing.T) {
 	}
 }
 
+// device is an HSM that counts how often it is closed.
+type device struct {
+	keys.HSM
+	closed int
+}
+
+func (d *device) Close() error { d.closed++; return nil }
+
+func TestANodeClosesItsHSM(t *testing.T) {
+	cfg, hsm := config(t), &device{HSM: keys.NewSoft(nil)}
+	cfg.HSM = hsm
+	n, err := node.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, n.Close())
+	require.Equal(t, 1, hsm.closed)
+}
+
 func TestANodeSaysWhatIsMissing(t *testing.T) {
 	for name, spoil := range map[string]func(*node.Config){
 		"scheme":      func(c *node.Config) { c.Scheme = nil },

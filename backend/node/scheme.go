@@ -32,10 +32,22 @@ type Scheme struct {
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
 	Broker  Listen `yaml:"broker"`
 
+	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
+
 	Acquirers []Party    `yaml:"acquirers"`
 	Channels  []Party    `yaml:"channels"`
 	Merchants []Merchant `yaml:"merchants"`
 }
+
+// HSM is the token that has the master keys, behind PKCS#11.
+type HSM struct {
+	Module  string `yaml:"module"`   // path of the maker's library
+	Token   string `yaml:"token"`    // label of the token
+	PINFile string `yaml:"pin_file"` // the PIN of its user, in the first line; beside this file
+}
+
+// Used says whether the scheme has an HSM.
+func (h HSM) Used() bool { return h != HSM{} }
 
 // Listen is an address to serve at, in clear on loopback, else with TLS.
 type Listen struct {
@@ -105,6 +117,9 @@ func (s *Scheme) Check() error {
 	s.Console.check("console", bad)
 	if host, _, err := net.SplitHostPort(s.Console.Address); err == nil && s.Console.Address != "" && !loopback(host) {
 		bad("console.address: %s: the page asks nobody who is looking: want a loopback address such as 127.0.0.1:8081, and a proxy with a login before it", s.Console.Address)
+	}
+	if s.HSM.Used() && (s.HSM.Module == "" || s.HSM.Token == "" || s.HSM.PINFile == "") {
+		bad("hsm: module, token and pin_file go together")
 	}
 	acquirers := checkParties("acquirers", s.Acquirers, bad)
 	checkParties("channels", s.Channels, bad)

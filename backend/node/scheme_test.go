@@ -31,6 +31,7 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "500.00", s.MaxLoad.String())
 	require.Equal(t, "D+1", s.Term)
+	require.False(t, s.HSM.Used())
 	require.Equal(t, "Asia/Shanghai", s.Location().String())
 
 	cases := []struct{ name, old, new, says string }{
@@ -50,6 +51,7 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		{"acquirer twice", "channels:", "  - {id: bus, name: Again}\nchannels:", "stands twice"},
 		{"merchant of nobody", "acquirer: bus,", "acquirer: tram,", `"tram" is not among`},
 		{"a fee with no side", "side: inside", "side: below", "acquirers[0].fees[0]"},
+		{"half an HSM", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme}", "hsm: module, token and pin_file go together"},
 		{"an id with a colon", "id: m1", "id: 'm:1'", "merchants[0].id"},
 	}
 	for _, c := range cases {
@@ -59,6 +61,11 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
+	t.Run("an HSM", func(t *testing.T) {
+		s, err := node.ParseScheme([]byte(whole + "hsm: {module: /lib/p11.so, token: scheme, pin_file: hsm.pin}\n"))
+		require.NoError(t, err)
+		require.Equal(t, node.HSM{Module: "/lib/p11.so", Token: "scheme", PINFile: "hsm.pin"}, s.HSM)
+	})
 	t.Run("all faults at once", func(t *testing.T) {
 		_, err := node.ParseScheme([]byte("max_load: \"1.00\""))
 		for _, field := range []string{"name", "time_zone", "max_balance"} {

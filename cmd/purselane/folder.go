@@ -71,7 +71,10 @@ func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, err
 	}
-	c := node.Config{Dir: f.path(folderData), Scheme: s, HSM: ring.HSM(), Log: log}
+	c := node.Config{Dir: f.path(folderData), Scheme: s, Log: log}
+	if c.HSM, err = f.hsm(s, ring, log); err != nil {
+		return node.Config{}, err
+	}
 	var err1, err2, err3, err4 error
 	c.TokenKey, err1 = ring.Secret(keys.SecretToken, 32)
 	c.ReceiptKey, err2 = ring.SigningKey(keys.SecretReceipt)
@@ -81,6 +84,21 @@ func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
 		return node.Config{}, err
 	}
 	return c, f.broker(&c)
+}
+
+// hsm opens the door to the master keys: the HSM that the scheme names, else the key file.
+func (f schemeFolder) hsm(s *node.Scheme, ring *keys.Ring, log *slog.Logger) (keys.HSM, error) {
+	if !s.HSM.Used() {
+		return ring.CachedHSM(keys.DefaultCache)
+	}
+	pin, err := readFirstLine("scheme: hsm.pin_file:", f.path(s.HSM.PINFile))
+	if err != nil {
+		return nil, err
+	}
+	if len(ring.Masters) > 0 {
+		log.Warn("the key file still holds master keys beside the HSM: whoever copies it needs no HSM; seal one without them (docs/keys.md)", "keys", len(ring.Masters))
+	}
+	return keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Cache: keys.DefaultCache})
 }
 
 func (f schemeFolder) tokens() (api.Tokens, error) {

@@ -24,6 +24,12 @@ import (
 type KeysCmd struct {
 	Init KeysInitCmd `cmd:"" help:"Draw the keys of a new scheme and seal them into a new file. For development."`
 	Show KeysShowCmd `cmd:"" help:"Show what a key file holds: purposes, versions, check values and public keys, never a key."`
+
+	Ceremony KeysCeremonyCmd `cmd:"" help:"Combine a master key from the components of two or three people."`
+	Add      KeysAddCmd      `cmd:"" help:"Draw the next version of a master key."`
+	Export   KeysExportCmd   `cmd:"" help:"Write one master key into a key block, under a transport key."`
+	Import   KeysImportCmd   `cmd:"" help:"Add the master key of a key block."`
+	HSM      KeysHSMCmd      `cmd:"" name:"hsm" help:"Store and show master keys in an HSM (PKCS#11)."`
 }
 
 // developmentOnly is what every command on a sealed file says, where nobody can miss it.
@@ -66,17 +72,12 @@ func (f sealedFile) identity() (age.Identity, error) {
 // be mended.
 func (f sealedFile) passphrase(fresh bool) (string, error) {
 	if f.PassphraseFile != "" {
-		return readPassphrase(f.PassphraseFile)
+		return readFirstLine("--passphrase-file", f.PassphraseFile)
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return "", errors.New("nobody to ask for the passphrase: want --passphrase-file or --identity-file")
 	}
-	return askPassphrase(fresh, func(prompt string) (string, error) {
-		fmt.Fprint(os.Stderr, prompt)
-		raw, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(os.Stderr)
-		return string(raw), err
-	})
+	return askPassphrase(fresh, askHidden)
 }
 
 func askPassphrase(fresh bool, ask func(prompt string) (string, error)) (string, error) {
@@ -91,22 +92,25 @@ func askPassphrase(fresh bool, ask func(prompt string) (string, error)) (string,
 	return first, err
 }
 
-// readPassphrase reads the first line of a file. An error never shows what stands in it.
-func readPassphrase(path string) (string, error) {
+// readFirstLine reads a secret from the first line of the file that a flag or setting names. An error never shows what stands in it.
+func readFirstLine(named, path string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("--passphrase-file: %w", err)
+		return "", fmt.Errorf("%s: %w", named, err)
 	}
 	line, _, _ := bytes.Cut(raw, []byte("\n"))
-	passphrase := strings.TrimSuffix(string(line), "\r")
-	if passphrase == "" {
-		return "", fmt.Errorf("--passphrase-file %s: the first line is empty, it wants to be the passphrase", path)
+	secret := strings.TrimSuffix(string(line), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s %s: the first line is empty, it wants to be the secret", named, path)
 	}
-	return passphrase, nil
+	return secret, nil
 }
 
 // KeysInitCmd is `purselane keys init`.
-type KeysInitCmd struct{ sealedFile }
+type KeysInitCmd struct {
+	sealedFile
+	WithoutMasters bool `help:"Draw the backend's own secrets only: master keys come from a ceremony, or stay in an HSM."`
+}
 
 // Run draws the keys, seals them, and shows what it can read back.
 func (c *KeysInitCmd) Run(k *kong.Kong) error {
@@ -120,6 +124,9 @@ func (c *KeysInitCmd) Run(k *kong.Kong) error {
 	ring, err := keys.NewRing(rand.Reader)
 	if err != nil {
 		return err
+	}
+	if c.WithoutMasters {
+		clear(ring.Masters)
 	}
 	if err := keys.CreateFile(c.File, ring, to); err != nil {
 		return err

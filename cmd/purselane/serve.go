@@ -65,7 +65,9 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		}
 		return nil // without a broker Run says why
 	})
-	fmt.Fprintln(k.Stdout, developmentOnly)
+	if !cfg.Scheme.HSM.Used() {
+		fmt.Fprintln(k.Stdout, developmentOnly)
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/purselane/purselane/card/keys"
+)
+
+// KeysHSMCmd are the commands on the master keys in an HSM.
+type KeysHSMCmd struct {
+	Show KeysHSMShowCmd `cmd:"" help:"Show the master keys in an HSM by their check values, and check that none can leave it."`
+	Put  KeysHSMPutCmd  `cmd:"" help:"Store the master keys of a key file in an HSM, so that they cannot leave it again."`
+}
+
+// hsmFlags name a token.
+type hsmFlags struct {
+	Module  string `required:"" placeholder:"FILE" type:"path" help:"The maker's PKCS#11 library."`
+	Token   string `required:"" help:"Label of the token."`
+	PINFile string `required:"" placeholder:"FILE" type:"path" name:"pin-file" help:"File with the PIN of the token's user in its first line."`
+}
+
+// with does a piece of work on the HSM.
+func (f hsmFlags) with(do func(keys.Device) error) error {
+	pin, err := readFirstLine("--pin-file", f.PINFile)
+	if err != nil {
+		return err
+	}
+	d, err := keys.OpenDevice(keys.DeviceOptions{Module: f.Module, Token: f.Token, PIN: keys.Secret(pin)})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return do(d)
+}
+
+// KeysHSMShowCmd is `purselane keys hsm show`.
+type KeysHSMShowCmd struct{ hsmFlags }
+
+// Run prints what the HSM holds.
+func (c *KeysHSMShowCmd) Run(ctx context.Context, k *kong.Kong) error {
+	return c.with(func(d keys.Device) error { return showDevice(ctx, k, d) })
+}
+
+func showDevice(ctx context.Context, k *kong.Kong, d keys.Device) error {
+	found, err := d.Masters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(found), keys.ID.Compare) {
+		fmt.Fprintf(k.Stdout, "  master %-12s version %02X  algorithm %02X  check value %X\n", id.Purpose, id.Version, id.Algorithm, found[id])
+	}
+	fmt.Fprintf(k.Stdout, "%d master keys, none of which can leave the HSM\n", len(found))
+	return nil
+}
+
+// KeysHSMPutCmd is `purselane keys hsm put`.
+type KeysHSMPutCmd struct {
+	sealedFile
+	hsmFlags
+	Purpose []string `help:"Only keys of these purposes; by default all. A backend needs load and tac, and not purchase."`
+}
+
+// Run stores the keys: all of them or none.
+func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
+	ring, err := c.open()
+	if err != nil {
+		return err
+	}
+	masters := maps.Clone(ring.Masters)
+	if len(c.Purpose) > 0 {
+		maps.DeleteFunc(masters, func(id keys.ID, _ keys.Key) bool { return !slices.Contains(c.Purpose, string(id.Purpose)) })
+	}
+	if len(masters) == 0 {
+		return fmt.Errorf("%s holds no master key to store", c.File)
+	}
+	return c.with(func(d keys.Device) error {
+		if err := d.Put(ctx, masters); err != nil {
+			return err
+		}
+		return showDevice(ctx, k, d)
+	})
+}

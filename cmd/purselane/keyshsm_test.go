@@ -1,0 +1,61 @@
+//go:build pkcs11
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/keys/softhsm"
+)
+
+// TestHSMTakesTheKeysOfAFile stores a key file's keys in a SoftHSM and opens a backend's door to them.
+func TestHSMTakesTheKeysOfAFile(t *testing.T) {
+	token, err := softhsm.New(t.TempDir(), func(name, value string) { t.Setenv(name, value) })
+	require.NoError(t, err)
+	v := newVault(t)
+	for _, p := range []string{"load", "tac", "purchase"} {
+		_, err := v.run("add", "--purpose", p)
+		require.NoError(t, err)
+	}
+	pin := v.write("pin", token.PIN+"\n")
+	where := []string{"--module", token.Module, "--token", token.Label, "--pin-file", pin}
+	put := append([]string{"hsm", "put", "--file", v.file, "--identity-file", v.identity, "--purpose", "load,tac"}, where...)
+	out, err := runKeys(t, put...)
+	require.NoError(t, err)
+	shown, err := runKeys(t, "show", "--file", v.file, "--identity-file", v.identity)
+	require.NoError(t, err)
+	require.Equal(t, lines(shown, "  master")[0], lines(out, "  master")[0], "the same check values")
+	require.Len(t, lines(out, "  master"), 2)
+	_, err = runKeys(t, put...)
+	require.ErrorIs(t, err, keys.ErrKeyExists)
+	again, err := runKeys(t, append([]string{"hsm", "show"}, where...)...)
+	require.NoError(t, err)
+	require.Equal(t, out, again)
+
+	f := schemeFolder{Dir: v.dir}
+	s := &node.Scheme{HSM: node.HSM{Module: token.Module, Token: token.Label, PINFile: filepath.Base(pin)}}
+	door, err := f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
+	got, err := door.TAC(context.Background(), card, []byte("message"))
+	require.NoError(t, err)
+	want, err := v.ring().HSM().TAC(context.Background(), card, []byte("message"))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.NoError(t, door.(keys.Device).Close())
+
+	require.NoError(t, os.WriteFile(pin, []byte("0000\n"), 0o600))
+	_, err = f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, keys.ErrPINWrong)
+	require.NoError(t, os.Remove(pin))
+	_, err = f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "hsm.pin_file")
+}
