@@ -92,6 +92,14 @@ func commands() []command {
 			return err
 		}, 128},
 		{ep.CmdReadRecord, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).ReadBusTrip(ctx)
+			return err
+		}, 128},
+		{ep.CmdReadBinary, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).ReadHolder(ctx)
+			return err
+		}, 39},
+		{ep.CmdReadRecord, func(ctx context.Context, t apdu.Transmitter) error {
 			_, err := purse(ctx, t).ReadTripHistory(ctx, 1)
 			return err
 		}, 48},

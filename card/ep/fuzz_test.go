@@ -14,6 +14,8 @@ func FuzzFiles(f *testing.F) {
 	f.Add(unhex(f, "0011 000000 0000012C 09 112233445566 20240115083512"))
 	f.Add(unhex(f, "04000011223344556601080019003000000000012C0000164420240115083512100001011000FFFFFFFF000000000000"))
 	f.Add(append(unhex(f, "00000156100010000001 01"), make([]byte, 49)...))
+	f.Add(append(unhex(f, "27027D01010000000000000000010110"), make([]byte, 112)...))
+	f.Add(make([]byte, 39))
 	f.Add(append(unhex(f, "27017D01010000000000000000010110"), make([]byte, 112)...))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if p, err := ep.ParsePublic(raw); err == nil {
@@ -28,6 +30,15 @@ func FuzzFiles(f *testing.F) {
 		if m, err := ep.ParseMetroTrip(raw); err == nil && raw[3] == 1 {
 			again := m.Bytes()
 			require.Equal(t, upper(raw), upper(again[:]))
+		}
+		if b, err := ep.ParseBusTrip(raw); err == nil && raw[1] == 2 && raw[3] == 1 {
+			again := b.Bytes()
+			require.Equal(t, upper(raw), upper(again[:]))
+		}
+		if h, err := ep.ParseHolder(raw); err == nil {
+			again, err := h.Bytes()
+			require.NoError(t, err)
+			require.Equal(t, upper(raw), upper(again))
 		}
 		if h, err := ep.ParseTripHistory(raw); err == nil {
 			again := h.Bytes()
