@@ -30,6 +30,7 @@ const (
 	CmdVerify               CommandName = "VERIFY"
 	CmdChangePIN            CommandName = "CHANGE PIN"
 	CmdReloadPIN            CommandName = "RELOAD PIN"
+	CmdUnblockPIN           CommandName = "PIN UNBLOCK"
 	CmdInitUnload           CommandName = "INITIALIZE FOR UNLOAD"
 	CmdDebitUnload          CommandName = "DEBIT FOR UNLOAD"
 	CmdInitLimit            CommandName = "INITIALIZE FOR UPDATE"
@@ -151,6 +152,9 @@ var meanings = map[CommandName]map[apdu.SW]meaning{
 	},
 	CmdReloadPIN: {
 		0x6A88: {ErrKeyIndex, "no such PIN, or no key to reload it"},
+	},
+	CmdUnblockPIN: {
+		0x6A88: {ErrKeyIndex, "no such PIN, or no key to unblock it"},
 	},
 	CmdExternalAuthenticate: {
 		0x6983: {ErrPINBlocked, "key blocked"},

@@ -155,6 +155,10 @@ func commands() []command {
 		{ep.CmdReloadPIN, func(ctx context.Context, t apdu.Transmitter) error {
 			return purse(ctx, t).ReloadPIN(ctx, 0, pin, ep.MAC{})
 		}, -1},
+		{ep.CmdUnblockPIN, func(ctx context.Context, t apdu.Transmitter) error {
+			same := func(_ context.Context, data []byte) ([]byte, error) { return data, nil }
+			return purse(ctx, challenged{t}).UnblockPIN(ctx, 0, pin, same, noMAC)
+		}, -1},
 		{ep.CmdInitUnload, func(ctx context.Context, t apdu.Transmitter) error {
 			_, err := purse(ctx, t).Deposit().InitUnload(ctx, 1, one, term)
 			return err

@@ -66,3 +66,14 @@ func (c *Card) ReloadPIN(ctx context.Context, id byte, fresh PIN, mac MAC) error
 	_, err := c.do(ctx, CmdReloadPIN, apdu.Command{CLA: 0x80, INS: 0x5E, P2: id, Data: cat(fresh.Bytes(), mac[:])})
 	return err
 }
+
+// UnblockPIN sends PIN UNBLOCK (84 24 id 00): a blocked PIN gets its tries back. The PIN is the one the card has, enciphered by encipher,
+// keys.Soft.Encipher with the card's unblock key, and mac is keys.Soft.SecureMAC with the same key. Three wrong ones in a row block the
+// application for good.
+func (c *Card) UnblockPIN(ctx context.Context, id byte, pin PIN, encipher func(ctx context.Context, data []byte) ([]byte, error), mac SecureMAC) error {
+	data, err := encipher(ctx, pin.Bytes())
+	if err != nil {
+		return fmt.Errorf("%s: %w", CmdUnblockPIN, err)
+	}
+	return c.secured(ctx, CmdUnblockPIN, apdu.Command{CLA: 0x84, INS: 0x24, P1: id, Data: data}, mac)
+}

@@ -27,6 +27,7 @@ const (
 	Unload      Purpose = "unload"      // MULK, derives DULK
 	Limit       Purpose = "limit"       // MUK, derives DUK: the overdraft limit
 	Reload      Purpose = "reload"      // MRPK, derives DRPK: a new PIN
+	Unblock     Purpose = "unblock"     // MPUK, derives DPUK: a blocked PIN
 )
 
 // ID names one master key: its purpose, version and algorithm byte as the card's INITIALIZE answer gives them.

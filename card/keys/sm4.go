@@ -1,7 +1,9 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/cipher"
+	"errors"
 	"fmt"
 
 	"github.com/emmansun/gmsm/sm4"
@@ -97,6 +99,56 @@ func (c Cipher) Authenticate(k Key, challenge []byte) ([8]byte, error) {
 	}
 	newSM4(k).Encrypt(block[:], block[:])
 	return FoldTAC(block), nil
+}
+
+// block is the cipher with a key.
+func (c Cipher) block(k Key) cipher.Block {
+	if c == TripleDES {
+		return tripleDES(k)
+	}
+	return newSM4(k)
+}
+
+// Encipher is the data of an enciphered secured command: its length and the data, padded with 80 and then 00 where that does not fill
+// blocks, in ECB (purse facts 6.6). The data has at most 255 bytes.
+func (c Cipher) Encipher(k Key, data []byte) ([]byte, error) {
+	if len(data) > 255 {
+		return nil, fmt.Errorf("keys: %d bytes of data: want at most 255", len(data))
+	}
+	b := c.block(k)
+	out := append([]byte{byte(len(data))}, data...)
+	if len(out)%b.BlockSize() != 0 {
+		out = append(out, 0x80)
+		out = append(out, make([]byte, (b.BlockSize()-len(out)%b.BlockSize())%b.BlockSize())...)
+	}
+	for i := 0; i < len(out); i += b.BlockSize() {
+		b.Encrypt(out[i:], out[i:i+b.BlockSize()])
+	}
+	return out, nil
+}
+
+// ErrEnciphered says that enciphered data does not decipher to what Encipher makes.
+var ErrEnciphered = errors.New("enciphered data is malformed")
+
+// Decipher undoes Encipher.
+func (c Cipher) Decipher(k Key, enciphered []byte) ([]byte, error) {
+	b := c.block(k)
+	if len(enciphered) == 0 || len(enciphered)%b.BlockSize() != 0 {
+		return nil, ErrEnciphered
+	}
+	plain := make([]byte, len(enciphered))
+	for i := 0; i < len(plain); i += b.BlockSize() {
+		b.Decrypt(plain[i:], enciphered[i:i+b.BlockSize()])
+	}
+	n := int(plain[0])
+	if n+1 > len(plain) {
+		return nil, ErrEnciphered
+	}
+	again, err := c.Encipher(k, plain[1:n+1])
+	if err != nil || !bytes.Equal(again, enciphered) { // one form only: another padding is no Encipher's
+		return nil, ErrEnciphered
+	}
+	return plain[1 : n+1], nil
 }
 
 func (c Cipher) checkChallenge(challenge []byte) error {

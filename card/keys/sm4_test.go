@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/card/keys"
 )
@@ -108,6 +109,29 @@ func TestSecureMessagingAndAuthentication(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, unhex(t, c[2]), got[:], c[1])
 	}
+	damk82 := keys.Diversify(ascendingKey(0x90), factors...)
+	enciphered, err := keys.TripleDES.Encipher(damk82, unhex(t, "000100"))
+	require.NoError(t, err)
+	require.Equal(t, unhex(t, "6FAE0062360A65B0"), enciphered)
+	mac, err := soft.SecureMAC(t.Context(), keys.Card{ID: maintenance, Factors: factors}, unhex(t, "55667788"), append(unhex(t, "04D697020C"), enciphered...))
+	require.NoError(t, err)
+	require.Equal(t, unhex(t, "F7CA18B1"), mac[:])
+
+	for _, v := range [][3]string{ // the WRITE KEY data of purse facts 8.1: P3 and P5
+		{"00112233445566778899AABBCCDDEEFF", "220000 00112233445566778899AABBCCDDEEFF", "DCC0BB5793ABFCA2CA8C1624822F6E01A86A0B5CBED191DD"},
+		{strings.Repeat("FF", 16), "01003300 D03A01624D2E0255E5CE47218BA45DC8", "7B9864710732C21C8BB314B67CC4B6C352C518AA7305D7FF"},
+	} {
+		got, err := keys.TripleDES.Encipher(keys.Key(unhex(t, v[0])), unhex(t, v[1]))
+		require.NoError(t, err)
+		require.Equal(t, unhex(t, v[2]), got)
+	}
+	for _, p := range []keys.Purpose{keys.Purchase, keys.TAC, keys.Reload} {
+		_, err := soft.SecureMAC(t.Context(), keys.Card{ID: keys.ID{Purpose: p, Version: 1}, Factors: factors}, make([]byte, 4), nil)
+		require.ErrorContains(t, err, "work", "a key does its own work alone")
+		_, err = soft.Encipher(t.Context(), keys.Card{ID: keys.ID{Purpose: p, Version: 1}, Factors: factors}, nil)
+		require.ErrorContains(t, err, "work")
+	}
+
 	got, err := soft.ReloadMAC(t.Context(), keys.Card{ID: reload, Factors: factors}, unhex(t, "123456"))
 	require.NoError(t, err)
 	require.Equal(t, unhex(t, "17BB8F96"), got[:])
@@ -130,4 +154,46 @@ func TestSecureMessagingAndAuthentication(t *testing.T) {
 	require.Error(t, err)
 	_, err = keys.SM4.Authenticate(damk, make([]byte, 16))
 	require.NoError(t, err)
+}
+
+// TestEncipheredData: what is enciphered is deciphered, in one form only.
+func TestEncipheredData(t *testing.T) {
+	k := ascendingKey(0x90)
+	for _, c := range []keys.Cipher{keys.TripleDES, keys.SM4} {
+		rapid.Check(t, func(t *rapid.T) {
+			data := rapid.SliceOfN(rapid.Byte(), 0, 255).Draw(t, "data")
+			out, err := c.Encipher(k, data)
+			require.NoError(t, err)
+			require.Less(t, len(out), 1+len(data)+16)
+			back, err := c.Decipher(k, out)
+			require.NoError(t, err)
+			require.Equal(t, append([]byte{}, data...), append([]byte{}, back...))
+			_, err = c.Decipher(k, out[:len(out)-1])
+			require.ErrorIs(t, err, keys.ErrEnciphered)
+		})
+		_, err := c.Decipher(k, nil)
+		require.ErrorIs(t, err, keys.ErrEnciphered)
+		_, err = c.Encipher(k, make([]byte, 256))
+		require.Error(t, err)
+	}
+}
+
+func FuzzDecipher(f *testing.F) {
+	k := ascendingKey(0x90)
+	for _, c := range []keys.Cipher{keys.TripleDES, keys.SM4} {
+		out, err := c.Encipher(k, []byte("123456"))
+		require.NoError(f, err)
+		f.Add(byte(c), out)
+	}
+	f.Fuzz(func(t *testing.T, which byte, raw []byte) {
+		c := keys.Cipher(which % 2)
+		data, err := c.Decipher(k, raw)
+		if err != nil {
+			require.ErrorIs(t, err, keys.ErrEnciphered)
+			return
+		}
+		again, err := c.Encipher(k, data)
+		require.NoError(t, err)
+		require.Equal(t, raw, again)
+	})
 }

@@ -118,14 +118,30 @@ func (s *Soft) SessionMAC(_ context.Context, c Card, session [8]byte, message []
 	return MAC8(session, message), nil
 }
 
-// SecureMAC is the MAC of secure messaging over message with the card's challenge, under a maintenance key: it rewrites, blocks and
-// unblocks cards (purse facts 6.6).
+// SecureMAC is the MAC of secure messaging over message with the card's challenge, under a maintenance key, which rewrites, blocks and
+// unblocks cards, or an unblock key, which unblocks PINs (purse facts 6.6).
 func (s *Soft) SecureMAC(_ context.Context, c Card, challenge, message []byte) ([4]byte, error) {
-	k, err := s.derive(c, Maintenance)
+	k, err := s.secureKey(c)
 	if err != nil {
 		return [4]byte{}, err
 	}
 	return s.cipher(c).SecureMAC(k, challenge, message)
+}
+
+// Encipher is the enciphered data of a secured command, under the same keys.
+func (s *Soft) Encipher(_ context.Context, c Card, data []byte) ([]byte, error) {
+	k, err := s.secureKey(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.cipher(c).Encipher(k, data)
+}
+
+func (s *Soft) secureKey(c Card) (Key, error) {
+	if c.ID.Purpose == Unblock {
+		return s.derive(c, Unblock)
+	}
+	return s.derive(c, Maintenance)
 }
 
 // ReloadMAC is the MAC of RELOAD PIN over the new PIN's bytes.

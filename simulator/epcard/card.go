@@ -202,6 +202,8 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 		switch cmd.INS {
 		case insBlock, insUnblock, insBlockCard:
 			return c.block(cmd, challenge)
+		case 0x24:
+			return c.unblockPIN(cmd, challenge)
 		}
 		return sw(swINS)
 	case 0x80:

@@ -7,6 +7,6 @@
 //
 // Where cards differ, [Settings] says which kind this one is.
 //
-// Left out: PIN UNBLOCK, INTERNAL AUTHENTICATE, WRITE KEY and APPEND RECORD, enciphered secure messaging, grey-lock. Such commands
+// Left out: INTERNAL AUTHENTICATE, WRITE KEY and APPEND RECORD, enciphered files, grey-lock. Such commands
 // answer 6D00.
 package epcard

@@ -92,6 +92,7 @@ type Image struct {
 	LimitKey       PurseKey  `json:"limit_key,omitzero"`
 	MaintenanceKey image.Key `json:"maintenance_key,omitzero"`
 	ReloadKey      image.Key `json:"reload_key,omitzero"`
+	UnblockKey     image.Key `json:"unblock_key,omitzero"`
 	PIN            PIN       `json:"pin,omitzero"`
 	AuthKey        AuthKey   `json:"auth_key,omitzero"`
 	MACFailures    byte      `json:"mac_failures,omitempty"` // in a row

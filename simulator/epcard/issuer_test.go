@@ -25,7 +25,7 @@ func bank() personalise.Masters {
 	m := personalise.Masters{}
 	for _, algorithm := range []byte{0, keys.AlgorithmSM4} {
 		for first, p := range map[byte]keys.Purpose{
-			0x40: keys.Purchase, 0x50: keys.Load, 0x60: keys.TAC, 0x70: keys.Unload, 0x80: keys.Limit, 0x90: keys.Maintenance, 0xA0: keys.Reload,
+			0x40: keys.Purchase, 0x50: keys.Load, 0x60: keys.TAC, 0x70: keys.Unload, 0x80: keys.Limit, 0x90: keys.Maintenance, 0xA0: keys.Reload, 0xB0: keys.Unblock,
 		} {
 			m[keys.ID{Purpose: p, Version: 1, Algorithm: algorithm}] = ascending(first)
 		}
@@ -169,6 +169,45 @@ func TestPINs(t *testing.T) {
 	for i, s := range steps {
 		t.Log(i, s.command)
 		exchange(t, card, s.command, s.answer)
+	}
+}
+
+// TestPINUnblock: the issuer gives a blocked PIN its tries back, by the library; three wrong ones block the application.
+func TestPINUnblock(t *testing.T) {
+	ctx := t.Context()
+	for _, algorithm := range []byte{0, keys.AlgorithmSM4} {
+		pin, err := ep.ParsePIN("123456")
+		require.NoError(t, err)
+		other, err := ep.ParsePIN("654321")
+		require.NoError(t, err)
+		img, err := personalise.Card(bank(), personalise.CardSpec{Number: number, Issuer: issuer, Keys: personalise.Keys{Algorithm: algorithm}, PIN: pin})
+		require.NoError(t, err)
+		chip := newCard(t, img, seeded(4))
+		card, fci, err := ep.Select(ctx, chip, ep.AIDTUnion)
+		require.NoError(t, err)
+		public, err := ep.ParsePublic(fci.Public)
+		require.NoError(t, err)
+		host := keys.NewSoft(bank())
+		key := keys.Card{ID: keys.ID{Purpose: keys.Unblock, Version: 1, Algorithm: algorithm}, Factors: public.Factors(2)}
+		encipher := func(ctx context.Context, data []byte) ([]byte, error) { return host.Encipher(ctx, key, data) }
+		mac := func(ctx context.Context, challenge, message []byte) ([4]byte, error) {
+			return host.SecureMAC(ctx, key, challenge, message)
+		}
+		wrong := func(context.Context, []byte, []byte) ([4]byte, error) { return [4]byte{}, nil }
+
+		for range 3 {
+			require.ErrorIs(t, card.VerifyPIN(ctx, 0, other), ep.ErrSecurity)
+		}
+		require.ErrorIs(t, card.VerifyPIN(ctx, 0, pin), ep.ErrPINBlocked)
+		require.ErrorIs(t, card.UnblockPIN(ctx, 0, pin, encipher, wrong), ep.ErrMAC)
+		require.ErrorIs(t, card.UnblockPIN(ctx, 1, pin, encipher, mac), ep.ErrKeyIndex)
+		require.Error(t, card.UnblockPIN(ctx, 0, other, encipher, mac))
+		require.NoError(t, card.UnblockPIN(ctx, 0, pin, encipher, mac))
+		require.NoError(t, card.VerifyPIN(ctx, 0, pin))
+		for range 3 {
+			require.Error(t, card.UnblockPIN(ctx, 0, other, encipher, mac))
+		}
+		require.ErrorIs(t, card.VerifyPIN(ctx, 0, pin), ep.ErrBlocked)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/purselane/purselane/simulator/image"
 )
 
-// maxMACFailures is how many wrong MACs in a row, on EF 15, EF 16, RELOAD PIN or APPLICATION UNBLOCK, block the application for good
+// maxMACFailures is how many wrong MACs in a row, on EF 15, EF 16, RELOAD PIN, PIN UNBLOCK or APPLICATION UNBLOCK, block the application for good
 // (purse facts 3.11).
 const maxMACFailures = 3
 
@@ -202,7 +202,10 @@ func (c *Card) wrongMAC(word apdu.SW) apdu.SW {
 
 // secureMAC checks a secured command's MAC and returns its data without it. A wrong one is counted where the standard says so.
 func (c *Card) secureMAC(cmd apdu.Command, challenge []byte, counted bool) ([]byte, apdu.SW) {
-	key := c.img.MaintenanceKey.Key
+	return c.secureMACBy(c.img.MaintenanceKey.Key, cmd, challenge, counted)
+}
+
+func (c *Card) secureMACBy(key keys.Key, cmd apdu.Command, challenge []byte, counted bool) ([]byte, apdu.SW) {
 	switch {
 	case key == (keys.Key{}):
 		return nil, swNoKey
@@ -220,6 +223,30 @@ func (c *Card) secureMAC(cmd apdu.Command, challenge []byte, counted bool) ([]by
 		return nil, swSecureMAC
 	}
 	return data, apdu.OK
+}
+
+// unblockPIN is PIN UNBLOCK: the PIN that the card has, enciphered under the unblock key, gets all its tries back. A wrong MAC and a wrong
+// PIN are counted alike.
+func (c *Card) unblockPIN(cmd apdu.Command, challenge []byte) apdu.Response {
+	c.verified = false
+	key := c.img.UnblockKey.Key
+	switch {
+	case cmd.P2 != 0:
+		return sw(swP1P2)
+	case c.img.PIN.Limit == 0 || c.img.PIN.ID != cmd.P1 || !c.selected:
+		return sw(swNoKey)
+	}
+	data, s := c.secureMACBy(key, cmd, challenge, true)
+	if s != apdu.OK {
+		return sw(s)
+	}
+	pin, err := c.maintenance().Decipher(key, data)
+	if err != nil || subtle.ConstantTimeCompare(pin, []byte(c.img.PIN.Value)) != 1 {
+		return sw(c.wrongMAC(swData))
+	}
+	next := c.img
+	next.MACFailures, next.PIN.Left = 0, next.PIN.Limit
+	return sw(c.commit(next))
 }
 
 // block is APPLICATION BLOCK, APPLICATION UNBLOCK and CARD BLOCK, by their instructions.

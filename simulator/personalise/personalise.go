@@ -169,7 +169,7 @@ func Card(masters Masters, spec CardSpec) (epcard.Image, error) {
 		}
 		return k
 	}
-	img.MaintenanceKey, img.ReloadKey = optional(keys.Maintenance), optional(keys.Reload)
+	img.MaintenanceKey, img.ReloadKey, img.UnblockKey = optional(keys.Maintenance), optional(keys.Reload), optional(keys.Unblock)
 	for purpose, to := range map[keys.Purpose]*epcard.PurseKey{keys.Unload: &img.UnloadKey, keys.Limit: &img.LimitKey} {
 		if key := optional(purpose); key != (image.Key{}) {
 			*to = k
