@@ -11,7 +11,7 @@ import (
 // FuzzData reads bytes as each data object: nothing panics, and what is read is coded back to the same bytes.
 func FuzzData(f *testing.F) {
 	for _, s := range []string{"07010103900000010A0100000098005EBE1E9E", "0801010010010401", "6210948000000011D30122200123456789", "9F66049F02069F03069F1A02",
-		"6210948000000011FFFF", "000000010000", "301231", "700A5A086210948000000011"} {
+		"6210948000000011FFFF", "000000010000", "301231", "700A5A086210948000000011", "9F790000000093500000000150002601051200000005"} {
 		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -44,6 +44,9 @@ func FuzzData(f *testing.F) {
 		if d, err := ec.ParseDate(raw); err == nil {
 			again := d.BCD()
 			require.Equal(t, raw, again[:])
+		}
+		if r, err := ec.ParseLoadRecord(raw); err == nil {
+			require.False(t, r.Before.Sign() < 0 || r.After.Sign() < 0)
 		}
 		_ = ec.Objects{}.Add(raw)
 	})
