@@ -237,10 +237,22 @@ func TestABadImageIsRefusedWithEveryFault(t *testing.T) {
 	img.LogCounter = "sometimes"
 	img.Balance = money.Minor(-1)
 	img.Trips[1] = "short"
+	img.Deposit.Balance, img.Deposit.Limit = money.Minor(-1), money.Minor(1<<24)
+	img.Deposit.OnlineProof = epcard.Proof{Type: ep.TypeEDLoad, MAC: "one"}
+	img.PIN = epcard.PIN{Value: "\x12", Limit: 3, Left: 4}
+	img.AuthKey = epcard.AuthKey{Left: 1}
+	img.OfflineCounter, img.Settings = 1, epcard.Settings{SharedCounter: true, CityCode: "short", NoProof: 0x9000, Insufficient: 1}
 	_, err := epcard.New(img, seeded(1))
-	for _, part := range []string{"public", "log_counter", "balance", "trip record 2"} {
+	for _, part := range []string{
+		"public", "log_counter", "balance", "trip record 2", "deposit.balance", "deposit.limit", "deposit.proof mac", "has_deposit", "pin: ", "auth_key", "shared_counter",
+		"settings.city_code", "settings.no_proof", "settings.insufficient",
+	} {
 		require.ErrorContains(t, err, part)
 	}
+	img = image82(t, 2)
+	img.HasDeposit = true
+	_, err = epcard.New(img, seeded(1))
+	require.ErrorContains(t, err, "pin: the deposit purse", "ED without a PIN")
 }
 
 // FuzzTransmit feeds a card any two commands after SELECT: it always answers, and only a committed transaction changes more

@@ -195,8 +195,9 @@ func TestABadImageIsRefusedWithEveryFault(t *testing.T) {
 	img.Terminal = "short"
 	img.MAC2Limit = 0
 	img.Keys = append(img.Keys, img.Keys[0])
+	img.Maintenance = []psam.MasterKey{{Version: 1}, {Version: 1, Algorithm: 1}}
 	_, err := psam.New(img)
-	for _, part := range []string{"terminal", "mac2_limit", "twice"} {
+	for _, part := range []string{"terminal", "mac2_limit", "keys: version 01 algorithm 00 is there twice", "maintenance: version 01 is there twice"} {
 		require.ErrorContains(t, err, part)
 	}
 }
