@@ -58,6 +58,9 @@ var (
 	ErrKeyLoose = errors.New("a master key in the HSM may do more than its purpose; make the key anew")
 	// ErrKeyUnfit: a master key cannot do its work.
 	ErrKeyUnfit = errors.New("a master key in the HSM cannot do its work; make the key anew")
+	// ErrKeyGone: a master key that was in the token is not there any more, or is another. It is not ErrUnknownKey: what it would have
+	// proved is not proved wrong. It holds until the key is back or the program starts again.
+	ErrKeyGone = errors.New("a master key that was in the HSM is gone or another: put the right token back, or start again if it was taken out on purpose")
 	// ErrKeyExists: there is a key of that name; it is never written over.
 	ErrKeyExists = errors.New("the HSM has a key of that name; it was not touched")
 	// ErrMechanism: the device lacks what 3DES cards need.

@@ -24,6 +24,7 @@ type connection struct {
 	slot     uint
 	sessions chan pkcs11.SessionHandle // those nobody works in
 
+	seen    *seenKeys
 	mu      sync.Mutex
 	masters map[ID]master
 
@@ -36,7 +37,7 @@ type master struct {
 	check  [3]byte
 }
 
-func connect(p *pkcs11.Ctx, o DeviceOptions) (*connection, error) {
+func connect(p *pkcs11.Ctx, o DeviceOptions, seen *seenKeys) (*connection, error) {
 	slot, err := findToken(p, o.Token)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func connect(p *pkcs11.Ctx, o DeviceOptions) (*connection, error) {
 	if err := checkMechanisms(p, slot); err != nil {
 		return nil, err
 	}
-	c := &connection{o: o, p: p, slot: slot, sessions: make(chan pkcs11.SessionHandle, o.Sessions), masters: map[ID]master{}}
+	c := &connection{o: o, p: p, slot: slot, seen: seen, sessions: make(chan pkcs11.SessionHandle, o.Sessions), masters: map[ID]master{}}
 	c.keys = newCache(o.Cache, c.destroy)
 	c.tacs = newCache(o.Cache, wipeBlock)
 	for i := range o.Sessions {

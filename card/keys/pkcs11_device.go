@@ -21,6 +21,7 @@ const DeviceAvailable = true
 type device struct {
 	o      DeviceOptions
 	module *pkcs11.Ctx
+	seen   *seenKeys
 
 	// turn is held for reading by each call into the device and for writing by whoever connects or drops: the library is
 	// started anew then, and no call may be inside.
@@ -54,7 +55,7 @@ func OpenDevice(o DeviceOptions) (Device, error) {
 	if m == nil {
 		return nil, fmt.Errorf("keys: HSM: %s: %w", o.Module, ErrModule)
 	}
-	d := &device{o: o, module: m}
+	d := &device{o: o, module: m, seen: &seenKeys{checks: map[ID][3]byte{}}}
 	if err := d.connect(); err != nil {
 		m.Destroy()
 		return nil, err
@@ -97,7 +98,7 @@ func (d *device) try(ctx context.Context, times int, call func(*connection) erro
 		}
 		err = call(c)
 		d.turn.RUnlock()
-		if err == nil || !lost(err) {
+		if err == nil || !lost(err) && !errors.Is(err, ErrKeyGone) {
 			return err
 		}
 		d.turn.Lock()
@@ -150,7 +151,7 @@ func (d *device) connect() error {
 	if err := d.module.Initialize(); err != nil {
 		return fmt.Errorf("keys: HSM: %s: %w: %w", d.o.Module, ErrModule, err)
 	}
-	c, err := connect(d.module, d.o)
+	c, err := connect(d.module, d.o, d.seen)
 	if err != nil {
 		d.module.Finalize() // also ends what sessions there were
 		return err

@@ -160,14 +160,27 @@ func withSession(t *testing.T, module, label string, work func(*pkcs11.Ctx, pkcs
 	}
 }
 
-// TestHSMRefusesLooseKeys makes master keys that are each wrong in one way.
-func TestHSMRefusesLooseKeys(t *testing.T) {
+// storeKey makes a load key as the HSM's own tools may, with one attribute other than it should be.
+func storeKey(t *testing.T, o keys.DeviceOptions, otherKind uint, other any) {
 	good := map[uint]any{
 		pkcs11.CKA_CLASS: pkcs11.CKO_SECRET_KEY, pkcs11.CKA_KEY_TYPE: pkcs11.CKK_DES2, pkcs11.CKA_TOKEN: true, pkcs11.CKA_PRIVATE: true,
 		pkcs11.CKA_SENSITIVE: true, pkcs11.CKA_EXTRACTABLE: false, pkcs11.CKA_MODIFIABLE: false, pkcs11.CKA_DERIVE: true, pkcs11.CKA_ENCRYPT: false,
 		pkcs11.CKA_DECRYPT: false, pkcs11.CKA_SIGN: false, pkcs11.CKA_VERIFY: false, pkcs11.CKA_WRAP: false, pkcs11.CKA_UNWRAP: false,
 		pkcs11.CKA_LABEL: "purselane/load/01/00", pkcs11.CKA_VALUE: []byte("0123456789ABCDEF"),
 	}
+	good[otherKind] = other
+	withSession(t, o.Module, o.Token, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
+		var all []*pkcs11.Attribute
+		for kind, value := range good {
+			all = append(all, pkcs11.NewAttribute(kind, value))
+		}
+		_, err := p.CreateObject(s, all)
+		require.NoError(t, err)
+	})
+}
+
+// TestHSMRefusesLooseKeys makes master keys that are each wrong in one way.
+func TestHSMRefusesLooseKeys(t *testing.T) {
 	cases := []struct {
 		name  string
 		kind  uint
@@ -191,17 +204,7 @@ func TestHSMRefusesLooseKeys(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, o := newToken(t)
-			withSession(t, o.Module, o.Token, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
-				var all []*pkcs11.Attribute
-				for kind, value := range good {
-					if kind == c.kind {
-						value = c.value
-					}
-					all = append(all, pkcs11.NewAttribute(kind, value))
-				}
-				_, err := p.CreateObject(s, all)
-				require.NoError(t, err)
-			})
+			storeKey(t, o, c.kind, c.value)
 			d, err := keys.OpenDevice(o)
 			if c.want == nil {
 				require.NoError(t, err)
@@ -265,7 +268,7 @@ func TestHSMTypedErrors(t *testing.T) {
 	require.ErrorContains(t, err, "closed")
 }
 
-// TestHSMFindsAKeyAddedLater adds a version by hand of another program, as a roll-over does.
+// TestHSMFindsAKeyAddedLater adds a version behind the device's back, as a roll-over does.
 func TestHSMFindsAKeyAddedLater(t *testing.T) {
 	_, o := newToken(t)
 	d := openDevice(t, o)
@@ -274,13 +277,42 @@ func TestHSMFindsAKeyAddedLater(t *testing.T) {
 	card := keys.Card{ID: id, Factors: [][8]byte{{9}}}
 	_, err := d.SessionMAC(t.Context(), card, [8]byte{}, nil)
 	require.ErrorIs(t, err, keys.ErrUnknownKey)
-	next := map[keys.ID]keys.Key{id: ascending(0x10)}
-	require.NoError(t, d.Put(t.Context(), next))
+	next := map[keys.ID]keys.Key{id: keys.Key([]byte("0123456789ABCDEF"))}
+	storeKey(t, o, pkcs11.CKA_LABEL, "purselane/load/02/00")
 	got, err := d.SessionMAC(t.Context(), card, [8]byte{}, nil)
 	require.NoError(t, err)
 	want, err := keys.NewSoft(next).SessionMAC(t.Context(), card, [8]byte{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
+}
+
+// TestHSMAKeyThatIsGoneIsNotUnknown: an unknown key makes a record's proof a bad one, a key that is gone must not.
+func TestHSMAKeyThatIsGoneIsNotUnknown(t *testing.T) {
+	_, o := newToken(t)
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
+	_, err := d.TAC(t.Context(), card, nil)
+	require.NoError(t, err)
+	withSession(t, o.Module, o.Token, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
+		require.NoError(t, p.FindObjectsInit(s, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_LABEL, "purselane/tac/01/00")}))
+		all, _, err := p.FindObjects(s, 2)
+		require.NoError(t, err)
+		require.NoError(t, p.FindObjectsFinal(s))
+		require.Len(t, all, 1)
+		require.NoError(t, p.DestroyObject(s, all[0]))
+	})
+	other := card
+	other.ID.Version = 2
+	for _, c := range []keys.Card{card, other, card} {
+		_, err = d.TAC(t.Context(), c, nil)
+		require.ErrorIs(t, err, keys.ErrKeyGone)
+		require.NotErrorIs(t, err, keys.ErrUnknownKey)
+	}
+	require.NoError(t, d.Close())
+	again := openDevice(t, o) // whoever took it out on purpose starts again
+	_, err = again.TAC(t.Context(), card, nil)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
 }
 
 func TestHSMConcurrency(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/miekg/pkcs11"
 )
@@ -71,27 +72,43 @@ func (c *connection) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.seen.compare(found); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.masters = found
 	return nil
 }
 
-// master returns a master key's handle. One that is not known yet may have been added since.
+// seenKeys are the master keys that a device has ever shown, over all its connections. A token that comes back without one of them, or
+// a library that shows an empty token when the real one is away, must not make every card's proof a bad one.
+type seenKeys struct {
+	mu     sync.Mutex
+	checks map[ID][3]byte
+}
+
+func (k *seenKeys) compare(found map[ID]master) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, check := range k.checks {
+		if m, ok := found[id]; !ok || m.check != check {
+			return fmt.Errorf("keys: HSM: %v: %w", id, ErrKeyGone)
+		}
+	}
+	for id, m := range found {
+		k.checks[id] = m.check
+	}
+	return nil
+}
+
+// master returns a master key's handle. One that is not known yet may have been added since; the scan also shows that the token is
+// still the one it was, without which nobody may say that it has no such key.
 func (c *connection) master(ctx context.Context, id ID) (pkcs11.ObjectHandle, error) {
 	if m, ok := c.known(id); ok {
 		return m.handle, nil
 	}
-	there := false
-	err := c.in(ctx, "find a master key", func(s pkcs11.SessionHandle) error {
-		all, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)))
-		there = len(all) > 0
-		return err
-	})
-	if err == nil && there {
-		err = c.scan(ctx)
-	}
-	if err != nil {
+	if err := c.scan(ctx); err != nil {
 		return 0, err
 	}
 	if m, ok := c.known(id); ok {

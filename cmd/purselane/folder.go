@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -62,7 +64,7 @@ func (f schemeFolder) ring() (*keys.Ring, error) {
 }
 
 // config is the node's configuration as the folder has it.
-func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
+func (f schemeFolder) config(ctx context.Context, log *slog.Logger) (node.Config, error) {
 	s, err := f.scheme()
 	if err != nil {
 		return node.Config{}, err
@@ -72,7 +74,7 @@ func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
 		return node.Config{}, err
 	}
 	c := node.Config{Dir: f.path(folderData), Scheme: s, Log: log}
-	if c.HSM, err = f.hsm(s, ring, log); err != nil {
+	if c.HSM, err = f.hsm(ctx, s, ring, log); err != nil {
 		return node.Config{}, err
 	}
 	var err1, err2, err3, err4 error
@@ -87,8 +89,11 @@ func (f schemeFolder) config(log *slog.Logger) (node.Config, error) {
 }
 
 // hsm opens the door to the master keys: the HSM that the scheme names, else the key file.
-func (f schemeFolder) hsm(s *node.Scheme, ring *keys.Ring, log *slog.Logger) (keys.HSM, error) {
+func (f schemeFolder) hsm(ctx context.Context, s *node.Scheme, ring *keys.Ring, log *slog.Logger) (keys.HSM, error) {
 	if !s.HSM.Used() {
+		if err := needs(maps.Keys(ring.Masters)); err != nil {
+			return nil, fmt.Errorf("the key file %w", err)
+		}
 		return ring.CachedHSM(keys.DefaultCache)
 	}
 	pin, err := readFirstLine("scheme: hsm.pin_file:", f.path(s.HSM.PINFile))
@@ -98,7 +103,32 @@ func (f schemeFolder) hsm(s *node.Scheme, ring *keys.Ring, log *slog.Logger) (ke
 	if len(ring.Masters) > 0 {
 		log.Warn("the key file still holds master keys beside the HSM: whoever copies it needs no HSM; seal one without them (docs/keys.md)", "keys", len(ring.Masters))
 	}
-	return keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Cache: keys.DefaultCache})
+	d, err := keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Cache: keys.DefaultCache})
+	if err != nil {
+		return nil, err
+	}
+	found, err := d.Masters(ctx)
+	if err == nil {
+		err = needs(maps.Keys(found))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the HSM %w", err), d.Close())
+	}
+	return d, nil
+}
+
+// needs refuses to start on keys that would make every record's proof a bad one, or let no card be loaded.
+func needs(held iter.Seq[keys.ID]) error {
+	purposes := map[keys.Purpose]bool{}
+	for id := range held {
+		purposes[id.Purpose] = true
+	}
+	for _, p := range []keys.Purpose{keys.TAC, keys.Load} {
+		if !purposes[p] {
+			return fmt.Errorf("holds no %s key: without one no record of a card can be judged (docs/keys.md)", p)
+		}
+	}
+	return nil
 }
 
 func (f schemeFolder) tokens() (api.Tokens, error) {
@@ -169,7 +199,7 @@ func (f schemeFolder) tls(field string, l node.Listen) (*tls.Config, error) {
 // open opens the folder's backend without serving it: for a tool's one piece of work beside, or instead of, a running
 // one.
 func (f schemeFolder) open(ctx context.Context, log *slog.Logger) (*node.Node, error) {
-	c, err := f.config(log)
+	c, err := f.config(ctx, log)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (f changedFile) change(k *kong.Kong, do func(*keys.Ring) error) error {
 }
 
 // relock returns what opens the file, and what seals another in the same way.
-func (f changedFile) relock() (age.Recipient, age.Identity, error) {
+func (f sealedFile) relock() (age.Recipient, age.Identity, error) {
 	if f.IdentityFile != "" {
 		x, err := keys.OpenIdentityFile(f.IdentityFile)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -62,12 +63,20 @@ func showDevice(ctx context.Context, k *kong.Kong, d keys.Device) error {
 type KeysHSMPutCmd struct {
 	sealedFile
 	hsmFlags
+	Rest    string   `placeholder:"NEW" type:"path" help:"New key file, sealed as the old one, with all but the keys that were stored: what a backend with this HSM needs."`
 	Purpose []string `help:"Only keys of these purposes; by default all. A backend needs load and tac, and not purchase."`
 }
 
 // Run stores the keys: all of them or none.
 func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
-	ring, err := c.open()
+	if _, err := os.Lstat(c.Rest); c.Rest != "" && err == nil {
+		return fmt.Errorf("%s exists; it was not touched", c.Rest)
+	}
+	to, identity, err := c.relock()
+	if err != nil {
+		return err
+	}
+	ring, err := keys.OpenFile(c.File, identity)
 	if err != nil {
 		return err
 	}
@@ -82,6 +91,10 @@ func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err := d.Put(ctx, masters); err != nil {
 			return err
 		}
-		return showDevice(ctx, k, d)
+		if err := showDevice(ctx, k, d); err != nil || c.Rest == "" {
+			return err
+		}
+		maps.DeleteFunc(ring.Masters, func(id keys.ID, _ keys.Key) bool { _, stored := masters[id]; return stored })
+		return keys.CreateFile(c.Rest, ring, to)
 	})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,22 +28,31 @@ func TestHSMTakesTheKeysOfAFile(t *testing.T) {
 	}
 	pin := v.write("pin", token.PIN+"\n")
 	where := []string{"--module", token.Module, "--token", token.Label, "--pin-file", pin}
-	put := append([]string{"hsm", "put", "--file", v.file, "--identity-file", v.identity, "--purpose", "load,tac"}, where...)
+	rest := filepath.Join(v.dir, "rest.age")
+	put := append([]string{"hsm", "put", "--rest", rest, "--file", v.file, "--identity-file", v.identity, "--purpose", "load,tac"}, where...)
 	out, err := runKeys(t, put...)
 	require.NoError(t, err)
 	shown, err := runKeys(t, "show", "--file", v.file, "--identity-file", v.identity)
 	require.NoError(t, err)
 	require.Equal(t, lines(shown, "  master")[0], lines(out, "  master")[0], "the same check values")
 	require.Len(t, lines(out, "  master"), 2)
+	left, err := sealedFile{File: rest, IdentityFile: v.identity}.open()
+	require.NoError(t, err)
+	require.Len(t, left.Masters, 1, "purchase was not stored")
+	require.Equal(t, v.ring().Secrets, left.Secrets)
+	_, err = runKeys(t, put...)
+	require.ErrorContains(t, err, "exists", "the rest is not written over")
+	put[3] = rest + ".2"
 	_, err = runKeys(t, put...)
 	require.ErrorIs(t, err, keys.ErrKeyExists)
+	require.NoFileExists(t, put[3])
 	again, err := runKeys(t, append([]string{"hsm", "show"}, where...)...)
 	require.NoError(t, err)
 	require.Equal(t, out, again)
 
 	f := schemeFolder{Dir: v.dir}
 	s := &node.Scheme{HSM: node.HSM{Module: token.Module, Token: token.Label, PINFile: filepath.Base(pin)}}
-	door, err := f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	door, err := f.hsm(t.Context(), s, v.ring(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
 	got, err := door.TAC(context.Background(), card, []byte("message"))
@@ -51,11 +61,12 @@ func TestHSMTakesTheKeysOfAFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.NoError(t, door.(keys.Device).Close())
+	require.ErrorContains(t, needs(maps.Keys(map[keys.ID]keys.Key{{Purpose: keys.TAC}: {}})), "no load key")
 
 	require.NoError(t, os.WriteFile(pin, []byte("0000\n"), 0o600))
-	_, err = f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	_, err = f.hsm(t.Context(), s, v.ring(), slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, keys.ErrPINWrong)
 	require.NoError(t, os.Remove(pin))
-	_, err = f.hsm(s, v.ring(), slog.New(slog.DiscardHandler))
+	_, err = f.hsm(t.Context(), s, v.ring(), slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "hsm.pin_file")
 }

@@ -24,7 +24,7 @@ type ServeCmd struct {
 // Run serves the backend until ctx ends.
 func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	log := slog.New(slog.NewTextHandler(k.Stderr, nil))
-	cfg, err := c.config(log)
+	cfg, err := c.config(ctx, log)
 	if err != nil {
 		return err
 	}
