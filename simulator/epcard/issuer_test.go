@@ -63,6 +63,7 @@ func TestUnloadAndLimit(t *testing.T) {
 	exchange(t, card, unload82, "6982")
 	exchange(t, card, "805C000104", "6982")
 	exchange(t, card, verify, "9000")
+	exchange(t, card, "805005010B 01 00001771 112233445566 10", "9401")
 	exchange(t, card, unload82, "00001770 0004 01 00 1A1B1C1D 3F09BB27 9000")
 	exchange(t, card, "805403000B 20240115083000 690F5CE3 04", "11F2ADA7 9000")
 	exchange(t, card, "805A000302 0005 08", "11F2ADA7"+strings.ToUpper(fmt.Sprintf("%x", tacOf(t, ep.UnloadMAC3(money.Minor(0x170C), 4, money.Minor(100), terminal, at))))+"9000")
@@ -203,6 +204,7 @@ func TestPINUnblock(t *testing.T) {
 		require.ErrorIs(t, card.UnblockPIN(ctx, 1, pin, encipher, mac), ep.ErrKeyIndex)
 		require.Error(t, card.UnblockPIN(ctx, 0, other, encipher, mac))
 		require.NoError(t, card.UnblockPIN(ctx, 0, pin, encipher, mac))
+		require.EqualValues(t, 3, chip.Image().PIN.Left)
 		require.NoError(t, card.VerifyPIN(ctx, 0, pin))
 		for range 3 {
 			require.Error(t, card.UnblockPIN(ctx, 0, other, encipher, mac))
@@ -290,6 +292,29 @@ func TestSecureMessaging(t *testing.T) {
 	exchange(t, card, "0084000004", "9303")
 	require.Equal(t, epcard.Permanent, card.Image().Block)
 	require.Equal(t, string(expiry), string(card.Image().Public[24:28]))
+}
+
+// TestHolder writes EF 16 with the library and reads it back.
+func TestHolder(t *testing.T) {
+	ctx := t.Context()
+	holder := ep.Holder{CardType: 1, Name: [20]byte{'a'}, IDNumber: bytes.Repeat([]byte{'1'}, 32), IDType: 2}
+	img, err := personalise.Card(bank(), personalise.CardSpec{Number: number, Issuer: issuer, Holder: holder})
+	require.NoError(t, err)
+	card, _, err := ep.Select(ctx, newCard(t, img, seeded(5)), ep.AIDTUnion)
+	require.NoError(t, err)
+	got, err := card.ReadHolder(ctx)
+	require.NoError(t, err)
+	require.Equal(t, holder, got)
+	mac := func(_ context.Context, challenge, message []byte) ([4]byte, error) {
+		return keys.TripleDES.SecureMAC(img.MaintenanceKey.Key, challenge, message)
+	}
+	require.NoError(t, card.UpdateBinary(ctx, ep.SFIHolder, 2, []byte("bc"), mac))
+	holder.Name = [20]byte{'b', 'c'}
+	got, err = card.ReadHolder(ctx)
+	require.NoError(t, err)
+	require.Equal(t, holder, got)
+	_, err = personalise.Card(bank(), personalise.CardSpec{Number: number, Issuer: issuer, Holder: ep.Holder{IDNumber: []byte{1}}})
+	require.ErrorContains(t, err, "want 16 or 32")
 }
 
 // TestBlocking is purse facts 3.11: block, unblock, block for good, and the card as a whole.

@@ -77,6 +77,7 @@ type CardSpec struct {
 	Balance money.Amount      // on the card from the start; real cards start at zero and are loaded
 
 	// What bank-style cards have besides. The zero value leaves all of it out.
+	Holder   ep.Holder       // EF 16; without an identity number the card has no such file
 	PIN      ep.PIN          // with PIN id 0 and three tries
 	Deposit  bool            // the ED purse; it wants a PIN
 	Auth     bool            // EXTERNAL AUTHENTICATE with the maintenance key, key id 0 and three tries
@@ -183,6 +184,13 @@ func Card(masters Masters, spec CardSpec) (epcard.Image, error) {
 		img.AuthKey = epcard.AuthKey{Algorithm: s.Keys.Algorithm, Key: img.MaintenanceKey, Limit: pinTries, Left: pinTries}
 	}
 	img.HasDeposit = s.Deposit
+	if len(s.Holder.IDNumber) > 0 {
+		holder, err := s.Holder.Bytes()
+		if err != nil {
+			return epcard.Image{}, err
+		}
+		img.Holder = image.Bytes(holder)
+	}
 	return img, img.Check()
 }
 
