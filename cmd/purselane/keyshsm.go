@@ -63,14 +63,14 @@ func showDevice(ctx context.Context, k *kong.Kong, d keys.Device) error {
 type KeysHSMPutCmd struct {
 	sealedFile
 	hsmFlags
-	Rest    string   `placeholder:"NEW" type:"path" help:"New key file, sealed as the old one, with all but the keys that were stored: what a backend with this HSM needs."`
+	Backend string   `placeholder:"NEW" type:"path" help:"New key file for the backend, sealed as the old one: its own secrets, and no master key."`
 	Purpose []string `help:"Only keys of these purposes; by default all. A backend needs load and tac, and not purchase."`
 }
 
 // Run stores the keys: all of them or none.
 func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
-	if _, err := os.Lstat(c.Rest); c.Rest != "" && err == nil {
-		return fmt.Errorf("%s exists; it was not touched", c.Rest)
+	if _, err := os.Lstat(c.Backend); c.Backend != "" && err == nil {
+		return fmt.Errorf("%s exists; it was not touched", c.Backend)
 	}
 	to, identity, err := c.relock()
 	if err != nil {
@@ -91,10 +91,10 @@ func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err := d.Put(ctx, masters); err != nil {
 			return err
 		}
-		if err := showDevice(ctx, k, d); err != nil || c.Rest == "" {
+		if err := showDevice(ctx, k, d); err != nil || c.Backend == "" {
 			return err
 		}
-		maps.DeleteFunc(ring.Masters, func(id keys.ID, _ keys.Key) bool { _, stored := masters[id]; return stored })
-		return keys.CreateFile(c.Rest, ring, to)
+		clear(ring.Masters)
+		return keys.CreateFile(c.Backend, ring, to)
 	})
 }

@@ -28,21 +28,21 @@ func TestHSMTakesTheKeysOfAFile(t *testing.T) {
 	}
 	pin := v.write("pin", token.PIN+"\n")
 	where := []string{"--module", token.Module, "--token", token.Label, "--pin-file", pin}
-	rest := filepath.Join(v.dir, "rest.age")
-	put := append([]string{"hsm", "put", "--rest", rest, "--file", v.file, "--identity-file", v.identity, "--purpose", "load,tac"}, where...)
+	backend := filepath.Join(v.dir, "backend.age")
+	put := append([]string{"hsm", "put", "--backend", backend, "--file", v.file, "--identity-file", v.identity, "--purpose", "load,tac"}, where...)
 	out, err := runKeys(t, put...)
 	require.NoError(t, err)
 	shown, err := runKeys(t, "show", "--file", v.file, "--identity-file", v.identity)
 	require.NoError(t, err)
 	require.Equal(t, lines(shown, "  master")[0], lines(out, "  master")[0], "the same check values")
 	require.Len(t, lines(out, "  master"), 2)
-	left, err := sealedFile{File: rest, IdentityFile: v.identity}.open()
+	left, err := sealedFile{File: backend, IdentityFile: v.identity}.open()
 	require.NoError(t, err)
-	require.Len(t, left.Masters, 1, "purchase was not stored")
+	require.Empty(t, left.Masters)
 	require.Equal(t, v.ring().Secrets, left.Secrets)
 	_, err = runKeys(t, put...)
-	require.ErrorContains(t, err, "exists", "the rest is not written over")
-	put[3] = rest + ".2"
+	require.ErrorContains(t, err, "exists", "the file is not written over")
+	put[3] = backend + ".2"
 	_, err = runKeys(t, put...)
 	require.ErrorIs(t, err, keys.ErrKeyExists)
 	require.NoFileExists(t, put[3])

@@ -25,7 +25,7 @@ type commands struct {
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
-	Keys     KeysCmd     `cmd:"" help:"Make and show a sealed key file."`
+	Keys     KeysCmd     `cmd:"" help:"Make, combine and carry keys, in a sealed file or an HSM."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }
 
