@@ -1,9 +1,9 @@
 // Package keys is the scheme's key hierarchy and the two doors to it: [HSM] in the backend, [SAM] in a terminal. No
 // other package of the product sees a key; they pass data to a door and get a MAC back.
 //
-// Start with [HSM] and its software implementation [Soft], or with [Ring] and [OpenFile]: the sealed file that Soft gets its
-// master keys from. Both are for development. 3DES as the PBOC purse uses it is in des.go (JR/T 0025.2; purse facts
-// chapter 6). The format of the file is docs/keys.md.
+// Start with [HSM]. Its doors are [OpenDevice], a device behind PKCS#11 (build tag pkcs11), and [Soft], in software with the master keys of
+// a sealed file ([Ring], [OpenFile]), which is for development. Both hold derived keys within a [CachePolicy]. 3DES as the PBOC purse uses it
+// is in des.go (JR/T 0025.2; purse facts chapter 6). The formats and labels are docs/keys.md.
 package keys
 
 import (

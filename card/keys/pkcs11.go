@@ -3,7 +3,6 @@ package keys
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -93,12 +92,6 @@ func (o DeviceOptions) Check() error {
 	return o.Cache.Check()
 }
 
-// uses is what a master key of a purpose may do in a device, and nothing else. Deriving keeps what is derived inside; enciphering hands it
-// out.
-type uses struct{ derive, encrypt bool }
-
-func usesOf(p Purpose) uses { return uses{derive: true, encrypt: p == TAC} }
-
 // label names a master key in a device.
 func (o DeviceOptions) label(id ID) string { return o.Prefix + id.String() }
 
@@ -117,18 +110,4 @@ func (o DeviceOptions) parseLabel(label string) (ID, bool) {
 		return ID{}, false
 	}
 	return id, true
-}
-
-// checkCard refuses what no door does, another purpose's work and a master key doing a card's, and what this one does not: SM4.
-func (o DeviceOptions) checkCard(c Card, want Purpose) error {
-	if CipherOf(c.ID.Algorithm, o.SM4) == SM4 {
-		return fmt.Errorf("keys: HSM: %v is an SM4 key: %w", c.ID, ErrUnknownKey)
-	}
-	if c.ID.Purpose != want {
-		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)
-	}
-	if n := len(c.Factors); n < 1 || n > maxLevels {
-		return fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
-	}
-	return nil
 }

@@ -177,6 +177,20 @@ func (d *device) drop() {
 	d.module.Finalize() // its error is of no use: the token may well be gone
 }
 
+// checkCard refuses what no door does, another purpose's work and a master key doing a card's, and what this one does not: SM4.
+func (o DeviceOptions) checkCard(c Card, want Purpose) error {
+	if CipherOf(c.ID.Algorithm, o.SM4) == SM4 {
+		return fmt.Errorf("keys: HSM: %v is an SM4 key: %w", c.ID, ErrUnknownKey)
+	}
+	if c.ID.Purpose != want {
+		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)
+	}
+	if n := len(c.Factors); n < 1 || n > maxLevels {
+		return fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
+	}
+	return nil
+}
+
 // TAC implements HSM. The TAC key of the card comes out of the device and is folded here.
 func (d *device) TAC(ctx context.Context, c Card, message []byte) (tac [4]byte, err error) {
 	if err := d.o.checkCard(c, TAC); err != nil {

@@ -14,6 +14,12 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
+// uses is what a master key of a purpose may do in a device, and nothing else. Deriving keeps what is derived inside; enciphering hands it
+// out.
+type uses struct{ derive, encrypt bool }
+
+func usesOf(p Purpose) uses { return uses{derive: true, encrypt: p == TAC} }
+
 // template is the attributes of a key of ours: double-length 3DES, never to leave, for these uses only. A key on the token is not
 // to be changed either; of derived keys some devices refuse to hear that.
 func template(onToken bool, may uses) []*pkcs11.Attribute {
