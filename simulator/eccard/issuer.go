@@ -1,0 +1,137 @@
+package eccard
+
+import (
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // the scheme's certificates are defined with SHA-1
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/purselane/purselane/card/ec"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/tlv"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// Sizes in bits: the card's key is short enough for its signature to stand in the answer to GET PROCESSING OPTIONS.
+const (
+	caBits     = 1408
+	issuerBits = 1152
+	cardBits   = 1024
+)
+
+const (
+	caIndex = 0xF1
+	dki     = 0x01
+)
+
+var exponent = []byte{1, 0, 1} // what crypto/rsa makes
+
+// Issuer issues simulated cards. Make one with [NewIssuer].
+type Issuer struct {
+	chance      io.Reader
+	ca, signer  *rsa.PrivateKey
+	iin         [4]byte
+	certificate []byte // of the issuer's key
+	masters     ec.Masters
+}
+
+// NewIssuer makes the keys of an authority and of an issuer whose cards begin with iin, 3 to 8 digits. chance is where keys and card randoms come from.
+func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
+	i := &Issuer{chance: chance}
+	if len(iin) < 3 || len(iin) > 8 {
+		return nil, fmt.Errorf("eccard: issuer identifier of %d digits, want 3 to 8", len(iin))
+	}
+	id, err := hex.DecodeString(iin + strings.Repeat("F", 8-len(iin)))
+	if err != nil {
+		return nil, fmt.Errorf("eccard: issuer identifier: want decimal digits")
+	}
+	i.iin = [4]byte(id)
+	if i.ca, err = rsa.GenerateKey(chance, caBits); err != nil {
+		return nil, fmt.Errorf("eccard: authority's key: %w", err)
+	}
+	if i.signer, err = rsa.GenerateKey(chance, issuerBits); err != nil {
+		return nil, fmt.Errorf("eccard: issuer's key: %w", err)
+	}
+	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC} {
+		if _, err := io.ReadFull(chance, k[:]); err != nil {
+			return nil, fmt.Errorf("eccard: master keys: %w", err)
+		}
+	}
+	n := i.signer.N.Bytes()
+	head := slices.Concat([]byte{0x02}, i.iin[:], []byte{0x12, 0x40, 0x00, 0x01, 0x01, 1, 1, byte(len(n)), byte(len(exponent))})
+	i.certificate = sign(i.ca, head, n[:min(len(n), caBits/8-36)], n[min(len(n), caBits/8-36):], exponent)
+	return i, nil
+}
+
+// Format prints no key: fmt would reach those in the fields.
+func (i *Issuer) Format(f fmt.State, _ rune) { io.WriteString(f, "[simulated EC issuer]") }
+
+// Authority is the public key that a terminal must hold.
+func (i *Issuer) Authority() ec.CAKey {
+	return ec.CAKey{RID: ec.UnionPay, Index: caIndex, Modulus: i.ca.N.Bytes(), Exponent: exponent, Expiry: 20401231}
+}
+
+// Door is the issuing host's door to the master keys.
+func (i *Issuer) Door() ec.Issuer { return ec.NewSoft(map[byte]ec.Masters{dki: i.masters}) }
+
+// sign makes 6A, head, held filled with BB, SHA-1 over these (but the 6A) and what is behind, BC; and signs it.
+func sign(k *rsa.PrivateKey, head, held []byte, behind ...[]byte) []byte {
+	n := k.Size()
+	body := slices.Concat(head, held)
+	for len(body) < n-22 {
+		body = append(body, 0xBB)
+	}
+	sum := sha1.Sum(slices.Concat(append([][]byte{body}, behind...)...))
+	plain := slices.Concat([]byte{0x6A}, body, sum[:], []byte{0xBC})
+	return new(big.Int).Exp(new(big.Int).SetBytes(plain), k.D, k.N).FillBytes(make([]byte, n))
+}
+
+// Card personalises a card: certificates, records, card keys, and balance with a limit of 1000.00 and 500.00 for one tap.
+func (i *Issuer) Card(pan ec.PAN, psn byte, balance money.Amount) (*Card, error) {
+	k, err := rsa.GenerateKey(i.chance, cardBits)
+	if err != nil {
+		return nil, fmt.Errorf("eccard: card's key: %w", err)
+	}
+	c := &Card{
+		chance: i.chance, key: k, pan: pan, psn: psn, balance: balance, limit: money.Minor(100_000), single: money.Minor(50_000), threshold: money.Minor(1_000),
+		ac: ec.CardKey(i.masters.AC, pan, psn), mac: ec.CardKey(i.masters.MAC, pan, psn),
+	}
+	digits := pan.Reveal()
+	packed, err := hex.DecodeString(digits + strings.Repeat("F", len(digits)%2))
+	if err != nil {
+		return nil, fmt.Errorf("eccard: %w", err)
+	}
+	data := func(t tlv.Tag, v ...byte) tlv.Object { return tlv.Object{Tag: t, Value: v} }
+	signed := []tlv.Object{
+		data(ec.TagPAN, packed...), data(ec.TagPSN, psn), data(ec.TagExpiry, 0x40, 0x12, 0x31), data(ec.TagEffective, 0x25, 0x01, 0x01), data(ec.TagStaticTags, 0x82),
+	}
+	body, err := tlv.Encode(signed)
+	if err != nil {
+		return nil, err
+	}
+	n := k.N.Bytes()
+	room := issuerBits/8 - 42
+	head := slices.Concat([]byte{0x04}, pan[:], []byte{0x12, 0x40, 0x00, 0x02, 0x01, 1, 1, byte(len(n)), byte(len(exponent))})
+	certificate := sign(i.signer, head, n[:min(len(n), room)], n[min(len(n), room):], exponent, body, aip[:])
+	issuer := []tlv.Object{data(ec.TagCAIndex, caIndex), data(ec.TagIssuerExponent, exponent...), data(ec.TagIssuerCertificate, i.certificate...)}
+	if rest := i.signer.N.Bytes(); len(rest) > caBits/8-36 {
+		issuer = append(issuer, data(ec.TagIssuerRemainder, rest[caBits/8-36:]...))
+	}
+	own := []tlv.Object{data(ec.TagICCExponent, exponent...), data(ec.TagICCCertificate, certificate...)}
+	if len(n) > room {
+		own = append(own, data(ec.TagICCRemainder, n[room:]...))
+	}
+	files := [][]tlv.Object{{data(ec.TagCardVersion, 0x00, 0x30)}, signed, issuer, own, {data(ec.TagProduct, make([]byte, 16)...)}}
+	for n, at := range afl.Places() {
+		raw, err := tlv.Encode([]tlv.Object{{Tag: 0x70, Children: files[n]}})
+		if err != nil {
+			return nil, err
+		}
+		c.records = append(c.records, ec.Record{Place: at, Raw: raw})
+	}
+	return c, nil
+}
