@@ -74,11 +74,19 @@ var ctqBits = []bit{
 // String names the set bits.
 func (c CTQ) String() string { return describe(c[:], ctqBits) }
 
-// OnlinePIN and the others report one bit each.
-func (c CTQ) OnlinePIN() bool       { return c[0]&0x80 != 0 }
-func (c CTQ) Signature() bool       { return c[0]&0x40 != 0 }
-func (c CTQ) OnlineIfFailed() bool  { return c[0]&0x20 != 0 }
-func (c CTQ) SwitchIfFailed() bool  { return c[0]&0x10 != 0 }
+// OnlinePIN reports that the card wants the holder's PIN checked online.
+func (c CTQ) OnlinePIN() bool { return c[0]&0x80 != 0 }
+
+// Signature reports that the card wants the holder's signature.
+func (c CTQ) Signature() bool { return c[0]&0x40 != 0 }
+
+// OnlineIfFailed reports that a card whose authentication failed goes online where the reader can.
+func (c CTQ) OnlineIfFailed() bool { return c[0]&0x20 != 0 }
+
+// SwitchIfFailed reports that such a card goes to the contact interface where the reader has one.
+func (c CTQ) SwitchIfFailed() bool { return c[0]&0x10 != 0 }
+
+// OnlineIfExpired reports that an expired card goes online where the reader can.
 func (c CTQ) OnlineIfExpired() bool { return c[0]&0x08 != 0 }
 
 // CVR is the card verification results in the issuer application data (EC facts 9).

@@ -250,3 +250,50 @@ func TestAuthenticationNeedsItsData(t *testing.T) {
 	_, err = c.authorities(t).Chain(ec.UnionPay, o, records, aip, pan, tapDay)
 	require.ErrorIs(t, err, ec.ErrMissing)
 }
+
+// TestPublishedContactCard reads the published contact card's records as they came over the wire: certificates and static data are put together from them.
+func TestPublishedContactCard(t *testing.T) {
+	c := chains(t)[0]
+	answers := map[string][]byte{}
+	for _, x := range c.APDUs {
+		answers[string(x[0])] = x[1]
+	}
+	options := answers[string(unhex(t, "80A8000002830000"))]
+	aip := ec.AIP(options[2:4])
+	afl, err := ec.ParseAFL(options[4 : len(options)-2])
+	require.NoError(t, err)
+	o, records := ec.Objects{}, []ec.Record(nil)
+	for _, p := range afl.Places() {
+		raw := answers[string([]byte{0x00, 0xB2, p.Number, p.SFI<<3 | 4, 0x00})]
+		require.NotEmpty(t, raw)
+		r := ec.Record{Place: p, Raw: raw[:len(raw)-2]}
+		require.NoError(t, o.Add(r.Raw))
+		records = append(records, r)
+	}
+	static, err := ec.StaticData(records, aip, o[ec.TagStaticTags])
+	require.NoError(t, err)
+	require.Equal(t, []byte(c.Static), static)
+	a, err := ec.NewAuthorities([]ec.CAKey{c.ca()}, nil)
+	require.NoError(t, err)
+	key, err := a.Chain(ec.UnionPay, o, records, aip, c.pan(t), tapDay)
+	require.NoError(t, err)
+	require.Equal(t, []byte(c.CardModulus), key.Modulus)
+}
+
+func TestWhatIsNoCAKey(t *testing.T) {
+	good := chains(t)[0].ca()
+	for name, spoil := range map[string]func(*ec.CAKey){
+		"short":           func(k *ec.CAKey) { k.Modulus = k.Modulus[:63] },
+		"none":            func(k *ec.CAKey) { k.Modulus = nil },
+		"leading zero":    func(k *ec.CAKey) { k.Modulus = append([]byte{0}, k.Modulus[1:]...) },
+		"even":            func(k *ec.CAKey) { k.Modulus = append(bytes.Clone(k.Modulus[:len(k.Modulus)-1]), 2) },
+		"exponent of one": func(k *ec.CAKey) { k.Exponent = []byte{1} },
+	} {
+		k := good
+		spoil(&k)
+		_, err := ec.NewAuthorities([]ec.CAKey{k}, nil)
+		require.ErrorIs(t, err, ec.ErrMalformed, name)
+	}
+	_, err := ec.ParseCAKey(unhex(t, "9F0605A000000333 9F220109 DF0601 07"))
+	require.ErrorIs(t, err, ec.ErrMalformed)
+}

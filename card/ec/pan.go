@@ -56,9 +56,6 @@ func (p PAN) Format(f fmt.State, _ rune) { io.WriteString(f, p.String()) }
 // MarshalText masks in JSON, YAML and structured logs.
 func (p PAN) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// bytes are the digits as tag 5A has them: as few bytes as they need.
-func (p PAN) bytes() []byte { return append([]byte{}, p[:(len(p.Reveal())+1)/2]...) }
-
 // issuedBy reports whether the card number begins with an issuer identifier: 3 to 8 digits, filled with F (EC facts 12).
 func (p PAN) issuedBy(id [4]byte) bool {
 	digits := strings.TrimRight(strings.ToUpper(hex.EncodeToString(id[:])), "F")

@@ -165,6 +165,48 @@ func TestTheIssuerAcceptsItsCards(t *testing.T) {
 	require.Equal(t, "[simulated EC issuer]", fmt.Sprintf("%#v", i))
 }
 
+// TestAnUntrustedCardIsNotDebited: a terminal that does not trust the issuer, or knows the card, refuses before the last record.
+func TestAnUntrustedCardIsNotDebited(t *testing.T) {
+	i, card, good := setUp(t, 10_000)
+	none, err := ec.NewAuthorities(nil, nil)
+	require.NoError(t, err)
+	revoked, err := ec.NewAuthorities([]ec.CAKey{i.Authority()}, []ec.Revoked{{RID: ec.UnionPay, Index: 0xF1, Serial: [3]byte{0, 1, 1}}})
+	require.NoError(t, err)
+	other, err := ec.NewPAN("6210948000000029")
+	require.NoError(t, err)
+	for name, k := range map[string]struct {
+		authorities *ec.Authorities
+		denied      bool
+		date        ec.Date
+		spoil       func(*ec.Tap)
+		why         error
+	}{
+		"no authority":                  {none, false, 20260105, nil, ec.ErrUnknownCA},
+		"revoked":                       {revoked, false, 20260105, nil, ec.ErrRevoked},
+		"denied":                        {good, true, 20260105, nil, ec.ErrDenied},
+		"expired":                       {good, false, 20410101, nil, ec.ErrExpired},
+		"other number":                  {good, false, 20260105, func(p *ec.Tap) { p.Track2.PAN = other }, ec.ErrOtherPAN},
+		"signature 00 altered":          {good, false, 20260105, func(p *ec.Tap) { p.Objects[ec.TagSDAD][9] ^= 1 }, ec.ErrRecovered},
+		"signature over another number": {good, false, 20260105, func(p *ec.Tap) { p.Sent[ec.TagUN] = []byte{9, 9, 9, 9} }, ec.ErrHash},
+		"no DDA":                        {good, false, 20260105, func(p *ec.Tap) { p.AIP = ec.AIP{0x5C} }, ec.ErrNoDDA},
+	} {
+		t.Run(name, func(t *testing.T) {
+			card.Insert()
+			c, err := ec.Select(t.Context(), card, accepted)
+			require.NoError(t, err)
+			tapped, err := c.Begin(t.Context(), ec.Terminal{TTQ: ec.TTQ{0x28}, Amount: money.Minor(1), Currency: [2]byte{1, 0x56}, Date: k.date})
+			require.NoError(t, err)
+			if k.spoil != nil {
+				k.spoil(tapped)
+			}
+			decision, err := tapped.Check(k.authorities, k.denied)
+			require.Equal(t, ec.Decline, decision)
+			require.ErrorIs(t, err, k.why)
+			require.Equal(t, money.Minor(10_000), card.Balance())
+		})
+	}
+}
+
 func TestWhatTheCardDeclines(t *testing.T) {
 	_, card, authorities := setUp(t, 10_000)
 	for _, k := range []struct {
