@@ -204,6 +204,27 @@ func TestTornTap(t *testing.T) {
 	}
 }
 
+// TestOnlyTheLastRecordProves: a card that gives 9F69 away before the last record has signed nothing that proves a commit.
+func TestOnlyTheLastRecordProves(t *testing.T) {
+	c := vectors(t)
+	p := c.tap(t, "T1")
+	p.Steps = append([][2]hexBytes{}, p.Steps...)
+	p.Steps[3][1] = unhex(t, "701F5F2007454320544553549F080200305F300202209F690801A1B2C3D40000009000")
+	last := unhex(t, "70139F6310303130330000000000000000000000009000")
+	_, _, tapped, err := begin(t, p, len(p.Steps)-1)
+	require.NoError(t, err)
+	decision, err := tapped.Check(c.authorities(t), false)
+	require.NoError(t, err)
+	require.Equal(t, ec.Approve, decision)
+	steps := append([][2]hexBytes{}, c.Torn.Steps...)
+	steps[3][1], steps[5][1] = last, unhex(t, "9F79060000000100009000")
+	card, err := ec.Select(t.Context(), &script{t: t, steps: steps, lost: -1}, accepted)
+	require.NoError(t, err)
+	got, err := card.Recover(t.Context(), tapped, c.authorities(t))
+	require.NoError(t, err)
+	require.Equal(t, ec.NotDebited, got, got.String())
+}
+
 func TestDecide(t *testing.T) {
 	offline, online := ec.GateTTQ, ec.TTQ{0x30}
 	bad := ec.ErrHash

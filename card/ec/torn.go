@@ -159,7 +159,9 @@ func (c *Card) Recover(ctx context.Context, t *Tap, a *Authorities) (Recovery, e
 	if err != nil && !errors.As(err, &refused) {
 		return StillUnknown, err
 	}
-	if err == nil && done.add(last) == nil && len(done.Objects[TagAuthenticationData]) > 0 && done.Authenticate(a) == nil {
+	// Only a 9F69 that the terminal could not have before proves the commit.
+	if _, early := done.Objects[TagAuthenticationData]; err == nil && !early && done.add(last) == nil &&
+		len(done.Objects[TagAuthenticationData]) > 0 && done.Authenticate(a) == nil {
 		*t = done
 		return Proven, nil
 	}
