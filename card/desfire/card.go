@@ -126,6 +126,9 @@ func (c *Card) secure(ctx context.Context, ins byte, mode Mode, header, data []b
 // Read reads the transaction MAC file and the value. The second call answers from memory: a GetValue is part of the transaction
 // MAC, and there must be exactly one (MF2DLHX0 10.3.4.2). A read of the transaction MAC file is no part of it.
 func (c *Card) Read(ctx context.Context) (Reading, error) {
+	if c.spent {
+		return Reading{}, errSpent // what it read may be true no more
+	}
 	if c.read != nil {
 		return *c.read, nil
 	}

@@ -119,7 +119,7 @@ func (c *Card) Recover(ctx context.Context, a Attempt) (Outcome, Evidence, error
 	switch {
 	case a.TMC == r.TMC && r.Value == a.Before:
 		return NotCommitted, Evidence{}, nil
-	case r.TMC == 0 || a.TMC != r.TMC-1:
+	case r.TMC != a.TMC+1:
 		return Unknown, Evidence{}, nil
 	}
 	newest, err := c.newest(ctx)

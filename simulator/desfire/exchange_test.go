@@ -98,6 +98,8 @@ func TestCallsOutOfOrderSendNothing(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.Commit(t.Context(), a)
 	require.ErrorIs(t, err, driver.ErrOrder, "a second commit")
+	_, err = c.Read(t.Context())
+	require.ErrorIs(t, err, driver.ErrOrder, "a value from before the debit")
 	require.Equal(t, money.Minor(999), card.Image().Value)
 }
 
@@ -176,6 +178,41 @@ func TestTheCardRefusesAForgedCommand(t *testing.T) {
 		require.Contains(t, []string{"\x91\x1E", "\x91\xAE"}, string(answer), "a replayed command")
 	}
 	require.True(t, card.Image() == after)
+}
+
+// TestAnErrorEndsTheTransaction: what was prepared before it can be committed no more.
+func TestAnErrorEndsTheTransaction(t *testing.T) {
+	for _, wrong := range [][]byte{{0x90, 0xDC, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, {0x90, 0x01, 0, 0}, {0x00, 0xA4, 4, 0}, {0x90}, {0x90, 0xAF, 0, 0}} {
+		img := blank(t, settings)
+		card := newCard(t, img)
+		c, err := open(present(card), settings, 2)
+		require.NoError(t, err)
+		a, err := c.Begin(t.Context(), money.Minor(250), []byte("one"))
+		require.NoError(t, err)
+		_, err = card.Transmit(t.Context(), wrong)
+		require.NoError(t, err)
+		_, err = c.Commit(t.Context(), a)
+		require.ErrorIs(t, err, driver.ErrUnknown)
+		require.ErrorIs(t, err, driver.ErrAuthentication)
+		require.True(t, card.Image() == img)
+	}
+}
+
+// TestALostAnswerEndsTheSession: nothing more is sent under it.
+func TestALostAnswerEndsTheSession(t *testing.T) {
+	wire := &tamper{to: newCard(t, blank(t, settings)), answer: func(n int, answer []byte) ([]byte, error) {
+		if n == 5 {
+			return nil, apdu.ErrNoAnswer
+		}
+		return answer, nil
+	}}
+	c, err := open(wire, settings, 2)
+	require.NoError(t, err)
+	_, err = c.Read(t.Context())
+	require.ErrorIs(t, err, apdu.ErrNoAnswer)
+	_, err = c.Begin(t.Context(), money.Minor(1), []byte("one"))
+	require.ErrorIs(t, err, driver.ErrSessionOver)
+	require.Len(t, wire.commands, 5)
 }
 
 func TestACardLivesInItsFile(t *testing.T) {

@@ -175,6 +175,35 @@ func TestTheLastCommitOfACard(t *testing.T) {
 	require.NoError(t, driver.Recheck(t.Context(), host(t), e))
 }
 
+// TestACardThatSubtractsWronglyIsUnknown: the transaction MAC is right, the value is not what the debit should have left.
+func TestACardThatSubtractsWronglyIsUnknown(t *testing.T) {
+	card := newCard(t, blank(t, settings))
+	a, e, err := purchase(present(card), settings, 2, 250, "the one")
+	require.NoError(t, err)
+	outcome, again := recovered(t, card, settings, *a)
+	require.Equal(t, driver.Committed, outcome, "a commit with its answer can be asked about as well")
+	require.Equal(t, e, again)
+
+	img := card.Image()
+	img.Value = money.Minor(1006)
+	outcome, _ = recovered(t, newCard(t, img), settings, *a)
+	require.Equal(t, driver.Unknown, outcome)
+}
+
+func TestACardThatMiscountsIsUnknown(t *testing.T) {
+	for _, tmc := range []uint32{0, 40, 42, 0xFFFFFFFE} {
+		card := newCard(t, blank(t, settings))
+		wire := &tamper{to: card, request: func(n int, _ []byte) {
+			if n == commands {
+				card.SetCounter(tmc)
+			}
+		}}
+		_, _, err := purchase(wire, settings, 2, 250, "the one")
+		require.ErrorIs(t, err, driver.ErrUnknown)
+		require.ErrorIs(t, err, driver.ErrCounter)
+	}
+}
+
 func TestRecoveryIsForTheSameCard(t *testing.T) {
 	card := newCard(t, blank(t, settings))
 	a, _, err := purchase(epcard.Present(card, epcard.Tear{At: commands}), settings, 2, 250, "the one")
