@@ -27,6 +27,11 @@ type CardCmd struct {
 	Issue CardIssueCmd `cmd:"" help:"Make a simulated card with the scheme's keys, and register it."`
 	Block CardBlockCmd `cmd:"" help:"Block a card at the backend: no loads, and debits from now on are findings."`
 	Show  CardShowCmd  `cmd:"" help:"Show a card's shadow account."`
+
+	Read    CardReadCmd    `cmd:"" help:"Read the card in a reader: files, balance, trip state."`
+	History CardHistoryCmd `cmd:"" help:"Read the card's own log of transactions."`
+	Trips   CardTripsCmd   `cmd:"" help:"Read the trips that the card remembers."`
+	Verify  CardVerifyCmd  `cmd:"" help:"Check the card's log by its proofs, the scheme's keys and the backend's books."`
 }
 
 // CardIssueCmd is `purselane card issue`.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,12 +16,8 @@ import (
 
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/kiosk"
 	"github.com/purselane/purselane/terminal/reader"
-	"github.com/purselane/purselane/terminal/reader/inproc"
-	"github.com/purselane/purselane/terminal/reader/pcsc"
-	"github.com/purselane/purselane/terminal/reader/socket"
 )
 
 // KioskCmd are the commands of a load kiosk.
@@ -39,9 +34,7 @@ type KioskLoadCmd struct {
 	Order  string `xor:"sale" placeholder:"ID" help:"An order that is paid already."`
 	Key    string `placeholder:"TEXT" help:"Names the sale for ever. Give it again, with the same amount, to go on with a sale that was cut short. Default: a new one, printed before anything is booked."`
 
-	Card   string `xor:"reader" required:"" placeholder:"FILE" type:"path" help:"Load the simulated card in this file."`
-	Listen string `xor:"reader" required:"" placeholder:"ADDRESS" help:"Wait for a simulated card at this address (purselane simulate card --connect)."`
-	Reader string `xor:"reader" required:"" placeholder:"NAME" help:"PC/SC reader, by a part of its name (built with -tags pcsc)."`
+	cardReader
 
 	Terminal string        `default:"000000009901" help:"The kiosk's terminal number, 12 hexadecimal digits."`
 	Family   string        `enum:"tunion,pboc" default:"tunion" help:"Card family: tunion or pboc."`
@@ -83,7 +76,7 @@ func (c *KioskLoadCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if err != nil {
 		return err
 	}
-	r, done, err := c.reader()
+	r, done, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -134,31 +127,6 @@ func (c *KioskLoadCmd) request(tell io.Writer) (kiosk.Request, error) {
 	// Before anything is booked: who loses everything else can go on with this.
 	fmt.Fprintf(tell, "sale %s over %v\n", r.IdempotencyKey, r.Amount)
 	return r, nil
-}
-
-// reader is where the card is.
-func (c *KioskLoadCmd) reader() (reader.Reader, func() error, error) {
-	switch {
-	case c.Reader != "":
-		r, err := pcsc.Open(pcsc.Options{Name: c.Reader})
-		if err != nil {
-			return nil, nil, err
-		}
-		return r, r.Close, nil
-	case c.Listen != "":
-		r, err := socket.Listen(c.Listen, socket.Options{})
-		if err != nil {
-			return nil, nil, fmt.Errorf("--listen: %w", err)
-		}
-		return r, r.Close, nil
-	}
-	card, err := epcard.OpenFile(c.Card, rand.Reader)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--card: %w", err)
-	}
-	r := inproc.New("card file")
-	r.Present(card)
-	return r, func() error { return errors.Join(r.Close(), card.Close()) }, nil
 }
 
 // load presents the card until it is loaded, refuses, or is not presented again.

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/trace"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
+	"github.com/purselane/purselane/firmware-config/fare"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/simulator/epcard"
+	"github.com/purselane/purselane/simulator/personalise"
+	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/journal"
+	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// airTime models what a session takes on the air of ISO/IEC 14443 type A: carrier 13.56 MHz, a bit of 128/(fc D), 9 bits a byte and a start and an end, 3 bytes
+// of each block beside the APDU, and the shortest frame delay, 1172/fc, each way. The card's own time is not in it (docs/card-tools.md).
+func airTime(t *testing.T, s trace.Session, d float64) time.Duration {
+	const fc = 13.56e6
+	seconds := 0.0
+	for _, x := range s {
+		require.Empty(t, x.Fault)
+		for _, bytes := range []int{x.Command.Len(), x.Answer.Len()} {
+			seconds += float64(9*(bytes+3)+2)*128/(fc*d) + 1172/fc
+		}
+	}
+	return time.Duration(seconds * 1e9).Round(100 * time.Microsecond)
+}
+
+// TestTheAirModel holds the formula against a case computed by hand: a 4-APDU purchase at 106 kbit/s.
+func TestTheAirModel(t *testing.T) {
+	var s trace.Session
+	for _, n := range [][2]int{{14, 66}, {5, 32}, {17, 17}, {21, 10}} {
+		s = append(s, trace.Exchange{Command: trace.BytesOf(make([]byte, n[0])), Answer: trace.BytesOf(make([]byte, n[1]))})
+	}
+	require.InDelta(t, 18.35, airTime(t, s, 1).Seconds()*1000, 0.1)
+}
+
+// TestNoTapTakesMoreCommandsThanItMust counts the commands of each kind of tap against those that the facts want: identify, what the mode reads, INITIALIZE, a
+// command for each trip record, DEBIT. The read-back of the default profile is two more.
+func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
+	const readBack = 2 // GET BALANCE, and the log's newest record
+	now := time.Date(2026, 11, 24, 0, 30, 0, 0, time.UTC)
+	number := ids.CardNumber{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	masters := testKeys()
+	visits := []struct {
+		name    string
+		request tap.Request
+		minimum int
+	}{
+		{"bus purchase", tap.Request{Mode: tap.BusFlat, Line: fare.Code{0, 7}}, 7},
+		{"metro entry", tap.Request{Mode: tap.MetroEntry, Station: fare.Code{1, 1}}, 9},
+		{"metro exit", tap.Request{Mode: tap.MetroExit, Station: fare.Code{1, 2}}, 8},
+	}
+	for name, extra := range map[string]int{"none": 0, "full": readBack} {
+		t.Run("read-back "+name, func(t *testing.T) {
+			profile := firmwareconfig.Sample()
+			profile.Card.Readback = name
+			img, err := personalise.PSAM(masters, personalise.PSAMSpec{Terminal: ep.TerminalNumber{0x30, 5: 1}, Issuer: sampleIssuer, NextSerial: 1})
+			require.NoError(t, err)
+			chip, err := psam.New(img)
+			require.NoError(t, err)
+			sam, err := ep.OpenPSAM(t.Context(), chip, ep.PSAMTUnion)
+			require.NoError(t, err)
+			j, err := journal.Open(filepath.Join(t.TempDir(), "journal"), journal.Options{Terminal: "T-1", NoSync: true})
+			require.NoError(t, err)
+			defer j.Close()
+			terminal := tap.Terminal{ID: "T-1", Merchant: "m", Journal: j, SAM: sam, Profile: profile, Location: profile.Location(), BootID: []byte{1}}
+			cardImg, err := personalise.Card(masters, personalise.CardSpec{Number: number, Issuer: sampleIssuer, Balance: money.Minor(100_00)})
+			require.NoError(t, err)
+			card, err := epcard.New(cardImg, rand.Reader)
+			require.NoError(t, err)
+			for i, v := range visits {
+				rec := trace.Recorder{Now: func() time.Time { return now }}
+				v.request.Now, v.request.Clock = now.Add(time.Duration(i)*10*time.Minute), wire.ClockState_CLOCK_GOOD
+				result, err := terminal.Purchase(t.Context(), rec.Card(card), v.request)
+				require.NoError(t, err)
+				require.True(t, result.Outcome.Pass(), "%s: %s", v.name, result.Reason)
+				s := rec.Transcript().Sessions[0]
+				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", v.name, len(s), airTime(t, s, 1), airTime(t, s, 4))
+				require.Equal(t, v.minimum+extra, len(s), "%s\n%s", v.name, rec.Transcript().Masked().Text())
+			}
+		})
+	}
+}
+
+// TestCardToolsOnALoadedCard issues and loads a card as an operator does, with traces, and looks at it with every tool.
+func TestCardToolsOnALoadedCard(t *testing.T) {
+	const number = "00010203040506070809"
+	dir := filepath.Join(t.TempDir(), "scheme")
+	card, masked, whole := filepath.Join(dir, "card.json"), filepath.Join(dir, "masked.trace"), filepath.Join(dir, "whole.trace")
+	must(t, "init", "--dir", dir)
+	freePorts(t, dir)
+	at, stop := serving(t, dir)
+	must(t, "card", "issue", "--dir", dir, "--number", number, "--file", card)
+	load := []string{"kiosk", "load", "--backend", at["api"], "--token-file", filepath.Join(dir, "agent.token"), "--card", card, "--amount", "50"}
+	must(t, append(load, "--trace", masked)...)
+	must(t, append(load, "--trace", whole, "--reveal")...)
+	_, err := run(t, append(load, "--trace", whole)...)
+	require.ErrorContains(t, err, "not touched")
+	stop()
+
+	raw, err := os.ReadFile(masked)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), number[4:])
+	require.Contains(t, string(raw), "replay no")
+	require.Contains(t, string(raw), "CREDIT FOR LOAD")
+	raw, err = os.ReadFile(whole)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), number)
+	tr, err := trace.Parse(raw)
+	require.NoError(t, err)
+	require.Len(t, tr.Sessions, 1)
+	// SELECT, EF 15, INITIALIZE, CREDIT are the least; INITIALIZE of the smallest amount before, for the backend to settle by, and the
+	// balance behind are two more.
+	require.Len(t, tr.Sessions[0], 4+2)
+	t.Logf("load: 6 APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", airTime(t, tr.Sessions[0], 1), airTime(t, tr.Sessions[0], 4))
+	player, err := trace.NewPlayer(tr.Sessions[0])
+	require.NoError(t, err)
+	purse, _, err := ep.Select(t.Context(), player, ep.AIDTUnion)
+	require.NoError(t, err)
+	public, err := purse.ReadPublic(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, number, public.CardNumber.Reveal())
+
+	for _, tool := range []struct {
+		args string
+		says []string
+	}{
+		{"read", []string{"****0809", "balance 100.00", "kind 01 normal", "EF 16: not read", "same as EF 15"}},
+		{"read --counters", []string{"online counter 2", "offline counter 0"}},
+		{"read --json", []string{`"balance":"100.00"`, `"card_number":"****0809"`}},
+		{"history", []string{"2 transactions", "02 load", "50.00"}},
+		{"history --json", []string{`"type":"02 load"`}},
+		{"trips", []string{"metro trip: 00 no trip", "0 trips"}},
+		{"trips --json", []string{`"history":[]`}},
+		{"verify --dir " + dir, []string{"verified: its TAC is that of this record with a balance of 100.00 after it; the backend has it", "not provable: the card keeps the proof of its newest load only; the backend has it"}},
+		{"verify --json --dir " + dir, []string{`"wrong":0`}},
+	} {
+		out := must(t, append(append([]string{"card"}, strings.Fields(tool.args)...), "--card", card)...)
+		for _, says := range tool.says {
+			require.Contains(t, out, says, tool.args)
+		}
+		require.NotContains(t, out, number, tool.args)
+	}
+	require.Contains(t, must(t, "card", "read", "--card", card, "--reveal"), number)
+
+	// By other keys the card's TAC is wrong, and that is no success.
+	out, err := run(t, "card", "verify", "--test-keys", "--card", card)
+	require.ErrorContains(t, err, "1 of 2 records are WRONG")
+	require.Contains(t, out, "WRONG: the card's TAC")
+}
