@@ -56,7 +56,7 @@ func (t Transcript) Masked() Transcript {
 	numbers := t.numbers()
 	var out Transcript
 	for _, s := range t.Sessions {
-		masked := make(Session, 0, len(s))
+		var masked Session
 		var meant Bytes
 		for _, x := range s {
 			if !isGetResponse(x.Command) {
