@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/card/trace"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/firmware-config/fare"
@@ -81,6 +84,7 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 			require.NoError(t, err)
 			card, err := epcard.New(cardImg, rand.Reader)
 			require.NoError(t, err)
+			loadByHand(t, card, masters)
 			for i, v := range visits {
 				rec := trace.Recorder{Now: func() time.Time { return now }}
 				v.request.Now, v.request.Clock = now.Add(time.Duration(i)*10*time.Minute), wire.ClockState_CLOCK_GOOD
@@ -91,8 +95,49 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", v.name, len(s), airTime(t, s, 1), airTime(t, s, 4))
 				require.Equal(t, v.minimum+extra, len(s), "%s\n%s", v.name, rec.Transcript().Masked().Text())
 			}
+			verifyVisits(t, card, masters, j)
 		})
 	}
+}
+
+// loadByHand loads 10.00 as a backend does.
+func loadByHand(t *testing.T, card apdu.Transmitter, masters personalise.Masters) {
+	purse, _, err := ep.Select(t.Context(), card, ep.AIDTUnion)
+	require.NoError(t, err)
+	public, err := purse.ReadPublic(t.Context())
+	require.NoError(t, err)
+	amount, term, at := money.Minor(10_00), ep.TerminalNumber{5: 9}, ep.DateTime{0x20, 0x26, 0x11, 0x24, 0x08, 0x00, 0x00}
+	init, err := purse.InitLoad(t.Context(), 1, amount, term)
+	require.NoError(t, err)
+	key := keys.Card{ID: keys.ID{Purpose: keys.Load, Version: init.Version, Algorithm: init.Algorithm}, Factors: public.Factors(2)}
+	mac2, err := keys.NewSoft(masters).SessionMAC(t.Context(), key, ep.LoadSession(init.Random, init.Counter), ep.LoadMAC2(amount, ep.TypeLoad, term, at))
+	require.NoError(t, err)
+	_, err = purse.CreditLoad(t.Context(), at, mac2)
+	require.NoError(t, err)
+}
+
+// verifyVisits: the load is verified over the debits since, and the newest debit's proof is what the terminal has in its journal.
+func verifyVisits(t *testing.T, card apdu.Transmitter, masters personalise.Masters, j *journal.Journal) {
+	s, err := (&CardVerifyCmd{KeyIndex: 1}).look(t.Context(), card)
+	require.NoError(t, err)
+	require.Len(t, s.log, 4)
+	var load, debit verdict
+	require.NoError(t, s.judge(t.Context(), keys.NewSoft(masters), backendBooks{}, 3, &load))
+	require.Equal(t, verified, load.Verdict, load.Why)
+	require.NoError(t, s.judge(t.Context(), keys.NewSoft(masters), backendBooks{}, 0, &debit))
+	require.Equal(t, notProvable, debit.Verdict)
+	raw, err := j.Read(j.LastSeq(), 1, 1<<20)
+	require.NoError(t, err)
+	require.Len(t, raw, 1)
+	var rec wire.Record
+	require.NoError(t, proto.Unmarshal(raw[0], &rec))
+	require.Equal(t, ep.MAC(rec.GetTac()).String(), debit.TAC)
+	require.Equal(t, ep.MAC(rec.GetMac2()).String(), debit.MAC2)
+
+	s.log[0].Amount = money.Minor(1) // a log that was written by another hand
+	load = verdict{}
+	require.NoError(t, s.judge(t.Context(), keys.NewSoft(masters), backendBooks{}, 3, &load))
+	require.Equal(t, wrong, load.Verdict)
 }
 
 // TestCardToolsOnALoadedCard issues and loads a card as an operator does, with traces, and looks at it with every tool.

@@ -36,9 +36,9 @@ func (c cardReader) open() (reader.Reader, func() error, error) {
 			return nil, nil, fmt.Errorf("--trace: %s exists; it was not touched", c.Trace)
 		}
 	}
-	r, close, err := c.door()
+	r, shut, err := c.door()
 	if err != nil || c.Trace == "" {
-		return r, close, err
+		return r, shut, err
 	}
 	rec := &trace.Recorder{Now: time.Now}
 	return tracedReader{r, rec}, func() error {
@@ -50,7 +50,7 @@ func (c cardReader) open() (reader.Reader, func() error, error) {
 		if err != nil {
 			err = fmt.Errorf("--trace: %w", err)
 		}
-		return errors.Join(close(), err)
+		return errors.Join(shut(), err)
 	}, nil
 }
 
