@@ -33,8 +33,7 @@ type Ring struct {
 	Secrets map[string]Secret
 }
 
-// NewRing draws a fresh ring for a scheme: master keys for purchase, load, TAC and maintenance, version 1, algorithm 0,
-// and the three secrets of the backend. The same bytes from rand make the same ring, which is for simulations.
+// NewRing draws a fresh ring for a scheme: a master key for each purpose of the purse, version 1, algorithm 0, and the three secrets of the backend. The same bytes from rand make the same ring, which is for simulations.
 func NewRing(rand io.Reader) (*Ring, error) {
 	r := &Ring{Masters: map[ID]Key{}, Secrets: map[string]Secret{}}
 	seen := map[[8]byte]bool{}
@@ -52,12 +51,18 @@ func NewRing(rand io.Reader) (*Ring, error) {
 		}
 		return b, nil
 	}
-	for _, p := range []Purpose{Purchase, Load, TAC, Maintenance} {
-		b, err := draw(len(Key{}))
-		if err != nil {
-			return nil, err
+	masters := func(all ...Purpose) error {
+		for _, p := range all {
+			b, err := draw(len(Key{}))
+			if err != nil {
+				return err
+			}
+			r.Masters[ID{Purpose: p, Version: 1}] = Key(b)
 		}
-		r.Masters[ID{Purpose: p, Version: 1}] = Key(b)
+		return nil
+	}
+	if err := masters(Purchase, Load, TAC, Maintenance); err != nil {
+		return nil, err
 	}
 	for _, name := range []string{SecretToken, SecretReceipt, SecretProfile} {
 		b, err := draw(32)
@@ -65,6 +70,10 @@ func NewRing(rand io.Reader) (*Ring, error) {
 			return nil, err
 		}
 		r.Secrets[name] = b
+	}
+	// Last, because they came later: a source that is repeated still gives the ring it gave.
+	if err := masters(Unload, Limit, Reload, Unblock); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

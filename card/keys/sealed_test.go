@@ -62,14 +62,14 @@ func sealText(t require.TestingT, text []byte, to age.Recipient) []byte {
 
 func TestANewRingHasWhatASchemeNeeds(t *testing.T) {
 	r := ring(t, 1)
-	require.Len(t, r.Masters, 4)
+	require.Len(t, r.Masters, 8)
 	different := map[string]bool{}
-	for _, p := range []keys.Purpose{keys.Purchase, keys.Load, keys.TAC, keys.Maintenance} {
+	for _, p := range []keys.Purpose{keys.Purchase, keys.Load, keys.TAC, keys.Maintenance, keys.Unload, keys.Limit, keys.Reload, keys.Unblock} {
 		k, ok := r.Masters[keys.ID{Purpose: p, Version: 1}]
 		require.True(t, ok, p)
 		different[string(k[:])] = true
 	}
-	require.Len(t, different, 4)
+	require.Len(t, different, 8)
 	token, err := r.Secret(keys.SecretToken, 32)
 	require.NoError(t, err)
 	require.Len(t, token, 32)
@@ -256,7 +256,11 @@ func TestTheSampleOfVersion1(t *testing.T) {
 	require.NoError(t, err)
 	r, err := keys.ParseRing(text)
 	require.NoError(t, err)
-	require.Equal(t, ring(t, 7), r)
+	want := ring(t, 7)
+	for _, later := range []keys.Purpose{keys.Unload, keys.Limit, keys.Reload, keys.Unblock} { // rings have these since
+		delete(want.Masters, keys.ID{Purpose: later, Version: 1})
+	}
+	require.Equal(t, want, r)
 
 	raw, err := os.ReadFile("testdata/ring-v1.age")
 	require.NoError(t, err)
@@ -264,7 +268,7 @@ func TestTheSampleOfVersion1(t *testing.T) {
 	require.NoError(t, err)
 	r, err = keys.OpenRing(bytes.NewReader(raw), x)
 	require.NoError(t, err)
-	require.Equal(t, ring(t, 7), r)
+	require.Equal(t, want, r)
 }
 
 func TestARingThatCannotBeReadBackIsNotSealed(t *testing.T) {
