@@ -97,15 +97,9 @@ func CreateFile(path string, img Image, rand io.Reader) (*Card, error) {
 
 // OpenFile takes up the card whose memory is the file at path. No other program can open it until Close.
 func OpenFile(path string, rand io.Reader) (*Card, error) {
-	var img Image
-	f, err := image.Open(path, &img)
+	c, f, err := image.OpenAs(path, func(img Image) (*Card, error) { return New(img, rand) })
 	if err != nil {
 		return nil, err
-	}
-	c, err := New(img, rand)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.file = f
 	return c, nil

@@ -66,6 +66,22 @@ func Open(path string, v any) (*File, error) {
 	return f, nil
 }
 
+// OpenAs takes up the image at path and makes a chip of it. A chip that cannot be made leaves the file free.
+func OpenAs[I, C any](path string, chip func(I) (C, error)) (C, *File, error) {
+	var img I
+	var none C
+	f, err := Open(path, &img)
+	if err != nil {
+		return none, nil, err
+	}
+	c, err := chip(img)
+	if err != nil {
+		f.Close()
+		return none, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, f, nil
+}
+
 // Close gives the chip free for another program.
 func (f *File) Close() error { return f.lock.Close() }
 

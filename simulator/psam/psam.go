@@ -76,15 +76,9 @@ func CreateFile(path string, img Image) (*PSAM, error) {
 
 // OpenFile takes up the PSAM whose memory is the file at path. No other program can open it until Close.
 func OpenFile(path string) (*PSAM, error) {
-	var img Image
-	f, err := image.Open(path, &img)
+	p, f, err := image.OpenAs(path, New)
 	if err != nil {
 		return nil, err
-	}
-	p, err := New(img)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	p.file = f
 	return p, nil
