@@ -328,7 +328,12 @@ type Record struct {
 	ClockState     ClockState             `protobuf:"varint,42,opt,name=clock_state,json=clockState,proto3,enum=purselane.wire.v1.ClockState" json:"clock_state,omitempty"`
 	MonotonicNs    int64                  `protobuf:"varint,43,opt,name=monotonic_ns,json=monotonicNs,proto3" json:"monotonic_ns,omitempty"` // since boot_id
 	BootId         []byte                 `protobuf:"bytes,44,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
-	Flags          uint32                 `protobuf:"varint,45,opt,name=flags,proto3" json:"flags,omitempty"` // bit 0: read-back failed, bit 1: read-back differs from what the debit should have made
+	Flags          uint32                 `protobuf:"varint,45,opt,name=flags,proto3" json:"flags,omitempty"`                                  // bit 0: read-back failed, bit 1: read-back differs from what the debit should have made
+	Application    []byte                 `protobuf:"bytes,46,opt,name=application,proto3" json:"application,omitempty"`                       // AID of the purse
+	EvidenceKind   string                 `protobuf:"bytes,47,opt,name=evidence_kind,json=evidenceKind,proto3" json:"evidence_kind,omitempty"` // form of evidence_data: "ec-field55/1", "desfire-tmac/1"; an EP purse has tac instead
+	EvidenceData   []byte                 `protobuf:"bytes,48,opt,name=evidence_data,json=evidenceData,proto3" json:"evidence_data,omitempty"` // what the host needs to recheck the debit
+	SealedCard     []byte                 `protobuf:"bytes,49,opt,name=sealed_card,json=sealedCard,proto3" json:"sealed_card,omitempty"`       // a bank's card number, sealed to the backend; card_number is a token then
+	Attempt        []byte                 `protobuf:"bytes,50,opt,name=attempt,proto3" json:"attempt,omitempty"`                               // in the journal's intents only, never sent: what the card's driver needs to recover
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -641,6 +646,41 @@ func (x *Record) GetFlags() uint32 {
 		return x.Flags
 	}
 	return 0
+}
+
+func (x *Record) GetApplication() []byte {
+	if x != nil {
+		return x.Application
+	}
+	return nil
+}
+
+func (x *Record) GetEvidenceKind() string {
+	if x != nil {
+		return x.EvidenceKind
+	}
+	return ""
+}
+
+func (x *Record) GetEvidenceData() []byte {
+	if x != nil {
+		return x.EvidenceData
+	}
+	return nil
+}
+
+func (x *Record) GetSealedCard() []byte {
+	if x != nil {
+		return x.SealedCard
+	}
+	return nil
+}
+
+func (x *Record) GetAttempt() []byte {
+	if x != nil {
+		return x.Attempt
+	}
+	return nil
 }
 
 // Batch is the payload of an envelope: records in order, as stored.
@@ -1397,7 +1437,7 @@ var File_uplink_wire_wire_proto protoreflect.FileDescriptor
 
 const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16uplink/wire/wire.proto\x12\x11purselane.wire.v1\"\xf3\t\n" +
+	"\x16uplink/wire/wire.proto\x12\x11purselane.wire.v1\"\x9a\v\n" +
 	"\x06Record\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bterminal\x18\x02 \x01(\tR\bterminal\x12\x14\n" +
@@ -1446,7 +1486,13 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"clockState\x12!\n" +
 	"\fmonotonic_ns\x18+ \x01(\x03R\vmonotonicNs\x12\x17\n" +
 	"\aboot_id\x18, \x01(\fR\x06bootId\x12\x14\n" +
-	"\x05flags\x18- \x01(\rR\x05flags\"!\n" +
+	"\x05flags\x18- \x01(\rR\x05flags\x12 \n" +
+	"\vapplication\x18. \x01(\fR\vapplication\x12#\n" +
+	"\revidence_kind\x18/ \x01(\tR\fevidenceKind\x12#\n" +
+	"\revidence_data\x180 \x01(\fR\fevidenceData\x12\x1f\n" +
+	"\vsealed_card\x181 \x01(\fR\n" +
+	"sealedCard\x12\x18\n" +
+	"\aattempt\x182 \x01(\fR\aattempt\"!\n" +
 	"\x05Batch\x12\x18\n" +
 	"\arecords\x18\x01 \x03(\fR\arecords\"t\n" +
 	"\bEnvelope\x12\x18\n" +
