@@ -91,5 +91,17 @@ type SAM interface {
 	CheckMAC2(ctx context.Context, mac2 [4]byte) error
 }
 
+// ErrSAMBusy says that no SAM came free in time. None was asked for anything.
+var ErrSAMBusy = errors.New("every SAM is held by another purchase")
+
+// SAMs are the SAMs of one terminal, for lanes that sell at the same time. Implementations are safe for concurrent use.
+type SAMs interface {
+	// Acquire gives one SAM for one purchase, waiting for one until ctx ends. Nobody else has it until release, which is called once; calls
+	// after the first do nothing. Errors: ErrSAMBusy, with ctx's own, when none came free; else no SAM works.
+	//
+	// The SAM's commands are not to be ended by the deadline of a visit: a slow card must not look like a broken SAM.
+	Acquire(ctx context.Context) (sam SAM, release func(), err error)
+}
+
 // Key is a double-length 3DES key. It never prints (hide.go).
 type Key [16]byte
