@@ -43,6 +43,8 @@ var (
 	ErrRequestBusy = errors.New("request is being served")
 	// ErrNotATill: the lane does not sell amounts.
 	ErrNotATill = errors.New("not a lane that sells amounts")
+	// ErrNoLane: there is no lane of that number.
+	ErrNoLane = errors.New("no such lane")
 )
 
 // Sell takes an amount from the card in front of a lane of mode Sale, once for each request id however often it is asked. Asked

@@ -20,6 +20,7 @@ type Event struct {
 	Result  tap.Result
 	Pattern tap.Pattern // of Result.Outcome
 	Ready   bool        // on AllLanes: it sells again; Result and Pattern are zero
+	Card    bool        // a card is there, and its outcome follows; Result and Pattern are zero
 	Err     error       // the terminal itself has failed: the outcome is out of service
 }
 
@@ -27,7 +28,7 @@ func (t *Terminal) show(e Event) {
 	e.Pattern = e.Result.Outcome.Pattern()
 	t.shown.Lock()
 	defer t.shown.Unlock()
-	if !e.Ready {
+	if !e.Ready && !e.Card {
 		t.counts[e.Result.Outcome]++
 	}
 	t.cfg.Show(e)
