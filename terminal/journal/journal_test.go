@@ -121,6 +121,36 @@ func TestAnUnknownTapLeavesTwoRecords(t *testing.T) {
 	require.Equal(t, wire.Evidence_EVIDENCE_NONE, r[0].GetEvidence())
 }
 
+// TestTheAttemptStaysInTheIntent: what a card's driver keeps to recover is no business of the backend.
+func TestTheAttemptStaysInTheIntent(t *testing.T) {
+	j, path := fresh(t, options())
+	for n := 1; n <= 2; n++ {
+		d := draft(n)
+		d.Attempt = []byte("driver's own")
+		_, err := j.Begin(d)
+		require.NoError(t, err)
+	}
+	require.NoError(t, j.MarkUnknown(1))
+	f := final(2, wire.State_STATE_COMPLETED)
+	f.Attempt = []byte("driver's own")
+	require.NoError(t, j.Finish(2, f))
+	require.NoError(t, j.Close())
+
+	j = open(t, path, options())
+	kept, unknown, found, err := j.OpenIntent(card(1))
+	require.NoError(t, err)
+	require.True(t, unknown && found)
+	require.Equal(t, "driver's own", string(kept.GetAttempt()))
+	all := records(t, j)
+	require.Len(t, all, 2)
+	for _, r := range all {
+		require.Empty(t, r.GetAttempt(), "%v", r.GetState())
+	}
+	kept.State = wire.State_STATE_AGED
+	require.NoError(t, j.Finish(1, kept))
+	require.Empty(t, records(t, j)[2].GetAttempt())
+}
+
 func TestACardHasOneOpenIntent(t *testing.T) {
 	j, _ := fresh(t, options())
 	_, err := j.Begin(draft(1))
@@ -145,7 +175,7 @@ func TestADraftThatCannotBeFoundOrFinishedIsRefused(t *testing.T) {
 	d := draft(1)
 	d.Merchant = strings.Repeat("m", maxDraft)
 	_, err := j.Begin(d)
-	require.ErrorContains(t, err, "at most 2048")
+	require.ErrorContains(t, err, "at most 8192")
 	sell(t, j, 1, 1)
 }
 

@@ -12,28 +12,32 @@ import (
 // before it can give back those it replaces.
 const (
 	reserveLeast     = 128 << 10 // the pages of two commits
-	reserveIntent    = 8 << 10   // an open intent's two records, with what pages waste
+	reserveIntent    = 7 << 10   // what pages waste on an open intent's two records
+	reserveByte      = 4         // and for each byte of it
+	reserveRound     = 4 << 10   // whole pages
 	reserveShare     = 128       // MaxBytes over this: two freelists of a file that is all free, twice over
-	maxDraft         = 2 << 10   // so that reserveIntent is enough
+	maxDraft         = 8 << 10   // with what a card's driver keeps in it
 	minMaxBytes      = 256 << 10
 	reserveStep      = 256 << 10 // the file grows by this much at a time
 	growStepOfBolt   = 64 << 10  // should bbolt ever have to grow it
 	writeZerosAtOnce = 64 << 10
 )
 
-// reserve is how much room Begin leaves, with open intents before it.
-func (o Options) reserve(open int) int64 {
-	return reserveLeast + o.MaxBytes/reserveShare + int64(open+1)*reserveIntent
+// reserve is how much room Begin leaves: with its own, there are that many intents of so many bytes together.
+func (o Options) reserve(intents, size int) int64 {
+	n := reserveLeast + o.MaxBytes/reserveShare + int64(intents)*reserveIntent + int64(size)*reserveByte
+	return (n + reserveRound - 1) / reserveRound * reserveRound
 }
 
 // makeRoom fails with ErrFull when what is begun now could not surely be finished: when the reserve would pass the limit, or
 // has no place on the disk. Pages given free are room too, and have their place. Only Begin asks; every other commit may use the
 // reserve, and go past the limit if it must.
-func (j *Journal) makeRoom(tx *bolt.Tx) error {
+func (j *Journal) makeRoom(tx *bolt.Tx, draft int) error {
 	s := j.db.Stats()
 	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
 	used := tx.Size()
-	need := j.opt.reserve(tx.Bucket(bucketIntents).Stats().KeyN)
+	open := tx.Bucket(bucketIntents).Stats()
+	need := j.opt.reserve(open.KeyN+1, open.LeafInuse+draft)
 	if j.opt.MaxBytes-used+free < need {
 		return fmt.Errorf("journal %s: %w: %d of %d bytes are in use and %d are kept to finish what is begun. It sells again when receipts let it prune", j.path, ErrFull,
 			used-free, j.opt.MaxBytes, need)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/purselane/purselane/uplink/wire"
 )
@@ -82,34 +83,45 @@ func TestAFullJournalFinishesWhatWasBegunAndSellsAgain(t *testing.T) {
 	}
 }
 
-// TestTheReserveIsEnoughAtAnySize fills journals of several limits, each with as many open intents as it takes, and ends all of
-// them the longest way.
+// TestTheReserveIsEnoughAtAnySize fills journals of several limits with intents of several sizes, each with as many open intents as it
+// takes, and ends all of them the longest way.
 func TestTheReserveIsEnoughAtAnySize(t *testing.T) {
-	for _, limit := range []int64{minMaxBytes, 300_000, 1 << 20, 4 << 20} {
-		o := options()
-		o.MaxBytes = limit
-		j, _ := fresh(t, o)
-		var taps []uint64
-		for n := 1; ; n++ {
-			tap, err := j.Begin(draft(n))
-			if err != nil {
-				require.ErrorIs(t, err, ErrFull)
-				break
+	large := make([]byte, maxDraft-300)
+	for _, size := range []func(*wire.Record){
+		func(*wire.Record) {},
+		func(r *wire.Record) { r.Attempt = large },
+		func(r *wire.Record) { r.EvidenceData = large },
+	} {
+		for _, limit := range []int64{minMaxBytes, 300_000, 1 << 20, 4 << 20} {
+			o := options()
+			o.MaxBytes = limit
+			j, _ := fresh(t, o)
+			var taps []uint64
+			for n := 1; ; n++ {
+				d := draft(n)
+				size(d)
+				tap, err := j.Begin(d)
+				if err != nil {
+					require.ErrorIs(t, err, ErrFull)
+					break
+				}
+				taps = append(taps, tap)
 			}
-			taps = append(taps, tap)
+			require.NotEmpty(t, taps, "limit %d", limit)
+			n, err := j.RecoverBoot()
+			require.NoError(t, err)
+			require.Len(t, taps, n)
+			rand.New(rand.NewPCG(7, 8)).Shuffle(len(taps), func(a, b int) { taps[a], taps[b] = taps[b], taps[a] })
+			for _, tap := range taps {
+				f := final(int(tap), wire.State_STATE_VOIDED)
+				size(f)
+				require.NoError(t, j.Finish(tap, f))
+			}
+			s, err := j.Stats()
+			require.NoError(t, err)
+			require.LessOrEqual(t, s.FileBytes, limit)
+			require.NoError(t, j.Verify())
 		}
-		require.NotEmpty(t, taps, "limit %d", limit)
-		n, err := j.RecoverBoot()
-		require.NoError(t, err)
-		require.Len(t, taps, n)
-		rand.New(rand.NewPCG(7, 8)).Shuffle(len(taps), func(a, b int) { taps[a], taps[b] = taps[b], taps[a] })
-		for _, tap := range taps {
-			require.NoError(t, j.Finish(tap, final(int(tap), wire.State_STATE_VOIDED)))
-		}
-		s, err := j.Stats()
-		require.NoError(t, err)
-		require.LessOrEqual(t, s.FileBytes, limit)
-		require.NoError(t, j.Verify())
 	}
 }
 
@@ -123,7 +135,7 @@ func TestTheReserveHasItsPlaceOnTheDisk(t *testing.T) {
 		require.NoError(t, err)
 		info, err := os.Stat(path)
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, info.Size()-s.FileBytes, j.opt.reserve(n)-reserveLeast/2, "what Begin itself has written came out of it")
+		require.GreaterOrEqual(t, info.Size()-s.FileBytes, j.opt.reserve(n+1, (n+1)*proto.Size(draft(n)))-reserveLeast/2, "what Begin itself has written came out of it")
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
 	var tap uint64
 	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
-		if err := j.makeRoom(tx); err != nil {
+		if err := j.makeRoom(tx, proto.Size(draft)); err != nil {
 			return err
 		}
 		card := draft.GetCardNumber()
@@ -83,7 +83,7 @@ func (j *Journal) Drop(tap uint64) error {
 }
 
 // MarkUnknown writes the UNKNOWN record of an intent whose DEBIT got no answer, and keeps the intent open until the
-// card tells.
+// card tells. What the card's driver needs for that (attempt) stays in the intent; no record has it.
 func (j *Journal) MarkUnknown(tap uint64) error {
 	return j.commit("unknown", func(tx *bolt.Tx, m *meta) error { return markUnknown(tx, m, tap) })
 }
@@ -98,6 +98,7 @@ func markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
 	}
 	r := proto.Clone(i.draft).(*wire.Record)
 	r.State, r.Evidence = wire.State_STATE_UNKNOWN, wire.Evidence_EVIDENCE_NONE
+	r.Attempt = nil
 	if err := appendRecord(tx, m, r); err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
 }
 
 // Finish writes the final record of a tap and takes its intent away, in one commit. When it returns, the record survives a
-// power cut; the light must not show before.
+// power cut; the light must not show before. It takes the draft's attempt out of final: no record has it.
 func (j *Journal) Finish(tap uint64, final *wire.Record) error {
 	return j.commit("finish", func(tx *bolt.Tx, m *meta) error {
 		i, err := getIntent(tx, tap)
@@ -119,7 +120,7 @@ func (j *Journal) Finish(tap uint64, final *wire.Record) error {
 		if s := final.GetState(); s == wire.State_STATE_UNKNOWN || s == wire.State_STATE_UNSPECIFIED {
 			return fmt.Errorf("journal: tap %d: %v is not final: MarkUnknown or Drop it", tap, s)
 		}
-		final.Tap = tap
+		final.Tap, final.Attempt = tap, nil
 		if err := appendRecord(tx, m, final); err != nil {
 			return err
 		}
