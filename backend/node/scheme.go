@@ -44,7 +44,12 @@ type HSM struct {
 	Module  string `yaml:"module"`   // path of the maker's library
 	Token   string `yaml:"token"`    // label of the token
 	PINFile string `yaml:"pin_file"` // the PIN of its user, in the first line; beside this file
+	// Sessions is how many calls it does at a time; 0 is the door's own choice. A device with more cores than that, or one far away, wants more.
+	Sessions int `yaml:"sessions"`
 }
+
+// maxSessions is far above what devices give one user.
+const maxSessions = 1024
 
 // Used says whether the scheme has an HSM.
 func (h HSM) Used() bool { return h != HSM{} }
@@ -120,6 +125,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.HSM.Used() && (s.HSM.Module == "" || s.HSM.Token == "" || s.HSM.PINFile == "") {
 		bad("hsm: module, token and pin_file go together")
+	}
+	if s.HSM.Sessions < 0 || s.HSM.Sessions > maxSessions {
+		bad("hsm.sessions: %d: want 1 to %d, or none for the usual 4", s.HSM.Sessions, maxSessions)
 	}
 	acquirers := checkParties("acquirers", s.Acquirers, bad)
 	checkParties("channels", s.Channels, bad)

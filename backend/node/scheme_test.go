@@ -52,6 +52,7 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		{"merchant of nobody", "acquirer: bus,", "acquirer: tram,", `"tram" is not among`},
 		{"a fee with no side", "side: inside", "side: below", "acquirers[0].fees[0]"},
 		{"half an HSM", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme}", "hsm: module, token and pin_file go together"},
+		{"sessions below none", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme, pin_file: p, sessions: -1}", "hsm.sessions: -1"},
 		{"an id with a colon", "id: m1", "id: 'm:1'", "merchants[0].id"},
 	}
 	for _, c := range cases {
@@ -62,9 +63,9 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		})
 	}
 	t.Run("an HSM", func(t *testing.T) {
-		s, err := node.ParseScheme([]byte(whole + "hsm: {module: /lib/p11.so, token: scheme, pin_file: hsm.pin}\n"))
+		s, err := node.ParseScheme([]byte(whole + "hsm: {module: /lib/p11.so, token: scheme, pin_file: hsm.pin, sessions: 8}\n"))
 		require.NoError(t, err)
-		require.Equal(t, node.HSM{Module: "/lib/p11.so", Token: "scheme", PINFile: "hsm.pin"}, s.HSM)
+		require.Equal(t, node.HSM{Module: "/lib/p11.so", Token: "scheme", PINFile: "hsm.pin", Sessions: 8}, s.HSM)
 	})
 	t.Run("all faults at once", func(t *testing.T) {
 		_, err := node.ParseScheme([]byte("max_load: \"1.00\""))

@@ -103,7 +103,7 @@ func (f schemeFolder) hsm(ctx context.Context, s *node.Scheme, ring *keys.Ring, 
 	if len(ring.Masters) > 0 {
 		log.Warn("the key file still holds master keys beside the HSM: whoever copies it needs no HSM; seal one without them (docs/keys.md)", "keys", len(ring.Masters))
 	}
-	d, err := keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Cache: keys.DefaultCache})
+	d, err := keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Sessions: s.HSM.Sessions, Cache: keys.DefaultCache})
 	if err != nil {
 		return nil, err
 	}
