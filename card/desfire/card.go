@@ -27,10 +27,13 @@ type Card struct {
 	session *Session
 	uid     [7]byte
 
-	last  *lastCommit // of the transaction MAC file, once read
-	read  *Reading
-	begun *Attempt
-	spent bool // something beyond Read went into the transaction
+	last     *lastCommit // of the transaction MAC file, once read
+	read     *Reading
+	seen     []byte // the newest record, once read
+	prepared *Attempt
+	begun    *Attempt
+	done     *Attempt // committed, its value not read back
+	spent    bool     // this handle begins and recovers nothing more
 }
 
 // lastCommit is the content of the transaction MAC file.
@@ -141,15 +144,24 @@ func (c *Card) Read(ctx context.Context) (Reading, error) {
 		return Reading{}, err
 	}
 	c.last = &last
-	raw, err = c.secure(ctx, insGetValue, c.s.ValueMode, []byte{c.s.ValueFile}, nil)
+	now, err := c.value(ctx)
 	if err != nil {
 		return Reading{}, err
 	}
-	if len(raw) != 4 {
-		return Reading{}, fmt.Errorf("value: %w: %d bytes", ErrMalformed, len(raw))
-	}
-	c.read = &Reading{UID: c.uid, Value: value(binary.LittleEndian.Uint32(raw)), TMC: last.tmc, TMV: last.tmv}
+	c.read = &Reading{UID: c.uid, Value: now, TMC: last.tmc, TMV: last.tmv}
 	return *c.read, nil
+}
+
+// value is GetValue: what is committed.
+func (c *Card) value(ctx context.Context) (money.Amount, error) {
+	raw, err := c.secure(ctx, insGetValue, c.s.ValueMode, []byte{c.s.ValueFile}, nil)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	if len(raw) != 4 {
+		return money.Amount{}, fmt.Errorf("value: %w: %d bytes", ErrMalformed, len(raw))
+	}
+	return value(binary.LittleEndian.Uint32(raw)), nil
 }
 
 // parseLast reads TMC and TMV, of CommitTransaction or the file.
@@ -160,10 +172,29 @@ func parseLast(raw []byte) (lastCommit, error) {
 	return lastCommit{tmc: binary.LittleEndian.Uint32(raw), tmv: [8]byte(raw[4:])}, nil
 }
 
-// newest reads the record written last.
-func (c *Card) newest(ctx context.Context) ([]byte, error) {
-	header := []byte{c.s.RecordFile, 0, 0, 0, 1, 0, 0} // RecNo 0 is the newest; RecCount 1
-	raw, err := c.secure(ctx, c.s.readRecords(), c.s.RecordMode, header, nil)
+// Newest reads the record written last, after Read. The second call answers from memory: the read is part of the transaction MAC, and the
+// attempt keeps what it gave. A card that has no record yet answers ErrBoundary, and must be opened again.
+func (c *Card) Newest(ctx context.Context) ([]byte, error) {
+	if c.spent {
+		return nil, errSpent
+	}
+	if c.seen != nil {
+		return slices.Clone(c.seen), nil
+	}
+	if _, err := c.Read(ctx); err != nil { // GetValue stands first in the MAC
+		return nil, err
+	}
+	raw, err := c.record(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	c.seen = raw
+	return slices.Clone(raw), nil
+}
+
+// record reads one record; number 0 is the newest.
+func (c *Card) record(ctx context.Context, number byte) ([]byte, error) {
+	raw, err := c.secure(ctx, c.s.readRecords(), c.s.RecordMode, oneRecord(c.s.RecordFile, number), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type Attempt struct {
 	Amount      money.Amount
 	TMC         uint32 // before the commit
 	Record      []byte // what was written; it names terminal and attempt, so that no two attempts have the same MAC
+	Seen        []byte // the newest record before, if it was read in the transaction: the MAC covers reads too. Else empty
 }
 
 // Evidence is a committed debit with the card's transaction MAC value. The counter it was made with is TMC+1.
@@ -41,10 +42,11 @@ type Evidence struct {
 const (
 	attemptVersion = 1
 	attemptFixed   = 1 + 3 + 7 + 4 + 4 + 4 + 4 + 1
+	attemptLeast   = attemptFixed + 1
 )
 
 // Bytes codes the attempt: version 1, AID 3, UID 7, key version, value file, record file, record command, then before, amount
-// and TMC with 4 bytes each (big-endian), record length 1, record.
+// and TMC with 4 bytes each (big-endian), record length 1, record, length 1 and bytes of the record seen before.
 func (a Attempt) Bytes() []byte {
 	out := append([]byte{attemptVersion}, a.AID[:]...)
 	out = append(out, a.UID[:]...)
@@ -52,7 +54,8 @@ func (a Attempt) Bytes() []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(int32(a.Before.Minor())))
 	out = binary.BigEndian.AppendUint32(out, uint32(int32(a.Amount.Minor())))
 	out = binary.BigEndian.AppendUint32(out, a.TMC)
-	return append(append(out, byte(len(a.Record))), a.Record...)
+	out = append(append(out, byte(len(a.Record))), a.Record...)
+	return append(append(out, byte(len(a.Seen))), a.Seen...)
 }
 
 // Bytes codes the evidence: the attempt and the 8 bytes of the TMV.
@@ -60,8 +63,8 @@ func (e Evidence) Bytes() []byte { return append(e.Attempt.Bytes(), e.TMV[:]...)
 
 // ParseAttempt reads what Bytes wrote, and nothing that no card could have been asked for.
 func ParseAttempt(raw []byte) (Attempt, error) {
-	if len(raw) < attemptFixed || raw[0] != attemptVersion {
-		return Attempt{}, fmt.Errorf("desfire: attempt of %d bytes: want version %d and at least %d", len(raw), attemptVersion, attemptFixed)
+	if len(raw) < attemptLeast || raw[0] != attemptVersion {
+		return Attempt{}, fmt.Errorf("desfire: attempt of %d bytes: want version %d and at least %d", len(raw), attemptVersion, attemptLeast)
 	}
 	a := Attempt{
 		AID: [3]byte(raw[1:4]), UID: [7]byte(raw[4:11]),
@@ -70,10 +73,18 @@ func ParseAttempt(raw []byte) (Attempt, error) {
 		Amount: value(binary.BigEndian.Uint32(raw[19:])),
 		TMC:    binary.BigEndian.Uint32(raw[23:]),
 	}
-	if n := int(raw[27]); n != len(raw)-attemptFixed || n != 16 && n != 32 {
+	n := int(raw[27])
+	if n != 16 && n != 32 || attemptFixed+n >= len(raw) {
 		return Attempt{}, fmt.Errorf("desfire: record of %d bytes in an attempt of %d: want 16 or 32", n, len(raw))
 	}
-	a.Record = slices.Clone(raw[attemptFixed:])
+	a.Record = slices.Clone(raw[attemptFixed : attemptFixed+n])
+	seen := raw[attemptFixed+n+1:]
+	if int(raw[attemptFixed+n]) != len(seen) || len(seen) != 0 && len(seen) != n {
+		return Attempt{}, fmt.Errorf("desfire: %d bytes of a record seen before: want none or %d", len(seen), n)
+	}
+	if len(seen) > 0 {
+		a.Seen = slices.Clone(seen)
+	}
 	if a.Amount.Sign() < 0 {
 		return Attempt{}, errors.New("desfire: attempt with a negative amount")
 	}
@@ -102,15 +113,27 @@ func ParseEvidence(raw []byte) (Evidence, error) {
 // value reads the four bytes of a value file: a signed number of minor units.
 func value(v uint32) money.Amount { return money.Minor(int64(int32(v))) }
 
-// TMI is the transaction MAC input of the attempt: GetValue, WriteRecord, Debit, in the order in which [Card] sends them
-// (MF2DLHX0 10.3.4.2). Each part is padded with zeros to whole blocks; numbers stand least significant byte first, as on the air.
-// So balance before, record and amount are all under the card's MAC.
+// TMI is the transaction MAC input of the attempt: GetValue, ReadRecords where the newest record was read, WriteRecord, Debit, in the
+// order in which [Card] sends them (MF2DLHX0 10.3.4.2). Each part is padded with zeros to whole blocks; numbers stand least significant
+// byte first, as on the air. So balance before, records and amount are all under the card's MAC.
 func (a Attempt) TMI() []byte {
 	get := binary.LittleEndian.AppendUint32([]byte{insGetValue, a.ValueFile}, uint32(int32(a.Before.Minor())))
+	var read []byte
+	if len(a.Seen) > 0 {
+		read = append([]byte{a.readRecords()}, oneRecord(a.RecordFile, 0)...)
+	}
 	write := append([]byte{a.WriteRecord}, recordHeader(a.RecordFile, len(a.Record))...)
 	debit := binary.LittleEndian.AppendUint32([]byte{insDebit, a.ValueFile}, uint32(int32(a.Amount.Minor())))
-	return slices.Concat(zeros(get), zeros(write), zeros(a.Record), zeros(debit))
+	return slices.Concat(zeros(get), zeros(read), a.Seen, zeros(write), zeros(a.Record), zeros(debit))
 }
+
+// readRecords is the code that goes with the attempt's code of WriteRecord.
+func (a Attempt) readRecords() byte {
+	return Settings{ISOChaining: a.WriteRecord == 0x8B}.readRecords()
+}
+
+// oneRecord is FileNo, number and count of ReadRecords for one record; number 0 is the newest.
+func oneRecord(file, number byte) []byte { return []byte{file, number, 0, 0, 1, 0, 0} }
 
 // zeros fills up to whole blocks.
 func zeros(b []byte) []byte {
@@ -149,7 +172,7 @@ type HSM interface {
 //
 // Who posts evidence also keeps to (UID, AID, TMC): two with one counter and other content cannot both be of the card.
 func Recheck(ctx context.Context, hsm HSM, e Evidence) error {
-	if e.TMC == math.MaxUint32 || len(e.Record) != 16 && len(e.Record) != 32 {
+	if e.TMC == math.MaxUint32 || len(e.Record) != 16 && len(e.Record) != 32 || len(e.Seen) != 0 && len(e.Seen) != len(e.Record) {
 		return fmt.Errorf("%w: no card makes such evidence", keys.ErrBadMAC)
 	}
 	want, err := hsm.TMV(ctx, TMKey{Version: e.TMVersion, AID: e.AID, UID: e.UID}, e.TMC+1, e.TMI())

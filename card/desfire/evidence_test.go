@@ -34,6 +34,13 @@ func TestTheInputIsThatOfTheDataSheet(t *testing.T) {
 		"DC01FA000000" + "00000000000000000000", // Debit, file 1, 250
 	}, "")
 	require.Equal(t, strings.ToLower(want), hex.EncodeToString(attempt.TMI()))
+
+	read := attempt
+	read.Seen = []byte("terminal 6, 0001")
+	seen := "BB02000000010000" + "0000000000000000" + hex.EncodeToString(read.Seen) // ReadRecords, file 2, number 0, one record
+	require.Equal(t, strings.ToLower(want[:32]+seen+want[32:]), hex.EncodeToString(read.TMI()))
+	read.WriteRecord = 0x8B
+	require.Equal(t, "ab02", hex.EncodeToString(read.TMI()[16:18]), "one chaining for both")
 }
 
 // TestTheSessionKeyTakesTheCounterAfter spells out MF2DLHX0 10.3.2.3 with the CMAC that RFC 4493 has vectors for.
@@ -70,6 +77,8 @@ func TestRecheckTakesNothingButTheTruth(t *testing.T) {
 		"a newer counter":      func(e *desfire.Evidence) { e.TMC++ },
 		"a counter that wraps": func(e *desfire.Evidence) { e.TMC = math.MaxUint32 },
 		"another record":       func(e *desfire.Evidence) { e.Record = []byte("terminal 7, 0043") },
+		"a record seen":        func(e *desfire.Evidence) { e.Seen = []byte("terminal 7, 0042") },
+		"half a record seen":   func(e *desfire.Evidence) { e.Seen = []byte("terminal") },
 		"no record":            func(e *desfire.Evidence) { e.Record = nil },
 		"another MAC":          func(e *desfire.Evidence) { e.TMV[7] ^= 1 },
 	} {
@@ -96,6 +105,9 @@ func TestEvidenceSurvivesItsBytes(t *testing.T) {
 			TMC:    rapid.Uint32Max(math.MaxUint32-1).Draw(t, "TMC"),
 			Record: rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "record"),
 		}}
+		if rapid.Bool().Draw(t, "read before") {
+			e.Seen = rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "seen")
+		}
 		copy(e.TMV[:], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "TMV"))
 		got, err := desfire.ParseEvidence(e.Bytes())
 		require.NoError(t, err)

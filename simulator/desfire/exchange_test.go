@@ -45,6 +45,51 @@ func TestAWholePurchaseAndItsRecheck(t *testing.T) {
 	}
 }
 
+// TestARecordThatWasReadIsUnderTheMAC: the newest record is read in the same transaction, the debit is prepared before it is sent, and the
+// value is read back after it.
+func TestARecordThatWasReadIsUnderTheMAC(t *testing.T) {
+	for _, s := range variants() {
+		card := newCard(t, blank(t, s))
+		c, err := open(present(card), s, 2)
+		require.NoError(t, err)
+		_, err = c.Newest(t.Context())
+		require.ErrorIs(t, err, driver.ErrBoundary, "no record yet")
+		_, _, err = purchase(present(card), s, 3, 250, "one")
+		require.NoError(t, err)
+
+		field := present(card)
+		c, err = open(field, s, 4)
+		require.NoError(t, err)
+		newest, err := c.Newest(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "one", strings.TrimRight(string(newest), "\x00"))
+		sent := field.Commands()
+		again, err := c.Newest(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, newest, again)
+		require.ErrorIs(t, c.Stage(t.Context()), driver.ErrOrder, "nothing is prepared")
+		a, err := c.Prepare(t.Context(), money.Minor(250), []byte("two"))
+		require.NoError(t, err)
+		require.Equal(t, newest, a.Seen)
+		_, err = c.ReadBack(t.Context())
+		require.ErrorIs(t, err, driver.ErrOrder, "nothing is committed")
+		_, err = c.Commit(t.Context(), a)
+		require.ErrorIs(t, err, driver.ErrOrder, "nothing is staged")
+		require.Equal(t, sent, field.Commands())
+		require.NoError(t, c.Stage(t.Context()))
+		e, err := c.Commit(t.Context(), a)
+		require.NoError(t, err)
+		require.NoError(t, driver.Recheck(t.Context(), host(t), e))
+		now, err := c.ReadBack(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, money.Minor(500), now)
+		_, err = c.Newest(t.Context())
+		require.ErrorIs(t, err, driver.ErrOrder)
+		e.Seen = a.Record
+		require.ErrorIs(t, driver.Recheck(t.Context(), host(t), e), keys.ErrBadMAC)
+	}
+}
+
 func TestNothingIsTrueBeforeTheCommit(t *testing.T) {
 	card := newCard(t, blank(t, settings))
 	c, err := open(present(card), settings, 2)

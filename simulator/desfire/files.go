@@ -175,7 +175,7 @@ func (c *Card) writeRecord(ins byte, data []byte) apdu.Response {
 	return c.session.answer(s.RecordMode, nil)
 }
 
-// readRecords reads the newest record, one alone.
+// readRecords reads one record; number 0 is the newest.
 func (c *Card) readRecords(ins byte, data []byte) apdu.Response {
 	switch {
 	case len(data) != 7:
@@ -184,10 +184,10 @@ func (c *Card) readRecords(ins byte, data []byte) apdu.Response {
 		return sw(swNoFile)
 	case c.atLimit():
 		return sw(swPermission)
-	case uint24(data[1:]) != 0 || uint24(data[4:]) != 1 || c.img.Records[0] == "":
+	case uint24(data[1:]) >= records || uint24(data[4:]) != 1 || c.img.Records[uint24(data[1:])] == "":
 		return sw(swBoundary)
 	}
-	record := []byte(c.img.Records[0])
+	record := []byte(c.img.Records[uint24(data[1:])])
 	c.input([]byte{ins}, data)
 	c.input(record)
 	return c.session.answer(c.img.Settings.RecordMode, record)

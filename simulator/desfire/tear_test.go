@@ -125,7 +125,7 @@ func TestATearDuringRecovery(t *testing.T) {
 }
 
 // TestAnotherTerminalInBetween: the attempt was lost before the commit, and another terminal takes the same fare from the same value. Counter
-// and value look like ours; the record does not, nor does the transaction MAC.
+// and value look like ours; the record does not, nor would the transaction MAC.
 func TestAnotherTerminalInBetween(t *testing.T) {
 	card := newCard(t, blank(t, settings))
 	a, _, err := purchase(epcard.Present(card, epcard.Tear{At: commands}), settings, 2, 250, "terminal A, 1")
@@ -133,16 +133,57 @@ func TestAnotherTerminalInBetween(t *testing.T) {
 	_, theirs, err := purchase(present(card), settings, 3, 250, "terminal B, 1")
 	require.NoError(t, err)
 	require.Equal(t, a.TMC, theirs.TMC)
-
 	outcome, e := recovered(t, card, settings, *a)
-	require.Equal(t, driver.Unknown, outcome)
-	require.ErrorIs(t, driver.Recheck(t.Context(), host(t), e), keys.ErrBadMAC)
-
-	_, _, err = purchase(present(card), settings, 4, 1, "terminal C, 1")
-	require.NoError(t, err)
-	outcome, e = recovered(t, card, settings, *a)
-	require.Equal(t, driver.Unknown, outcome)
+	require.Equal(t, driver.NotCommitted, outcome)
 	require.Zero(t, e)
+	require.ErrorIs(t, driver.Recheck(t.Context(), host(t), driver.Evidence{Attempt: *a, TMV: theirs.TMV}), keys.ErrBadMAC)
+}
+
+// TestTheRecordsTellLongAfter: other terminals follow on a debit, and on one that was lost before the commit, until the card's records
+// have rolled past.
+func TestTheRecordsTellLongAfter(t *testing.T) {
+	for _, done := range []bool{true, false} {
+		card := newCard(t, blank(t, settings))
+		a, _, err := purchase(epcard.Present(card, epcard.Tear{At: commands, After: done}), settings, 2, 250, "terminal A, 1")
+		require.ErrorIs(t, err, driver.ErrUnknown)
+		for n := range 11 {
+			outcome, e := recovered(t, card, settings, *a)
+			want := driver.NotCommitted
+			switch {
+			case done && n == 0:
+				want = driver.Committed
+			case done && n < 10:
+				want = driver.Logged
+			case done, n == 11:
+				want = driver.Unknown
+			}
+			require.Equal(t, want, outcome, "%v, %d debits later", done, n)
+			require.Equal(t, want == driver.Committed, e.TMC != 0)
+			_, _, err = purchase(present(card), settings, uint64(3+n), 1, fmt.Sprintf("terminal B, %d", n))
+			require.NoError(t, err)
+		}
+		outcome, _ := recovered(t, card, settings, *a)
+		require.Equal(t, driver.Unknown, outcome)
+	}
+}
+
+// TestALostRecordReadIsNoVerdict: a refusal that nobody signed never makes an outcome.
+func TestALostRecordReadIsNoVerdict(t *testing.T) {
+	for status := range 256 {
+		card := newCard(t, blank(t, settings))
+		a, _, err := purchase(epcard.Present(card, epcard.Tear{At: commands, After: true}), settings, 2, 250, "the one")
+		require.ErrorIs(t, err, driver.ErrUnknown)
+		wire := &tamper{to: card, answer: func(n int, answer []byte) ([]byte, error) {
+			if n == 7 {
+				return []byte{0x91, byte(status)}, nil
+			}
+			return answer, nil
+		}}
+		c, err := open(wire, settings, 3)
+		require.NoError(t, err)
+		outcome, _, _ := c.Recover(t.Context(), *a)
+		require.Equal(t, driver.Unknown, outcome, "%02X", status)
+	}
 }
 
 func TestACardThatContradictsItselfIsUnknown(t *testing.T) {
@@ -175,8 +216,8 @@ func TestTheLastCommitOfACard(t *testing.T) {
 	require.NoError(t, driver.Recheck(t.Context(), host(t), e))
 }
 
-// TestACardThatSubtractsWronglyIsUnknown: the transaction MAC is right, the value is not what the debit should have left.
-func TestACardThatSubtractsWronglyIsUnknown(t *testing.T) {
+// TestACardThatSubtractsWrongly: the transaction MAC is right, the value is not what the debit should have left.
+func TestACardThatSubtractsWrongly(t *testing.T) {
 	card := newCard(t, blank(t, settings))
 	a, e, err := purchase(present(card), settings, 2, 250, "the one")
 	require.NoError(t, err)
@@ -186,8 +227,9 @@ func TestACardThatSubtractsWronglyIsUnknown(t *testing.T) {
 
 	img := card.Image()
 	img.Value = money.Minor(1006)
-	outcome, _ = recovered(t, newCard(t, img), settings, *a)
-	require.Equal(t, driver.Unknown, outcome)
+	outcome, again = recovered(t, newCard(t, img), settings, *a)
+	require.Equal(t, driver.Contradicted, outcome)
+	require.Equal(t, e, again)
 }
 
 func TestACardThatMiscountsIsUnknown(t *testing.T) {
