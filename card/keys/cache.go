@@ -32,11 +32,13 @@ func (p CachePolicy) Check() error {
 	return nil
 }
 
-// cardName is a Card as a map's key: two cards have one name only if they have one key.
+// cardName is a card as a map's key: two cards have one name only if they have one key.
 type cardName struct {
 	id      ID
 	levels  int
 	factors [maxLevels][8]byte
+	input   [maxInput]byte // of an AES card's key, in place of factors
+	length  int
 }
 
 // nameOf names a card of at most maxLevels factors.
@@ -76,17 +78,24 @@ func newCache[V any](p CachePolicy, wipe func(V)) *cache[V] {
 // get returns the card's key, held or else derived. Whoever gets one calls done with it.
 func (c *cache[V]) get(card Card, derive func(Card) (V, error)) (*heldKey[V], error) {
 	if c.policy.Cards <= 0 {
-		key, err := derive(card)
+		return c.named(cardName{}, func() (V, error) { return derive(card) }) // a name is for what is held
+	}
+	return c.named(nameOf(card), func() (V, error) { return derive(card) })
+}
+
+// named is get for a key that has a name already.
+func (c *cache[V]) named(name cardName, derive func() (V, error)) (*heldKey[V], error) {
+	if c.policy.Cards <= 0 {
+		key, err := derive()
 		if err != nil {
 			return nil, err
 		}
 		return &heldKey[V]{key: key, users: 1, gone: true}, nil
 	}
-	name := nameOf(card)
 	if h := c.find(name); h != nil {
 		return h, nil
 	}
-	key, err := derive(card) // unlocked: a device takes its time, and other cards do not wait for it
+	key, err := derive() // unlocked: a device takes its time, and other cards do not wait for it
 	if err != nil {
 		return nil, err
 	}

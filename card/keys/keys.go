@@ -1,7 +1,7 @@
 // Package keys is the scheme's key hierarchy and the two doors to it: [HSM] in the backend, [SAM] in a terminal. No
 // other package of the product sees a key; they pass data to a door and get a MAC back.
 //
-// Start with [HSM]. Its doors are [OpenDevice], a device behind PKCS#11 (build tag pkcs11), and [Soft], in software with the master keys of
+// Start with [HSM], or [Families] for cards that are no EP purse. Its doors are [OpenDevice], a device behind PKCS#11 (build tag pkcs11), and [Soft], in software with the master keys of
 // a sealed file ([Ring], [OpenFile]), which is for development. Both hold derived keys within a [CachePolicy]. 3DES as the PBOC purse uses it
 // is in des.go (JR/T 0025.2; purse facts chapter 6). The formats and labels are docs/keys.md.
 package keys
@@ -28,6 +28,19 @@ const (
 	Limit       Purpose = "limit"       // MUK, derives DUK: the overdraft limit
 	Reload      Purpose = "reload"      // MRPK, derives DRPK: a new PIN
 	Unblock     Purpose = "unblock"     // MPUK, derives DPUK: a blocked PIN
+)
+
+// Purposes of the electronic cash (EC facts 14). The version of such a key is the index by which a card names it (DKI).
+const (
+	ECCryptogram Purpose = "ec-ac"  // ARQC, TC, AAC, and the ARPC
+	ECMAC        Purpose = "ec-mac" // MAC over the balance and over scripts
+	ECEncipher   Purpose = "ec-enc" // enciphered data of scripts
+)
+
+// Purposes of a DESFire application. Their keys are AES keys, whatever the algorithm byte says.
+const (
+	DESFireTMAC Purpose = "desfire-tmac" // derives the cards' transaction MAC keys
+	DESFireApp  Purpose = "desfire-app"  // opens the cards' application: a terminal's SAM has it
 )
 
 // ID names one master key: its purpose, version and algorithm byte as the card's INITIALIZE answer gives them.

@@ -252,8 +252,8 @@ func (c *connection) put(masters map[ID]Key) (err error) {
 		if err := checkWord(string(id.Purpose)); err != nil {
 			return fmt.Errorf("purpose %q: %w", id.Purpose, err)
 		}
-		if CipherOf(id.Algorithm, c.o.SM4) == SM4 {
-			return fmt.Errorf("%v is an SM4 key: %w", id, ErrMechanism)
+		if kind := KindOf(id, c.o.SM4); kind != Kind3DES {
+			return fmt.Errorf("%v is an %s key: %w", id, kind, ErrMechanism)
 		}
 		there, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)))
 		if err != nil {

@@ -33,7 +33,7 @@ type Ring struct {
 	Secrets map[string]Secret
 }
 
-// NewRing draws a fresh ring for a scheme: a master key for each purpose of the purse, version 1, algorithm 0, and the three secrets of the backend. The same bytes from rand make the same ring, which is for simulations.
+// NewRing draws a fresh ring for a scheme: a master key for each purpose, version 1, algorithm 0, and the three secrets of the backend. The same bytes from rand make the same ring, which is for simulations.
 func NewRing(rand io.Reader) (*Ring, error) {
 	r := &Ring{Masters: map[ID]Key{}, Secrets: map[string]Secret{}}
 	seen := map[[8]byte]bool{}
@@ -72,7 +72,7 @@ func NewRing(rand io.Reader) (*Ring, error) {
 		r.Secrets[name] = b
 	}
 	// Last, because they came later: a source that is repeated still gives the ring it gave.
-	if err := masters(Unload, Limit, Reload, Unblock); err != nil {
+	if err := masters(Unload, Limit, Reload, Unblock, ECCryptogram, ECMAC, ECEncipher, DESFireTMAC, DESFireApp); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -62,14 +62,14 @@ func sealText(t require.TestingT, text []byte, to age.Recipient) []byte {
 
 func TestANewRingHasWhatASchemeNeeds(t *testing.T) {
 	r := ring(t, 1)
-	require.Len(t, r.Masters, 8)
+	require.Len(t, r.Masters, 13)
 	different := map[string]bool{}
-	for _, p := range []keys.Purpose{keys.Purchase, keys.Load, keys.TAC, keys.Maintenance, keys.Unload, keys.Limit, keys.Reload, keys.Unblock} {
+	for _, p := range []keys.Purpose{keys.Purchase, keys.Load, keys.TAC, keys.Maintenance, keys.Unload, keys.Limit, keys.Reload, keys.Unblock, keys.ECCryptogram, keys.ECMAC, keys.ECEncipher, keys.DESFireTMAC, keys.DESFireApp} {
 		k, ok := r.Masters[keys.ID{Purpose: p, Version: 1}]
 		require.True(t, ok, p)
 		different[string(k[:])] = true
 	}
-	require.Len(t, different, 8)
+	require.Len(t, different, 13)
 	token, err := r.Secret(keys.SecretToken, 32)
 	require.NoError(t, err)
 	require.Len(t, token, 32)
@@ -257,7 +257,7 @@ func TestTheSampleOfVersion1(t *testing.T) {
 	r, err := keys.ParseRing(text)
 	require.NoError(t, err)
 	want := ring(t, 7)
-	for _, later := range []keys.Purpose{keys.Unload, keys.Limit, keys.Reload, keys.Unblock} { // rings have these since
+	for _, later := range []keys.Purpose{keys.Unload, keys.Limit, keys.Reload, keys.Unblock, keys.ECCryptogram, keys.ECMAC, keys.ECEncipher, keys.DESFireTMAC, keys.DESFireApp} { // rings have these since
 		delete(want.Masters, keys.ID{Purpose: later, Version: 1})
 	}
 	require.Equal(t, want, r)

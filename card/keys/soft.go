@@ -11,7 +11,7 @@ import (
 // simulation; a scheme with money in it needs a device that keys cannot leave.
 type Soft struct {
 	masters map[ID]Key
-	cards   *cache[cipher.Block] // 3DES key schedules: of the TAC key as it is folded, of load and purchase keys whole
+	cards   *cache[cipher.Block] // key schedules: of the TAC key as it is folded, of all others whole
 	sm4     byte                 // algorithm byte of SM4 keys; 0: AlgorithmSM4
 }
 
@@ -46,15 +46,23 @@ func (s *Soft) derive(c Card, want Purpose) (Key, error) {
 	if c.ID.Purpose != want {
 		return Key{}, fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)
 	}
-	master, ok := s.masters[c.ID]
-	if !ok {
-		return Key{}, fmt.Errorf("keys: %v: %w", c.ID, ErrUnknownKey)
+	master, err := s.master(c.ID)
+	if err != nil {
+		return Key{}, err
 	}
 	if n := len(c.Factors); n < 1 || n > maxLevels {
 		// Without a factor the master key itself would do the card's work.
 		return Key{}, fmt.Errorf("keys: %v: %d diversification factors: want 1 to %d", c.ID, n, maxLevels)
 	}
 	return s.cipher(c).Diversify(master, c.Factors...), nil
+}
+
+func (s *Soft) master(id ID) (Key, error) {
+	master, ok := s.masters[id]
+	if !ok {
+		return Key{}, fmt.Errorf("keys: %v: %w", id, ErrUnknownKey)
+	}
+	return master, nil
 }
 
 // cardKey returns the card's key in use; give it back with s.cards.done.

@@ -183,8 +183,8 @@ func (c *KeysShowCmd) Run(k *kong.Kong) error {
 // nothing.
 func show(out io.Writer, r *keys.Ring) {
 	for _, id := range slices.SortedFunc(maps.Keys(r.Masters), keys.ID.Compare) {
-		check := keys.CheckValue(r.Masters[id])
-		fmt.Fprintf(out, "  master %-12s version %02X  algorithm %02X  check value %X\n", id.Purpose, id.Version, id.Algorithm, check)
+		kind := keys.KindOf(id, 0)
+		fmt.Fprintf(out, "  master %-12s version %02X  algorithm %02X  %-4s  check value %X\n", id.Purpose, id.Version, id.Algorithm, kind, kind.CheckValue(r.Masters[id]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
 		fmt.Fprintf(out, "  secret %-12s %s\n", name, describe(r, name))

@@ -68,7 +68,7 @@ func TestKeysInitAndShow(t *testing.T) {
 			require.Len(t, lines(shown, "  master"), len(ring.Masters))
 			require.Len(t, lines(shown, "  secret"), len(ring.Secrets))
 			for id, k := range ring.Masters {
-				check := keys.CheckValue(k)
+				check := keys.KindOf(id, 0).CheckValue(k)
 				require.Contains(t, shown, strings.ToUpper(hex.EncodeToString(check[:])), id)
 				require.NotContains(t, strings.ToLower(shown), hex.EncodeToString(k[:8]), id)
 			}

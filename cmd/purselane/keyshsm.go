@@ -53,7 +53,7 @@ func showDevice(ctx context.Context, k *kong.Kong, d keys.Device) error {
 		return err
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(found), keys.ID.Compare) {
-		fmt.Fprintf(k.Stdout, "  master %-12s version %02X  algorithm %02X  check value %X\n", id.Purpose, id.Version, id.Algorithm, found[id])
+		fmt.Fprintf(k.Stdout, "  master %-12s version %02X  algorithm %02X  %-4s  check value %X\n", id.Purpose, id.Version, id.Algorithm, keys.KindOf(id, 0), found[id])
 	}
 	fmt.Fprintf(k.Stdout, "%d master keys, none of which can leave the HSM\n", len(found))
 	return nil

@@ -1,0 +1,158 @@
+package keys
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+)
+
+// Families is the door to what cards beside the EP purse's debits and loads need; [Soft] and [Device] have it. Its methods are primitives,
+// in the words of keys alone: package doors makes the doors of card/ec and card/desfire of them. Implementations are safe for concurrent use.
+// Errors are ErrUnknownKey, ErrRetired or the device's own.
+type Families interface {
+	// RetailMAC is ISO 9797-1 algorithm 3 over whole blocks of 8 bytes, with an initial vector of zeros, all 8 bytes of it. Its key is the
+	// encipherment of session, two blocks, under the card's key (EC facts 14). For cryptogram and MAC keys of the electronic cash.
+	RetailMAC(ctx context.Context, card Card, session [16]byte, blocks []byte) ([8]byte, error)
+	// EncipherBlocks enciphers whole blocks of 8 bytes in ECB under such a key. For cryptogram and encipherment keys of the electronic cash.
+	EncipherBlocks(ctx context.Context, card Card, session [16]byte, blocks []byte) ([]byte, error)
+	// SecureMAC is the MAC of the EP purse's secure messaging: see [Cipher.SecureMAC]. For maintenance and unblock keys.
+	SecureMAC(ctx context.Context, card Card, challenge, message []byte) ([4]byte, error)
+	// Encipher is the enciphered data of a secured command under the same keys: see [Cipher.Encipher].
+	Encipher(ctx context.Context, card Card, data []byte) ([]byte, error)
+	// CardCMAC is the AES-CMAC over message under a session key, which is the AES-CMAC over session, one block, under the card's key. For
+	// transaction MAC keys of DESFire.
+	CardCMAC(ctx context.Context, card AESCard, session [16]byte, message []byte) ([16]byte, error)
+}
+
+// AESCard names one card's AES key: the AES-CMAC over Input under the master key (AN10922, AES-128). Input has 17 to 32 bytes.
+type AESCard struct {
+	ID    ID
+	Input []byte
+}
+
+const (
+	minInput = 17
+	maxInput = 32
+)
+
+// Format prints which key a card has, and nothing that names the card.
+func (c AESCard) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[%v key of a card]", c.ID) }
+
+func (c AESCard) name() cardName {
+	n := cardName{id: c.ID, length: len(c.Input)}
+	copy(n.input[:], c.Input)
+	return n
+}
+
+// check refuses what no card's key is.
+func (c AESCard) check() error {
+	if c.ID.Purpose != DESFireTMAC {
+		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, DESFireTMAC)
+	}
+	if n := len(c.Input); n < minInput || n > maxInput {
+		return fmt.Errorf("keys: %v: %d bytes to derive a card's key from: want %d to %d", c.ID, n, minInput, maxInput)
+	}
+	return nil
+}
+
+// errBlocks says that a MAC or an encipherment was asked for over something that is not whole blocks.
+var errBlocks = errors.New("keys: want whole blocks of 8 bytes, at least one")
+
+// checkBlocks refuses what a session's key of the electronic cash does not do.
+func checkBlocks(c Card, blocks []byte, of ...Purpose) error {
+	ok := false
+	for _, p := range of {
+		ok = ok || c.ID.Purpose == p
+	}
+	switch {
+	case !ok:
+		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, of[0])
+	case len(blocks) == 0 || len(blocks)%8 != 0:
+		return errBlocks
+	}
+	return nil
+}
+
+// secured refuses what does not secure a command.
+func secured(c Card) error {
+	switch c.ID.Purpose {
+	case Maintenance, Unblock:
+		return nil
+	}
+	return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, Maintenance)
+}
+
+var _ Families = (*Soft)(nil)
+
+// blocksKey makes the session's key.
+func (s *Soft) blocksKey(c Card, session [16]byte) (k Key, err error) {
+	if KindOf(c.ID, s.sm4) != Kind3DES {
+		return k, fmt.Errorf("keys: %v is an SM4 key, and the electronic cash here is 3DES: %w", c.ID, ErrUnknownKey)
+	}
+	card, err := s.cardKey(c, c.ID.Purpose)
+	if err != nil {
+		return k, err
+	}
+	defer s.cards.done(card)
+	card.key.Encrypt(k[:8], session[:8])
+	card.key.Encrypt(k[8:], session[8:])
+	return k, nil
+}
+
+// RetailMAC implements Families.
+func (s *Soft) RetailMAC(_ context.Context, c Card, session [16]byte, blocks []byte) (value [8]byte, err error) {
+	if err := checkBlocks(c, blocks, ECCryptogram, ECMAC); err != nil {
+		return value, err
+	}
+	k, err := s.blocksKey(c, session)
+	if err != nil {
+		return value, err
+	}
+	left := singleDES([8]byte(k[:8]))
+	for ; len(blocks) > 0; blocks = blocks[8:] {
+		for i := range value {
+			value[i] ^= blocks[i]
+		}
+		left.Encrypt(value[:], value[:])
+	}
+	right := singleDES([8]byte(k[8:]))
+	right.Decrypt(value[:], value[:])
+	left.Encrypt(value[:], value[:])
+	return value, nil
+}
+
+// EncipherBlocks implements Families.
+func (s *Soft) EncipherBlocks(_ context.Context, c Card, session [16]byte, blocks []byte) ([]byte, error) {
+	if err := checkBlocks(c, blocks, ECCryptogram, ECEncipher); err != nil {
+		return nil, err
+	}
+	k, err := s.blocksKey(c, session)
+	if err != nil {
+		return nil, err
+	}
+	b, out := tripleDES(k), make([]byte, len(blocks))
+	for i := 0; i < len(blocks); i += 8 {
+		b.Encrypt(out[i:], blocks[i:i+8])
+	}
+	return out, nil
+}
+
+// CardCMAC implements Families.
+func (s *Soft) CardCMAC(_ context.Context, c AESCard, session [16]byte, message []byte) (mac [16]byte, err error) {
+	if err := c.check(); err != nil {
+		return mac, err
+	}
+	card, err := s.cards.named(c.name(), func() (cipher.Block, error) {
+		master, err := s.master(c.ID)
+		if err != nil {
+			return nil, err
+		}
+		return newAES(cmac(newAES(master), c.Input)), nil
+	})
+	if err != nil {
+		return mac, err
+	}
+	defer s.cards.done(card)
+	return cmac(newAES(cmac(card.key, session[:])), message), nil
+}
