@@ -95,7 +95,7 @@ func (s *scheme) populate() {
 		require.NoError(t, tx.PutMerchant(s.ctx, store.Merchant{ID: "line1", Acquirer: "bus"}))
 		require.NoError(t, tx.PutMerchant(s.ctx, store.Merchant{ID: "metro", Acquirer: "bus"}))
 		for id, merchant := range map[ids.TerminalID]ids.MerchantID{"bus-1": "line1", "bus-2": "line1", "gate-3": "metro"} {
-			require.NoError(t, tx.PutTerminal(s.ctx, store.Terminal{ID: id, Merchant: merchant, PSAM: psam(id),
+			require.NoError(t, tx.PutTerminal(s.ctx, store.Terminal{ID: id, Merchant: merchant, PSAMs: [][6]byte{psam(id), {4: 1, 5: id[len(id)-1]}},
 				PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true}))
 		}
 		for card := byte(1); card <= 2; card++ {

@@ -194,6 +194,15 @@ func TestAnotherPSAMIsAnAlarmAndTheDebitIsCounted(t *testing.T) {
 	require.Equal(t, "8.00", s.card(1).Shadow.String())
 }
 
+func TestATerminalMayHaveSeveralPSAMs(t *testing.T) {
+	s := start(t, store.Options{})
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00}, tap{tap: 2, card: 1, counter: 1, before: 8_00, amount: 2_00,
+		change: func(r *wire.Record) { r.PsamTerminal = []byte{4: 1, 5: '1'} }})
+	s.drain()
+	require.Empty(t, s.codes())
+	require.Equal(t, "6.00", s.card(1).Shadow.String())
+}
+
 func TestADebitThatTwoTerminalsClaimGoesToTheOneWhosePSAMMadeIt(t *testing.T) {
 	for _, order := range [][]string{{"bus-1", "gate-3"}, {"gate-3", "bus-1"}} {
 		s := start(t, store.Options{})

@@ -161,7 +161,7 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 			Tap: ids.TapID{Terminal: r.Terminal, Epoch: r.Epoch, Tap: d.tap}, Seq: d.seq, At: d.timeMS, Merchant: m.Merchant,
 			Amount: d.amount, Before: d.before, After: d.after, Said: d.said,
 		}}
-	if d.sam != m.PSAM {
+	if !m.HasPSAM(d.sam) {
 		v.Claim.Flags |= shadowaccount.FlagWrongSAM
 	}
 	if d.wantsTAC {

@@ -153,6 +153,16 @@ func (t *Tx) RecordHash(ctx context.Context, terminal ids.TerminalID, epoch, seq
 	return [32]byte(hash), nil
 }
 
+// RecordBody is a record's bytes as they are kept. A record never kept, or a quarantined number without bytes, is ErrNotFound.
+func (t *Tx) RecordBody(ctx context.Context, terminal ids.TerminalID, epoch, seq uint64) ([]byte, error) {
+	var body []byte
+	_, err := t.one(ctx, "record body", `SELECT body FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`, []any{string(terminal), int64(epoch), seq}, &body)
+	if err == nil && len(body) == 0 {
+		err = fmt.Errorf("record %s/%x/%d: %w", terminal, epoch, seq, ErrNotFound)
+	}
+	return body, err
+}
+
 // SeqRange is a run of sequence numbers, both ends included.
 type SeqRange struct{ First, Last uint64 }
 

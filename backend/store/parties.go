@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -28,7 +31,7 @@ type Merchant struct {
 type Terminal struct {
 	ID        ids.TerminalID
 	Merchant  ids.MerchantID
-	PSAM      [6]byte
+	PSAMs     [][6]byte // terminal numbers of its PSAMs, in rising order; a terminal of families without one has none
 	PublicKey ed25519.PublicKey
 	Active    bool
 	LastSeen  time.Time // zero: never
@@ -82,7 +85,10 @@ func (t *Tx) Merchants(ctx context.Context) ([]Merchant, error) {
 	return out, err
 }
 
-// PutTerminal registers or changes a terminal; what it said last (seen, backlog) stays.
+// HasPSAM reports whether a terminal number is of one of its PSAMs.
+func (m Terminal) HasPSAM(n [6]byte) bool { return slices.Contains(m.PSAMs, n) }
+
+// PutTerminal registers or changes a terminal, its PSAMs with it; what it said last (seen, backlog) stays.
 func (t *Tx) PutTerminal(ctx context.Context, m Terminal) error {
 	if len(m.PublicKey) != ed25519.PublicKeySize {
 		return fmt.Errorf("terminal %s: public key of %d bytes: want %d", m.ID, len(m.PublicKey), ed25519.PublicKeySize)
@@ -94,23 +100,45 @@ func (t *Tx) PutTerminal(ctx context.Context, m Terminal) error {
 	if m.Active {
 		status = "active"
 	}
-	_, err := t.exec(ctx, "put terminal", `INSERT INTO terminal (id, merchant, psam, public_key, status, place) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET merchant = excluded.merchant, psam = excluded.psam, public_key = excluded.public_key,
-		status = excluded.status, place = excluded.place`, string(m.ID), string(m.Merchant), m.PSAM[:], []byte(m.PublicKey), status, m.Place)
-	return err
+	if _, err := t.exec(ctx, "put terminal", `INSERT INTO terminal (id, merchant, public_key, status, place) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET merchant = excluded.merchant, public_key = excluded.public_key,
+		status = excluded.status, place = excluded.place`, string(m.ID), string(m.Merchant), []byte(m.PublicKey), status, m.Place); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "clear PSAMs", `DELETE FROM terminal_psam WHERE terminal = ?`, string(m.ID)); err != nil {
+		return err
+	}
+	for _, n := range m.PSAMs {
+		if _, err := t.exec(ctx, "put PSAM", `INSERT INTO terminal_psam (terminal, psam) VALUES (?, ?) ON CONFLICT DO NOTHING`, string(m.ID), n[:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-const terminalColumns = `id, merchant, psam, public_key, status, last_seen, backlog, place, online`
+// terminalColumns ends with the PSAMs as hexadecimal digits with commas between: a row a terminal, whatever their number.
+const terminalColumns = `id, merchant, public_key, status, last_seen, backlog, place, online,
+	(SELECT COALESCE(group_concat(hex(psam)), '') FROM terminal_psam WHERE terminal_psam.terminal = terminal.id)`
 
 func scanTerminal(scan func(...any) error) (Terminal, error) {
 	var m Terminal
-	var psam, key []byte
-	var status string
+	var key []byte
+	var status, psams string
 	var seen int64
-	if err := scan(&m.ID, &m.Merchant, &psam, &key, &status, &seen, &m.Backlog, &m.Place, &m.Online); err != nil {
+	if err := scan(&m.ID, &m.Merchant, &key, &status, &seen, &m.Backlog, &m.Place, &m.Online, &psams); err != nil {
 		return Terminal{}, err
 	}
-	copy(m.PSAM[:], psam)
+	for digits := range strings.SplitSeq(psams, ",") {
+		if digits == "" {
+			continue
+		}
+		var n [6]byte
+		if _, err := hex.Decode(n[:], []byte(digits)); err != nil {
+			return Terminal{}, fmt.Errorf("terminal %s: PSAM number: %w", m.ID, err)
+		}
+		m.PSAMs = append(m.PSAMs, n)
+	}
+	slices.SortFunc(m.PSAMs, func(a, b [6]byte) int { return slices.Compare(a[:], b[:]) })
 	m.PublicKey, m.Active = key, status == "active"
 	if seen != 0 {
 		m.LastSeen = time.UnixMilli(seen)

@@ -242,7 +242,7 @@ func TestTokensNeedTheirKey(t *testing.T) {
 
 func TestATerminalKeepsWhatItSaidWhenItIsRegisteredAgain(t *testing.T) {
 	s, _ := fresh(t)
-	m := store.Terminal{ID: "bus-1", Merchant: "m", PSAM: [6]byte{5: 1}, PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true}
+	m := store.Terminal{ID: "bus-1", Merchant: "m", PSAMs: [][6]byte{{5: 1}, {5: 2}}, PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true}
 	at := time.UnixMilli(1_000_000)
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		require.NoError(t, tx.PutAcquirer(ctx, store.Acquirer{ID: "a"}))
@@ -255,6 +255,13 @@ func TestATerminalKeepsWhatItSaidWhenItIsRegisteredAgain(t *testing.T) {
 		require.NoError(t, err)
 		m.LastSeen, m.Backlog, m.Online = at, 9, true
 		require.Equal(t, m, got)
+		require.True(t, got.HasPSAM([6]byte{5: 2}))
+		require.False(t, got.HasPSAM([6]byte{}))
+		m.PSAMs = [][6]byte{{5: 3}}
+		require.NoError(t, tx.PutTerminal(ctx, m))
+		all, err := tx.Terminals(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []store.Terminal{m}, all)
 		m.PublicKey = nil
 		require.Error(t, tx.PutTerminal(ctx, m))
 		m.ID = "no/slash"

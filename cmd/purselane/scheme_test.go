@@ -135,6 +135,16 @@ func TestAnOperatorsFirstHour(t *testing.T) {
 	require.Contains(t, must(t, "books", "verify", "--dir", dir), "sound")
 	require.Regexp(t, `total +0\.00`, must(t, "books", "trial", "--dir", dir))
 
+	add := []string{"terminal", "add", "--dir", dir, "--id", "t2", "--merchant", "metro", "--public-key", strings.Repeat("1", 64)}
+	require.Contains(t, must(t, append(add, "--psam", "112233445566", "--psam", "112233445577")...), "PSAM 112233445566, 112233445577")
+	require.Contains(t, must(t, "terminal", "psam", "--dir", dir, "--id", "t2", "--add", "112233445588", "--remove", "112233445566"), "112233445577, 112233445588")
+	require.Contains(t, must(t, "terminal", "list", "--dir", dir), "PSAM 112233445577, 112233445588")
+	add[5] = "t3"
+	_, err = run(t, append(add, "--psam", "112233445588")...)
+	require.ErrorContains(t, err, "belongs to terminal t2")
+	_, err = run(t, "terminal", "psam", "--dir", dir, "--id", "t2", "--remove", "112233445566")
+	require.ErrorContains(t, err, "has no PSAM")
+
 	require.Contains(t, must(t, "card", "block", "--dir", dir, "--number", "00010203040506070809"), "blocked")
 	_, err = run(t, append(load[:len(load)-1:len(load)-1], "sale-3")...)
 	require.ErrorContains(t, err, "blocked")
@@ -178,6 +188,7 @@ func TestWhatTheToolsRefuse(t *testing.T) {
 		{"a terminal over other files", "terminal add --dir " + dir + " --id t1 --merchant metro --out " + dir, "not empty"},
 		{"a terminal with a bad name", "terminal add --dir " + dir + " --id bus/1 --merchant metro --out x", "--id"},
 		{"a PSAM number that is none", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 1 --out x", "--psam"},
+		{"two simulated PSAMs", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 112233445566 --psam 112233445577 --out x", "terminal psam"},
 		{"a demo without taps", "demo --taps 0", "--taps"},
 		{"a demo in a full folder", "demo --dir " + dir, "not empty"},
 	}

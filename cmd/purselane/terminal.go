@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -31,6 +33,7 @@ type TerminalCmd struct {
 	Add  TerminalAddCmd  `cmd:"" help:"Register a terminal; without --public-key also make its key, simulated PSAM and configuration."`
 	Stop TerminalStopCmd `cmd:"" help:"Take no more records of a terminal: stolen, or retired."`
 	List TerminalListCmd `cmd:"" help:"List the terminals and what they hold."`
+	PSAM TerminalPSAMCmd `cmd:"" name:"psam" help:"Say which PSAMs a terminal has: one was added, or changed."`
 
 	Import TerminalImportCmd `cmd:"" help:"Take the journal of a terminal whose modem has died, from the file it exported."`
 }
@@ -38,11 +41,11 @@ type TerminalCmd struct {
 // TerminalAddCmd is `purselane terminal add`.
 type TerminalAddCmd struct {
 	schemeFolder
-	ID        string `required:"" placeholder:"ID" help:"The terminal's name for ever: letters, digits, _ and -."`
-	Merchant  string `required:"" placeholder:"ID" help:"Who is paid: a merchant of scheme.yaml."`
-	Place     string `placeholder:"TEXT" help:"Where it is, for people."`
-	PSAM      string `name:"psam" placeholder:"DIGITS" help:"Terminal number of its PSAM, 12 hexadecimal digits. Default: made from the id."`
-	PublicKey string `placeholder:"HEX" help:"Public key of a terminal that made its own (purselane-terminal device-key). Then nothing else is made."`
+	ID        string   `required:"" placeholder:"ID" help:"The terminal's name for ever: letters, digits, _ and -."`
+	Merchant  string   `required:"" placeholder:"ID" help:"Who is paid: a merchant of scheme.yaml."`
+	Place     string   `placeholder:"TEXT" help:"Where it is, for people."`
+	PSAM      []string `name:"psam" placeholder:"DIGITS" help:"Terminal number of its PSAM, 12 hexadecimal digits; once for each PSAM. Default: one, made from the id."`
+	PublicKey string   `placeholder:"HEX" help:"Public key of a terminal that made its own (purselane-terminal device-key). Then nothing else is made."`
 
 	Out     string   `placeholder:"FOLDER" type:"path" help:"Where the terminal's files go: a new folder."`
 	Mode    string   `enum:"bus-flat,metro-entry,metro-exit,sale" default:"bus-flat" help:"What its readers sell: bus-flat, metro-entry, metro-exit or sale."`
@@ -57,7 +60,7 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return fmt.Errorf("--id: %w", err)
 	}
-	number, err := c.psamNumber()
+	numbers, err := c.psamNumbers()
 	if err != nil {
 		return err
 	}
@@ -68,6 +71,8 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 		return errors.New("want --out FOLDER for the terminal's files, or --public-key of a terminal that has its own")
 	case c.PublicKey != "" && c.Out != "":
 		return errors.New("--public-key registers a terminal that has its own files: leave --out away")
+	case c.Out != "" && len(numbers) != 1:
+		return errors.New("--out makes a terminal with one simulated PSAM: give --psam once, and add others with 'purselane terminal psam'")
 	case err != nil || len(public) != 0 && len(public) != ed25519.PublicKeySize:
 		return fmt.Errorf("--public-key: want %d hexadecimal digits", 2*ed25519.PublicKeySize)
 	case c.PublicKey == "":
@@ -76,19 +81,19 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 		}
 	}
 	return c.withNode(ctx, func(n *node.Node) error {
-		if err := c.check(ctx, n.Store(), id, number); err != nil {
+		if err := c.check(ctx, n.Store(), id, numbers); err != nil {
 			return err
 		}
 		if key != nil { // files first: a terminal that is registered and has no key would have to be registered again
-			if err := c.write(key, number); err != nil {
+			if err := c.write(key, numbers[0]); err != nil {
 				return err
 			}
 		}
-		m := store.Terminal{ID: id, Merchant: ids.MerchantID(c.Merchant), PSAM: number, PublicKey: public, Active: true, Place: c.Place}
+		m := store.Terminal{ID: id, Merchant: ids.MerchantID(c.Merchant), PSAMs: numbers, PublicKey: public, Active: true, Place: c.Place}
 		if err := n.Store().Update(ctx, func(tx *store.Tx) error { return tx.PutTerminal(ctx, m) }); err != nil {
 			return err
 		}
-		fmt.Fprintf(k.Stdout, "terminal %s is registered, PSAM %v, public key %x\n", id, number, public)
+		fmt.Fprintf(k.Stdout, "terminal %s is registered, PSAM %s, public key %x\n", id, listed(numbers), public)
 		if key != nil {
 			fmt.Fprintf(k.Stdout, "SIMULATED PSAM, with the scheme's master key in a plain file: for development only\nnext: purselane-terminal run --config %s\n",
 				filepath.Join(c.Out, "terminal.yaml"))
@@ -97,23 +102,47 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 	})
 }
 
-func (c *TerminalAddCmd) psamNumber() (n ep.TerminalNumber, err error) {
-	if c.PSAM == "" {
-		sum := sha256.Sum256([]byte("purselane-psam\x00" + c.ID))
-		for i := range n {
-			n[i] = sum[2*i]%10<<4 | sum[2*i+1]%10 // BCD, as terminal numbers are
+func (c *TerminalAddCmd) psamNumbers() ([][6]byte, error) {
+	if len(c.PSAM) > 0 {
+		return psamNumbers("--psam", c.PSAM)
+	}
+	var n [6]byte
+	sum := sha256.Sum256([]byte("purselane-psam\x00" + c.ID))
+	for i := range n {
+		n[i] = sum[2*i]%10<<4 | sum[2*i+1]%10 // BCD, as terminal numbers are
+	}
+	return [][6]byte{n}, nil
+}
+
+// psamNumbers reads terminal numbers, each once.
+func psamNumbers(flag string, all []string) ([][6]byte, error) {
+	var out [][6]byte
+	for _, digits := range all {
+		raw, err := hex.DecodeString(digits)
+		if err != nil || len(raw) != 6 {
+			return nil, fmt.Errorf("%s %q: want 12 hexadecimal digits", flag, digits)
 		}
-		return n, nil
+		if n := [6]byte(raw); !slices.Contains(out, n) {
+			out = append(out, n)
+		}
 	}
-	raw, err := hex.DecodeString(c.PSAM)
-	if err != nil || len(raw) != len(n) {
-		return n, fmt.Errorf("--psam %q: want 12 hexadecimal digits", c.PSAM)
+	return out, nil
+}
+
+// listed prints terminal numbers.
+func listed(all [][6]byte) string {
+	var out []string
+	for _, n := range all {
+		out = append(out, fmt.Sprintf("%X", n))
 	}
-	return ep.TerminalNumber(raw), nil
+	if out == nil {
+		return "none"
+	}
+	return strings.Join(out, ", ")
 }
 
 // check refuses what would take another terminal's place: its records, or its PSAM's serials.
-func (c *TerminalAddCmd) check(ctx context.Context, s *store.Store, id ids.TerminalID, psam [6]byte) error {
+func (c *TerminalAddCmd) check(ctx context.Context, s *store.Store, id ids.TerminalID, psams [][6]byte) error {
 	return s.View(ctx, func(tx *store.Tx) error {
 		merchants, err := tx.Merchants(ctx)
 		if err != nil {
@@ -134,12 +163,21 @@ func (c *TerminalAddCmd) check(ctx context.Context, s *store.Store, id ids.Termi
 			if m.ID == id {
 				return fmt.Errorf("--id: terminal %s is registered already; a terminal that was replaced gets a new name", id)
 			}
-			if m.PSAM == psam {
-				return fmt.Errorf("--psam: number %X belongs to terminal %s", m.PSAM, m.ID)
+		}
+		return othersPSAM(all, id, psams)
+	})
+}
+
+// othersPSAM refuses the number of a PSAM that another terminal has.
+func othersPSAM(all []store.Terminal, id ids.TerminalID, psams [][6]byte) error {
+	for _, m := range all {
+		for _, n := range psams {
+			if m.ID != id && m.HasPSAM(n) {
+				return fmt.Errorf("PSAM number %X belongs to terminal %s", n, m.ID)
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // write makes the terminal's folder.
@@ -195,6 +233,53 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 		writeNew(filepath.Join(c.Out, fileSigned), signed, 0o644),
 		writeNew(filepath.Join(c.Out, "terminal.yaml"), y.Bytes(), 0o644),
 	)
+}
+
+// TerminalPSAMCmd is `purselane terminal psam`.
+type TerminalPSAMCmd struct {
+	schemeFolder
+	ID     string   `required:"" placeholder:"ID" help:"The terminal."`
+	Add    []string `placeholder:"DIGITS" help:"Terminal number of a PSAM that it has from now on, 12 hexadecimal digits."`
+	Remove []string `placeholder:"DIGITS" help:"Terminal number of a PSAM that it has no more, once all its records have come: one that comes later is an alarm."`
+}
+
+// Run changes the terminal's PSAMs; with neither flag it tells them.
+func (c *TerminalPSAMCmd) Run(ctx context.Context, k *kong.Kong) error {
+	add, err1 := psamNumbers("--add", c.Add)
+	remove, err2 := psamNumbers("--remove", c.Remove)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	return c.withStore(ctx, func(s *store.Store) error {
+		var m store.Terminal
+		if err := s.Update(ctx, func(tx *store.Tx) (err error) {
+			if m, err = tx.Terminal(ctx, ids.TerminalID(c.ID)); err != nil {
+				return err
+			}
+			all, err := tx.Terminals(ctx)
+			if err != nil {
+				return err
+			}
+			if err := othersPSAM(all, m.ID, add); err != nil {
+				return fmt.Errorf("--add: %w", err)
+			}
+			for _, n := range remove {
+				if !m.HasPSAM(n) {
+					return fmt.Errorf("--remove: terminal %s has no PSAM %X: it has %s", m.ID, n, listed(m.PSAMs))
+				}
+			}
+			m.PSAMs = slices.DeleteFunc(append(m.PSAMs, add...), func(n [6]byte) bool { return slices.Contains(remove, n) })
+			if err := tx.PutTerminal(ctx, m); err != nil {
+				return err
+			}
+			m, err = tx.Terminal(ctx, m.ID)
+			return err
+		}); err != nil {
+			return err
+		}
+		fmt.Fprintf(k.Stdout, "terminal %s has the PSAMs %s\n", m.ID, listed(m.PSAMs))
+		return nil
+	})
 }
 
 // TerminalStopCmd is `purselane terminal stop`.
@@ -265,7 +350,7 @@ func (c *TerminalListCmd) Run(ctx context.Context, k *kong.Kong) error {
 				if !m.Active {
 					state = "stopped"
 				}
-				fmt.Fprintf(k.Stdout, "%-20s %-8s %-20s PSAM %X  %d waiting  %s  %s\n", m.ID, state, m.Merchant, m.PSAM, m.Backlog, seen, m.Place)
+				fmt.Fprintf(k.Stdout, "%-20s %-8s %-20s PSAM %s  %d waiting  %s  %s\n", m.ID, state, m.Merchant, listed(m.PSAMs), m.Backlog, seen, m.Place)
 			}
 			return err
 		})

@@ -64,7 +64,7 @@ func (c *City) newStation(ctx context.Context, p place, n int, chance *rand.ChaC
 	}
 	s := &station{place: p, city: c, number: n, key: deviceKey(chance), sam: sam, password: node.DevicePassword(tokenKey, p.id)}
 	err = c.node.Store().Update(ctx, func(tx *store.Tx) error {
-		return tx.PutTerminal(ctx, store.Terminal{ID: p.id, Merchant: p.merchant, PSAM: psamNumber, PublicKey: s.key.Public().(ed25519.PublicKey), Active: true, Place: p.name})
+		return tx.PutTerminal(ctx, store.Terminal{ID: p.id, Merchant: p.merchant, PSAMs: [][6]byte{psamNumber}, PublicKey: s.key.Public().(ed25519.PublicKey), Active: true, Place: p.name})
 	})
 	if err != nil {
 		return nil, err

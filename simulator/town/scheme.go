@@ -178,7 +178,7 @@ func register(ctx context.Context, tx *store.Tx) error {
 	for _, p := range places() {
 		for nth, n := range p.terminals {
 			id := terminalID(p, nth)
-			if err := tx.PutTerminal(ctx, store.Terminal{ID: id, Merchant: p.merchant, PSAM: terminalNumber(n),
+			if err := tx.PutTerminal(ctx, store.Terminal{ID: id, Merchant: p.merchant, PSAMs: [][6]byte{terminalNumber(n)},
 				PublicKey: signingKey(string(id)).Public().(ed25519.PublicKey), Active: true, Place: p.name}); err != nil {
 				return err
 			}
