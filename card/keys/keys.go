@@ -43,6 +43,9 @@ const (
 	DESFireApp  Purpose = "desfire-app"  // opens the cards' application: a terminal's SAM has it
 )
 
+// Data is the purpose of a key that seals data, a key file above all, and has nothing to do with cards. It is an AES key.
+const Data Purpose = "data"
+
 // ID names one master key: its purpose, version and algorithm byte as the card's INITIALIZE answer gives them.
 type ID struct {
 	Purpose   Purpose

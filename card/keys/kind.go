@@ -12,11 +12,11 @@ const (
 	KindAES  Kind = "AES"
 )
 
-// KindOf returns the kind of a master key: DESFire's are AES keys, and of all others the algorithm byte says which. The second argument is
+// KindOf returns the kind of a master key: DESFire's and data keys are AES keys, and of all others the algorithm byte says which. The second argument is
 // that of [CipherOf].
 func KindOf(id ID, sm4Algorithm byte) Kind {
 	switch id.Purpose {
-	case DESFireTMAC, DESFireApp:
+	case DESFireTMAC, DESFireApp, Data:
 		return KindAES
 	}
 	if CipherOf(id.Algorithm, sm4Algorithm) == SM4 {

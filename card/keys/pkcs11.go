@@ -9,15 +9,24 @@ import (
 )
 
 // Device is an HSM behind PKCS#11 (version 2.40). Master keys stay in it, and so do the cards' load and purchase keys and their session keys;
-// the TAC key of one card at a time comes out, because PKCS#11 cannot fold it inside (docs/keys.md). It is safe for concurrent use. When the
+// the TAC key of one card at a time comes out, because PKCS#11 cannot fold it inside (docs/keys.md). No key of the other families does. It is safe for concurrent use. When the
 // token is lost, the next call looks for it, logs in and goes on; a call into the device cannot be interrupted by its context, only the waiting
 // for one.
 type Device interface {
 	HSM
+	Families
 	// Masters returns the master keys that were found, with the device's own check values.
 	Masters(context.Context) (map[ID][3]byte, error)
 	// Put stores master keys in the device so that they cannot leave it again: all of them or none. ErrKeyExists when one is there.
 	Put(context.Context, map[ID]Key) error
+	// Draw makes a data key inside the device: nobody ever sees it. ErrKeyExists when one of that name is there.
+	Draw(context.Context, ID) error
+	// Seal enciphers data under a data key and binds it to a label, which Unseal wants again.
+	Seal(ctx context.Context, id ID, label string, data []byte) ([]byte, error)
+	// Unseal undoes Seal. ErrSealed says that the data is not what Seal made of that key and label.
+	Unseal(ctx context.Context, id ID, label string, sealed []byte) ([]byte, error)
+	// Destroy ends a master key for good. Who calls it has seen to it that no card needs the key.
+	Destroy(context.Context, ID) error
 	// Close logs out and forgets the derived keys.
 	Close() error
 }
@@ -33,7 +42,7 @@ type DeviceOptions struct {
 	Sessions int
 	// Cache is for derived keys of cards: handles of load and purchase keys in the device, TAC keys in memory.
 	Cache CachePolicy
-	// SM4 is the algorithm byte of SM4 keys; 0: AlgorithmSM4. PKCS#11 has no SM4 of its own, so this door holds none.
+	// SM4 is the algorithm byte of SM4 keys; 0: AlgorithmSM4. This door holds none: ErrSM4.
 	SM4 byte
 	// RetryEvery is the least time between two searches for a lost token; default 1 s.
 	RetryEvery time.Duration
@@ -64,6 +73,12 @@ var (
 	ErrKeyExists = errors.New("the HSM has a key of that name; it was not touched")
 	// ErrMechanism: the device lacks what 3DES cards need.
 	ErrMechanism = errors.New("the HSM lacks a mechanism: want CKM_DES3_ECB, CKM_DES3_CBC and CKM_DES3_ECB_ENCRYPT_DATA switched on")
+	// ErrMechanismAES: the device lacks what AES keys need.
+	ErrMechanismAES = errors.New("the HSM lacks a mechanism for AES keys: want CKM_AES_ECB, CKM_AES_CBC, CKM_AES_GCM, CKM_AES_CMAC and CKM_AES_ECB_ENCRYPT_DATA switched on")
+	// ErrSealed: what was to be unsealed was sealed by another key, for another purpose, or is damaged.
+	ErrSealed = errors.New("the sealed data is damaged, or the data key in the HSM is not the one it was sealed with")
+	// ErrSM4: PKCS#11 has no SM4 up to 3.1; makers who have it use mechanism numbers of their own.
+	ErrSM4 = errors.New("the HSM's door has no SM4, because PKCS#11 has none and each maker's own differs: keep SM4 keys in a key file, or have the cards issued with 3DES keys")
 )
 
 func (o DeviceOptions) withDefaults() DeviceOptions {

@@ -30,6 +30,9 @@ type connection struct {
 
 	keys *cache[pkcs11.ObjectHandle] // card keys, and the keys between master and card, in the device
 	tacs *cache[cipher.Block]        // TAC keys as they are folded, here
+	aes  *cache[aesKey]              // AES card keys, in the device
+
+	mechanisms map[uint]bool // that it has
 }
 
 type master struct {
@@ -42,12 +45,16 @@ func connect(p *pkcs11.Ctx, o DeviceOptions, seen *seenKeys) (*connection, error
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMechanisms(p, slot); err != nil {
+	c := &connection{o: o, p: p, slot: slot, seen: seen, sessions: make(chan pkcs11.SessionHandle, o.Sessions), masters: map[ID]master{}, mechanisms: map[uint]bool{}}
+	if err := c.listMechanisms(); err != nil {
 		return nil, err
 	}
-	c := &connection{o: o, p: p, slot: slot, seen: seen, sessions: make(chan pkcs11.SessionHandle, o.Sessions), masters: map[ID]master{}}
+	if err := c.canDo(Kind3DES); err != nil {
+		return nil, fmt.Errorf("keys: HSM: %w", err)
+	}
 	c.keys = newCache(o.Cache, c.destroy)
 	c.tacs = newCache(o.Cache, wipeBlock)
+	c.aes = newCache(o.Cache, func(k aesKey) { c.destroy(k.handle) })
 	for i := range o.Sessions {
 		s, err := p.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
 		if err != nil {
@@ -85,17 +92,30 @@ func findToken(p *pkcs11.Ctx, label string) (uint, error) {
 	return 0, fmt.Errorf("keys: HSM: %d tokens are called %q: want one; rename or unplug the others", len(found), label)
 }
 
-func checkMechanisms(p *pkcs11.Ctx, slot uint) error {
-	have, err := p.GetMechanismList(slot)
+func (c *connection) listMechanisms() error {
+	have, err := c.p.GetMechanismList(c.slot)
 	if err != nil {
 		return fmt.Errorf("keys: HSM: list its mechanisms: %w", err)
 	}
-	want := map[uint]bool{pkcs11.CKM_DES3_ECB: true, pkcs11.CKM_DES3_CBC: true, pkcs11.CKM_DES3_ECB_ENCRYPT_DATA: true}
 	for _, m := range have {
-		delete(want, m.Mechanism)
+		c.mechanisms[m.Mechanism] = true
 	}
-	if len(want) > 0 {
-		return fmt.Errorf("keys: HSM: %w", ErrMechanism)
+	return nil
+}
+
+// canDo says whether the device does all that keys of a kind are for.
+func (c *connection) canDo(k Kind) error {
+	want, fault := []uint{pkcs11.CKM_DES3_ECB, pkcs11.CKM_DES3_CBC, pkcs11.CKM_DES3_ECB_ENCRYPT_DATA}, ErrMechanism
+	switch k {
+	case KindSM4:
+		return ErrSM4
+	case KindAES:
+		want, fault = []uint{pkcs11.CKM_AES_ECB, pkcs11.CKM_AES_CBC, pkcs11.CKM_AES_GCM, pkcs11.CKM_AES_CMAC, pkcs11.CKM_AES_ECB_ENCRYPT_DATA}, ErrMechanismAES
+	}
+	for _, m := range want {
+		if !c.mechanisms[m] {
+			return fault
+		}
 	}
 	return nil
 }
@@ -152,6 +172,15 @@ func (c *connection) forget() {
 	c.keys.wipe = func(pkcs11.ObjectHandle) {}
 	c.keys.empty()
 	c.tacs.empty()
+	c.aes.wipe = func(aesKey) {}
+	c.aes.empty()
+}
+
+// empty ends the derived keys that are held while the connection goes on.
+func (c *connection) empty() {
+	c.keys.empty()
+	c.tacs.empty()
+	c.aes.empty()
 }
 
 // destroy ends a derived key in the device. An error would mean that the connection is lost, and the key with it.
@@ -225,7 +254,7 @@ func levelInput(card Card) (in Key) {
 func (c *connection) sessionMAC(ctx context.Context, key pkcs11.ObjectHandle, session [8]byte, message []byte) (mac [4]byte, err error) {
 	twice := append(session[:], session[:]...)
 	err = c.in(ctx, "session MAC", func(s pkcs11.SessionHandle) error {
-		k, err := c.deriveIn(s, key, twice, uses{encrypt: true})
+		k, err := c.deriveIn(s, Kind3DES, key, twice, uses{encrypt: true})
 		if err != nil {
 			return err
 		}
@@ -258,14 +287,14 @@ func (c *connection) encrypt(s pkcs11.SessionHandle, m *pkcs11.Mechanism, key pk
 
 func (c *connection) derive(ctx context.Context, base pkcs11.ObjectHandle, data []byte, may uses) (key pkcs11.ObjectHandle, err error) {
 	err = c.in(ctx, "derive a card key", func(s pkcs11.SessionHandle) (err error) {
-		key, err = c.deriveIn(s, base, data, may)
+		key, err = c.deriveIn(s, Kind3DES, base, data, may)
 		return err
 	})
 	return key, err
 }
 
-// deriveIn makes a double-length key of the encipherment of data. It lives as long as the session and cannot leave the device.
-func (c *connection) deriveIn(s pkcs11.SessionHandle, base pkcs11.ObjectHandle, data []byte, may uses) (pkcs11.ObjectHandle, error) {
+// deriveIn makes a key of the encipherment of data, 16 bytes, by one of its kind. It lives as long as the session and cannot leave the device.
+func (c *connection) deriveIn(s pkcs11.SessionHandle, kind Kind, base pkcs11.ObjectHandle, data []byte, may uses) (pkcs11.ObjectHandle, error) {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	pin.Pin(&data[0])
@@ -275,5 +304,9 @@ func (c *connection) deriveIn(s pkcs11.SessionHandle, base pkcs11.ObjectHandle, 
 		length uint
 	}{unsafe.Pointer(&data[0]), uint(len(data))}
 	raw := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&parameter)), unsafe.Sizeof(parameter)))
-	return c.p.DeriveKey(s, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_DES3_ECB_ENCRYPT_DATA, raw)}, base, template(false, may))
+	by, like := uint(pkcs11.CKM_DES3_ECB_ENCRYPT_DATA), template(false, kind, may)
+	if kind == KindAES {
+		by, like = pkcs11.CKM_AES_ECB_ENCRYPT_DATA, append(like, pkcs11.NewAttribute(pkcs11.CKA_VALUE_LEN, uint(len(Key{}))))
+	}
+	return c.p.DeriveKey(s, []*pkcs11.Mechanism{pkcs11.NewMechanism(by, raw)}, base, like)
 }

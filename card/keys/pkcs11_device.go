@@ -156,13 +156,14 @@ func (d *device) connect() error {
 		d.module.Finalize() // also ends what sessions there were
 		return err
 	}
-	c.keys.apart = func(do func()) {
+	apart := func(do func()) {
 		d.turn.RLock()
 		defer d.turn.RUnlock()
 		if d.now == c {
 			do()
 		}
 	}
+	c.keys.apart, c.aes.apart = apart, apart
 	d.now = c
 	return nil
 }
@@ -179,8 +180,8 @@ func (d *device) drop() {
 
 // checkCard refuses what no door does, another purpose's work and a master key doing a card's, and what this one does not: SM4.
 func (o DeviceOptions) checkCard(c Card, want Purpose) error {
-	if CipherOf(c.ID.Algorithm, o.SM4) == SM4 {
-		return fmt.Errorf("keys: HSM: %v is an SM4 key: %w", c.ID, ErrUnknownKey)
+	if KindOf(c.ID, o.SM4) == KindSM4 {
+		return fmt.Errorf("keys: HSM: %v: %w: %w", c.ID, ErrUnknownKey, ErrSM4)
 	}
 	if c.ID.Purpose != want {
 		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, want)

@@ -5,6 +5,7 @@ package keys_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"testing"
@@ -38,7 +39,8 @@ func openDevice(t *testing.T, o keys.DeviceOptions) keys.Device {
 // deviceMasters are the master keys of purse facts 8.2.
 func deviceMasters() map[keys.ID]keys.Key {
 	id := func(p keys.Purpose) keys.ID { return keys.ID{Purpose: p, Version: 1} }
-	return map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90), id(keys.Unload): ascending(0x70), id(keys.Limit): ascending(0x80)}
+	return map[keys.ID]keys.Key{id(keys.Purchase): ascending(0x40), id(keys.Load): ascending(0x50), id(keys.TAC): ascending(0x60), id(keys.Maintenance): ascending(0x90), id(keys.Unload): ascending(0x70), id(keys.Limit): ascending(0x80),
+		id(keys.Unblock): ascending(0xA0), id(keys.ECCryptogram): ascending(0xB0), id(keys.ECMAC): ascending(0xC0), id(keys.DESFireTMAC): ascending(0xD0)}
 }
 
 func TestHSMGivesThePublishedVectors(t *testing.T) {
@@ -51,7 +53,7 @@ func TestHSMGivesThePublishedVectors(t *testing.T) {
 	require.NoError(t, err)
 	want := map[keys.ID][3]byte{}
 	for id, k := range deviceMasters() {
-		want[id] = keys.CheckValue(k)
+		want[id] = keys.KindOf(id, 0).CheckValue(k)
 	}
 	require.Equal(t, want, found)
 }
@@ -87,6 +89,39 @@ func TestHSMSaysWhatTheSoftwareSays(t *testing.T) {
 	}
 }
 
+// TestHSMSecuresCommands compares the MACs and encipherments of secure messaging with the software's.
+func TestHSMSecuresCommands(t *testing.T) {
+	soft := keys.NewSoft(deviceMasters())
+	_, o := newToken(t)
+	o.Cache = keys.CachePolicy{Cards: 2, Lifetime: time.Hour}
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	rapid.Check(t, func(rt *rapid.T) {
+		factors := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) [8]byte { return [8]byte{byte(rapid.IntRange(0, 3).Draw(rt, "factor"))} }), 1, 3).Draw(rt, "factors")
+		card := keys.Card{ID: keys.ID{Purpose: rapid.SampledFrom([]keys.Purpose{keys.Maintenance, keys.Unblock}).Draw(rt, "purpose"), Version: 1}, Factors: factors}
+		challenge := rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(rt, "challenge")[:rapid.SampledFrom([]int{4, 8}).Draw(rt, "length")]
+		message := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(rt, "message")
+		want, err1 := soft.SecureMAC(context.Background(), card, challenge, message)
+		got, err2 := d.SecureMAC(context.Background(), card, challenge, message)
+		require.NoError(rt, err1)
+		require.NoError(rt, err2)
+		require.Equal(rt, want, got)
+		wantData, err1 := soft.Encipher(context.Background(), card, message)
+		gotData, err2 := d.Encipher(context.Background(), card, message)
+		require.NoError(rt, err1)
+		require.NoError(rt, err2)
+		require.Equal(rt, wantData, gotData)
+	})
+	card := keys.Card{ID: keys.ID{Purpose: keys.Maintenance, Version: 1}, Factors: [][8]byte{{1}}}
+	_, err := d.SecureMAC(t.Context(), card, make([]byte, 5), nil)
+	require.ErrorContains(t, err, "challenge")
+	_, err = d.Encipher(t.Context(), card, make([]byte, 256))
+	require.ErrorContains(t, err, "255")
+	card.ID.Version = 2
+	_, err = d.SecureMAC(t.Context(), card, make([]byte, 4), nil)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
+}
+
 // TestHSMLeavesNothingBehind counts the derived keys in the token: those held, and none when the policy holds none.
 func TestHSMLeavesNothingBehind(t *testing.T) {
 	for _, policy := range []keys.CachePolicy{{}, {Cards: 3, Lifetime: time.Hour}} {
@@ -102,8 +137,21 @@ func TestHSMLeavesNothingBehind(t *testing.T) {
 				card.ID.Purpose = keys.TAC
 				_, err = d.TAC(t.Context(), card, nil)
 				require.NoError(t, err)
+				card.ID.Purpose = keys.Maintenance
+				_, err = d.SecureMAC(t.Context(), card, make([]byte, 4), []byte("more than one block"))
+				require.NoError(t, err)
+				_, err = d.Encipher(t.Context(), card, []byte("data"))
+				require.NoError(t, err)
+				card.ID.Purpose = keys.ECCryptogram
+				_, err = d.RetailMAC(t.Context(), card, [16]byte{}, make([]byte, 24))
+				require.NoError(t, err)
+				_, err = d.EncipherBlocks(t.Context(), card, [16]byte{}, make([]byte, 24))
+				require.NoError(t, err)
+				aes := keys.AESCard{ID: keys.ID{Purpose: keys.DESFireTMAC, Version: 1}, Input: append(make([]byte, 20), byte(n))}
+				_, err = d.CardCMAC(t.Context(), aes, [16]byte{}, []byte("message"))
+				require.NoError(t, err)
 			}
-			require.Equal(t, policy.Cards, sessionObjects(t, o.Module, o.Token))
+			require.Equal(t, 2*policy.Cards, sessionObjects(t, o.Module, o.Token), "3DES keys and AES keys, each to the bound")
 		})
 	}
 }
@@ -162,13 +210,17 @@ func withSession(t *testing.T, module, label string, work func(*pkcs11.Ctx, pkcs
 
 // storeKey makes a load key as the HSM's own tools may, with one attribute other than it should be.
 func storeKey(t *testing.T, o keys.DeviceOptions, otherKind uint, other any) {
+	storeKeyWith(t, o, map[uint]any{otherKind: other})
+}
+
+func storeKeyWith(t *testing.T, o keys.DeviceOptions, others map[uint]any) {
 	good := map[uint]any{
 		pkcs11.CKA_CLASS: pkcs11.CKO_SECRET_KEY, pkcs11.CKA_KEY_TYPE: pkcs11.CKK_DES2, pkcs11.CKA_TOKEN: true, pkcs11.CKA_PRIVATE: true,
 		pkcs11.CKA_SENSITIVE: true, pkcs11.CKA_EXTRACTABLE: false, pkcs11.CKA_MODIFIABLE: false, pkcs11.CKA_DERIVE: true, pkcs11.CKA_ENCRYPT: false,
 		pkcs11.CKA_DECRYPT: false, pkcs11.CKA_SIGN: false, pkcs11.CKA_VERIFY: false, pkcs11.CKA_WRAP: false, pkcs11.CKA_UNWRAP: false,
 		pkcs11.CKA_LABEL: "purselane/load/01/00", pkcs11.CKA_VALUE: []byte("0123456789ABCDEF"),
 	}
-	good[otherKind] = other
+	maps.Copy(good, others)
 	withSession(t, o.Module, o.Token, func(p *pkcs11.Ctx, s pkcs11.SessionHandle) {
 		var all []*pkcs11.Attribute
 		for kind, value := range good {
@@ -199,6 +251,9 @@ func TestHSMRefusesLooseKeys(t *testing.T) {
 		{"a load key that does not derive", pkcs11.CKA_DERIVE, false, keys.ErrKeyUnfit},
 		{"a TAC key that does not encipher", pkcs11.CKA_LABEL, "purselane/tac/01/00", keys.ErrKeyUnfit},
 		{"a generic secret", pkcs11.CKA_KEY_TYPE, pkcs11.CKK_GENERIC_SECRET, keys.ErrKeyUnfit},
+		{"an AES key that is none", pkcs11.CKA_LABEL, "purselane/desfire-tmac/01/00", keys.ErrKeyUnfit},
+		{"a data key that is none", pkcs11.CKA_LABEL, "purselane/data/01/00", keys.ErrKeyUnfit},
+		{"an SM4 key", pkcs11.CKA_LABEL, "purselane/load/01/04", keys.ErrSM4},
 		{"of another scheme", pkcs11.CKA_LABEL, "other/load/01/00", nil},
 	}
 	for _, c := range cases {
@@ -213,6 +268,48 @@ func TestHSMRefusesLooseKeys(t *testing.T) {
 			}
 			require.ErrorIs(t, err, c.want)
 			require.NotContains(t, err.Error(), "0123456789")
+		})
+	}
+}
+
+// TestHSMRefusesLooseAESKeys does the same for the masters of DESFire and for data keys.
+func TestHSMRefusesLooseAESKeys(t *testing.T) {
+	tmac := map[uint]any{pkcs11.CKA_LABEL: "purselane/desfire-tmac/01/00", pkcs11.CKA_KEY_TYPE: pkcs11.CKK_AES, pkcs11.CKA_ENCRYPT: true}
+	app := map[uint]any{pkcs11.CKA_LABEL: "purselane/desfire-app/01/00", pkcs11.CKA_KEY_TYPE: pkcs11.CKK_AES, pkcs11.CKA_DERIVE: false, pkcs11.CKA_ENCRYPT: true, pkcs11.CKA_DECRYPT: true}
+	data := maps.Clone(app)
+	data[pkcs11.CKA_LABEL] = "purselane/data/01/00"
+	for _, c := range []struct {
+		name   string
+		base   map[uint]any
+		kind   uint
+		value  any
+		refuse error
+	}{
+		{"a good transaction MAC key", tmac, pkcs11.CKA_ENCRYPT, true, nil},
+		{"one that can leave", tmac, pkcs11.CKA_EXTRACTABLE, true, keys.ErrKeyExtractable},
+		{"one that can be read", tmac, pkcs11.CKA_SENSITIVE, false, keys.ErrKeyExtractable},
+		{"one that deciphers", tmac, pkcs11.CKA_DECRYPT, true, keys.ErrKeyLoose},
+		{"one that signs", tmac, pkcs11.CKA_SIGN, true, keys.ErrKeyLoose},
+		{"one that does not derive", tmac, pkcs11.CKA_DERIVE, false, keys.ErrKeyUnfit},
+		{"one that is too long", tmac, pkcs11.CKA_VALUE, make([]byte, 32), keys.ErrKeyUnfit},
+		{"a good application key", app, pkcs11.CKA_ENCRYPT, true, nil},
+		{"one that derives", app, pkcs11.CKA_DERIVE, true, keys.ErrKeyLoose},
+		{"a good data key", data, pkcs11.CKA_ENCRYPT, true, nil},
+		{"one that wraps", data, pkcs11.CKA_WRAP, true, keys.ErrKeyLoose},
+		{"one that does not decipher", data, pkcs11.CKA_DECRYPT, false, keys.ErrKeyUnfit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, o := newToken(t)
+			spoilt := maps.Clone(c.base)
+			spoilt[c.kind] = c.value
+			storeKeyWith(t, o, spoilt)
+			d, err := keys.OpenDevice(o)
+			if c.refuse == nil {
+				require.NoError(t, err)
+				require.NoError(t, d.Close())
+				return
+			}
+			require.ErrorIs(t, err, c.refuse)
 		})
 	}
 }
@@ -255,9 +352,11 @@ func TestHSMTypedErrors(t *testing.T) {
 	require.Len(t, found, len(deviceMasters()))
 
 	sm4 := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1, Algorithm: keys.AlgorithmSM4}, Factors: [][8]byte{{1}}}
-	require.ErrorIs(t, d.Put(t.Context(), map[keys.ID]keys.Key{sm4.ID: {1}}), keys.ErrMechanism)
+	require.ErrorIs(t, d.Put(t.Context(), map[keys.ID]keys.Key{sm4.ID: {1}}), keys.ErrSM4)
 	_, err = d.TAC(t.Context(), sm4, nil)
 	require.ErrorIs(t, err, keys.ErrUnknownKey)
+	require.ErrorIs(t, err, keys.ErrSM4)
+	require.ErrorContains(t, err, "keep SM4 keys in a key file")
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

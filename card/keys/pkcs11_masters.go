@@ -16,24 +16,42 @@ import (
 
 // uses is what a master key of a purpose may do in a device, and nothing else. Deriving keeps what is derived inside; enciphering hands it
 // out.
-type uses struct{ derive, encrypt bool }
+type uses struct{ derive, encrypt, decrypt, sign bool }
 
-func usesOf(p Purpose) uses { return uses{derive: true, encrypt: p == TAC} }
+func usesOf(p Purpose) uses {
+	switch p {
+	case TAC: // PKCS#11 cannot fold its last level inside
+		return uses{derive: true, encrypt: true}
+	case DESFireTMAC: // PKCS#11 cannot derive by CMAC: its chain is followed outside up to the last block
+		return uses{derive: true, encrypt: true}
+	case DESFireApp, Data: // they derive nothing
+		return uses{encrypt: true, decrypt: true}
+	}
+	return uses{derive: true}
+}
 
-// template is the attributes of a key of ours: double-length 3DES, never to leave, for these uses only. A key on the token is not
-// to be changed either; of derived keys some devices refuse to hear that.
-func template(onToken bool, may uses) []*pkcs11.Attribute {
+// typeOf is the type of a key of that kind in a device: all of them have 16 bytes.
+func typeOf(k Kind) uint {
+	if k == KindAES {
+		return pkcs11.CKK_AES
+	}
+	return pkcs11.CKK_DES2
+}
+
+// template is the attributes of a key of ours: never to leave, for these uses only. A key on the token is not to be changed either; of
+// derived keys some devices refuse to hear that.
+func template(onToken bool, kind Kind, may uses) []*pkcs11.Attribute {
 	all := []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY),
-		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2),
+		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, typeOf(kind)),
 		pkcs11.NewAttribute(pkcs11.CKA_TOKEN, onToken),
 		pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true),
 		pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true),
 		pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
 		pkcs11.NewAttribute(pkcs11.CKA_DERIVE, may.derive),
 		pkcs11.NewAttribute(pkcs11.CKA_ENCRYPT, may.encrypt),
-		pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, false),
-		pkcs11.NewAttribute(pkcs11.CKA_SIGN, false),
+		pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, may.decrypt),
+		pkcs11.NewAttribute(pkcs11.CKA_SIGN, may.sign),
 		pkcs11.NewAttribute(pkcs11.CKA_VERIFY, false),
 		pkcs11.NewAttribute(pkcs11.CKA_WRAP, false),
 		pkcs11.NewAttribute(pkcs11.CKA_UNWRAP, false),
@@ -108,6 +126,13 @@ func (k *seenKeys) compare(found map[ID]master) error {
 	return nil
 }
 
+// forget takes out a key that was destroyed on purpose.
+func (k *seenKeys) forget(id ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.checks, id)
+}
+
 // master returns a master key's handle. One that is not known yet may have been added since; the scan also shows that the token is
 // still the one it was, without which nobody may say that it has no such key.
 func (c *connection) master(ctx context.Context, id ID) (pkcs11.ObjectHandle, error) {
@@ -173,8 +198,24 @@ func (c *connection) assert(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, id ID
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(kind, pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2).Value) {
+	switch want := KindOf(id, c.o.SM4); {
+	case want == KindSM4:
+		return fmt.Errorf("%w", ErrSM4)
+	case want == Kind3DES && !bytes.Equal(kind, pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2).Value):
 		return fmt.Errorf("%w: want a key of type CKK_DES2", ErrKeyUnfit)
+	case want == KindAES && !bytes.Equal(kind, pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_AES).Value):
+		return fmt.Errorf("%w: want a key of type CKK_AES", ErrKeyUnfit)
+	case want == KindAES:
+		length, err := c.attribute(s, h, pkcs11.CKA_VALUE_LEN)
+		if err != nil {
+			return fmt.Errorf("CKA_VALUE_LEN: %w", err)
+		}
+		if !bytes.Equal(length, pkcs11.NewAttribute(pkcs11.CKA_VALUE_LEN, uint(len(Key{}))).Value) {
+			return fmt.Errorf("%w: want a key of 16 bytes", ErrKeyUnfit)
+		}
+	}
+	if err := c.canDo(KindOf(id, c.o.SM4)); err != nil {
+		return err
 	}
 	may := usesOf(id.Purpose)
 	for _, a := range []struct {
@@ -188,13 +229,13 @@ func (c *connection) assert(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, id ID
 		{pkcs11.CKA_PRIVATE, true, "CKA_PRIVATE", ErrKeyLoose},
 		// A key that may be changed can be given any use later.
 		{pkcs11.CKA_MODIFIABLE, false, "CKA_MODIFIABLE", ErrKeyLoose},
-		{pkcs11.CKA_DECRYPT, false, "CKA_DECRYPT", ErrKeyLoose},
-		{pkcs11.CKA_SIGN, false, "CKA_SIGN", ErrKeyLoose},
+		{pkcs11.CKA_DECRYPT, may.decrypt, "CKA_DECRYPT", ErrKeyLoose},
+		{pkcs11.CKA_SIGN, may.sign, "CKA_SIGN", ErrKeyLoose},
 		{pkcs11.CKA_VERIFY, false, "CKA_VERIFY", ErrKeyLoose},
 		{pkcs11.CKA_WRAP, false, "CKA_WRAP", ErrKeyLoose},
 		{pkcs11.CKA_UNWRAP, false, "CKA_UNWRAP", ErrKeyLoose},
 		{pkcs11.CKA_ENCRYPT, may.encrypt, "CKA_ENCRYPT", ErrKeyLoose},
-		{pkcs11.CKA_DERIVE, may.derive, "CKA_DERIVE", ErrKeyUnfit},
+		{pkcs11.CKA_DERIVE, may.derive, "CKA_DERIVE", ErrKeyLoose},
 	} {
 		got, err := c.flag(s, h, a.kind)
 		if err != nil {
@@ -211,7 +252,7 @@ func (c *connection) assert(s pkcs11.SessionHandle, h pkcs11.ObjectHandle, id ID
 	return nil
 }
 
-// checkValue reads the device's check value; the standard's for 3DES is the encipherment of zeros, as ours.
+// checkValue reads the device's check value; the standard's is the encipherment of zeros, as ours.
 func (c *connection) checkValue(s pkcs11.SessionHandle, h pkcs11.ObjectHandle) ([3]byte, error) {
 	raw, err := c.attribute(s, h, pkcs11.CKA_CHECK_VALUE)
 	if err != nil {
@@ -233,11 +274,11 @@ func (d *device) Put(ctx context.Context, masters map[ID]Key) error {
 	})
 }
 
-func (c *connection) put(masters map[ID]Key) (err error) {
-	s, err := c.p.OpenSession(c.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	if err != nil {
-		return err
-	}
+func (c *connection) put(masters map[ID]Key) error {
+	return c.writing(func(s pkcs11.SessionHandle) error { return c.putIn(s, masters) })
+}
+
+func (c *connection) putIn(s pkcs11.SessionHandle, masters map[ID]Key) (err error) {
 	var made []pkcs11.ObjectHandle
 	defer func() {
 		if err != nil {
@@ -245,37 +286,36 @@ func (c *connection) put(masters map[ID]Key) (err error) {
 				err = errors.Join(err, c.p.DestroyObject(s, h))
 			}
 		}
-		err = errors.Join(err, c.p.CloseSession(s))
 	}()
 	ids := slices.SortedFunc(maps.Keys(masters), ID.Compare)
 	for _, id := range ids { // look at all before the first is written
 		if err := checkWord(string(id.Purpose)); err != nil {
 			return fmt.Errorf("purpose %q: %w", id.Purpose, err)
 		}
-		if kind := KindOf(id, c.o.SM4); kind != Kind3DES {
-			return fmt.Errorf("%v is an %s key: %w", id, kind, ErrMechanism)
+		if err := c.canDo(KindOf(id, c.o.SM4)); err != nil {
+			return fmt.Errorf("%v: %w", id, err)
 		}
-		there, err := c.find(s, pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)))
-		if err != nil {
+		if err := c.free(s, id); err != nil {
 			return err
-		}
-		if len(there) > 0 {
-			return fmt.Errorf("%v: %w", id, ErrKeyExists)
 		}
 	}
 	for _, id := range ids {
 		key := masters[id]
-		h, err := c.p.CreateObject(s, append(template(true, usesOf(id.Purpose)),
-			pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)), pkcs11.NewAttribute(pkcs11.CKA_ID, []byte{id.Version, id.Algorithm}),
-			pkcs11.NewAttribute(pkcs11.CKA_VALUE, key[:])))
+		h, err := c.p.CreateObject(s, append(c.named(id), pkcs11.NewAttribute(pkcs11.CKA_VALUE, key[:])))
 		clear(key[:])
 		if err != nil {
 			return fmt.Errorf("%v: store: %w", id, err)
 		}
 		made = append(made, h)
-		if got, err := c.checkValue(s, h); err != nil || got != CheckValue(masters[id]) {
+		if got, err := c.checkValue(s, h); err != nil || got != KindOf(id, c.o.SM4).CheckValue(masters[id]) {
 			return errors.Join(err, fmt.Errorf("%v: its check value in the device differs: it was not stored as it is", id))
 		}
 	}
 	return nil
+}
+
+// named is the attributes of a master key of that name.
+func (c *connection) named(id ID) []*pkcs11.Attribute {
+	return append(template(true, KindOf(id, c.o.SM4), usesOf(id.Purpose)),
+		pkcs11.NewAttribute(pkcs11.CKA_LABEL, c.o.label(id)), pkcs11.NewAttribute(pkcs11.CKA_ID, []byte{id.Version, id.Algorithm}))
 }

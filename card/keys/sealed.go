@@ -122,7 +122,10 @@ func OpenRing(r io.Reader, with age.Identity) (*Ring, error) {
 func unseal(sealed []byte, with age.Identity) ([]byte, error) {
 	plain, err := age.Decrypt(bytes.NewReader(sealed), with)
 	var noMatch *age.NoIdentityMatchError
+	var device deviceError
 	switch {
+	case errors.As(err, &device):
+		return nil, fmt.Errorf("keys: the key file is sealed by an HSM: %w", device.error)
 	case errors.As(err, &noMatch):
 		return nil, fmt.Errorf("keys: %w (it is sealed to %s)", ErrWrongPassphrase, sealedTo(noMatch.StanzaTypes))
 	case err != nil:
@@ -143,6 +146,8 @@ func sealedTo(stanzas []string) string {
 		return "a passphrase"
 	case "X25519":
 		return "an identity"
+	case stanzaDevice:
+		return "a data key in an HSM: open it where that HSM is"
 	}
 	return "something else"
 }

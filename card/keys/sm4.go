@@ -112,17 +112,26 @@ func (c Cipher) block(k Key) cipher.Block {
 // Encipher is the data of an enciphered secured command: its length and the data, padded with 80 and then 00 where that does not fill
 // blocks, in ECB (purse facts 6.6). The data has at most 255 bytes.
 func (c Cipher) Encipher(k Key, data []byte) ([]byte, error) {
-	if len(data) > 255 {
-		return nil, fmt.Errorf("keys: %d bytes of data: want at most 255", len(data))
-	}
 	b := c.block(k)
-	out := append([]byte{byte(len(data))}, data...)
-	if len(out)%b.BlockSize() != 0 {
-		out = append(out, 0x80)
-		out = append(out, make([]byte, (b.BlockSize()-len(out)%b.BlockSize())%b.BlockSize())...)
+	out, err := framed(data, b.BlockSize())
+	if err != nil {
+		return nil, err
 	}
 	for i := 0; i < len(out); i += b.BlockSize() {
 		b.Encrypt(out[i:], out[i:i+b.BlockSize()])
+	}
+	return out, nil
+}
+
+// framed is data as Encipher takes it to whole blocks.
+func framed(data []byte, block int) ([]byte, error) {
+	if len(data) > 255 {
+		return nil, fmt.Errorf("keys: %d bytes of data: want at most 255", len(data))
+	}
+	out := append([]byte{byte(len(data))}, data...)
+	if len(out)%block != 0 {
+		out = append(out, 0x80)
+		out = append(out, make([]byte, (block-len(out)%block)%block)...)
 	}
 	return out, nil
 }
