@@ -61,6 +61,8 @@ type Card struct {
 	LogCounter string `yaml:"log_counter"` // "before" or "after" the increment (C1)
 	Readback   string `yaml:"readback"`    // "full", "balance" or "none"
 	Management bool   `yaml:"management"`  // read EF 17 (T-Union)
+
+	Variant Variant `yaml:"variant"` // left out: the recommended one
 }
 
 // Operator is who accepts, as written into trip records.
@@ -99,7 +101,7 @@ func SampleYAML() []byte { return bytes.Clone(sample) }
 // ParseProfile reads a profile in YAML, strictly: an unknown field is a fault. It returns every fault found, each with
 // its field and what to do.
 func ParseProfile(raw []byte) (*Profile, error) {
-	var p Profile
+	p := Profile{Card: Card{Variant: RecommendedVariant()}}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil {
@@ -156,6 +158,7 @@ func (p *Profile) Check() error {
 	}
 	oneOf("card.log_counter", p.Card.LogCounter, "before", "after")
 	oneOf("card.readback", p.Card.Readback, "full", "balance", "none")
+	all = append(all, p.Card.Variant.faults()...)
 	size := func(field string, h Hex, n int) {
 		if len(h) != n {
 			bad("%s: %d bytes: want %d", field, len(h), n)
