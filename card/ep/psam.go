@@ -83,11 +83,19 @@ func (p *PSAM) TerminalNumber() [6]byte { return p.terminal }
 func (p *PSAM) KeyIndex() byte { return p.keyIndex }
 
 // InitPurchase implements keys.SAM by 8070. On the wire the serial factor stands first and the issuer second, although
-// derivation starts from the issuer (conflict C17).
+// derivation starts from the issuer (conflict C17). A request with a city code sends the PSAM that first (C13).
 func (p *PSAM) InitPurchase(ctx context.Context, r keys.PurchaseRequest) (serial uint32, mac1 [4]byte, err error) {
 	data, err := initSAMData(r)
 	if err != nil {
 		return 0, mac1, err
+	}
+	if r.CityCode != nil {
+		if n := len(r.CityCode); n != len(CityCode{}) {
+			return 0, mac1, fmt.Errorf("%s: a code of %d bytes: want %d", CmdGetMessage, n, len(CityCode{}))
+		}
+		if err := p.UseCityCode(ctx, CityCode(r.CityCode)); err != nil {
+			return 0, mac1, err
+		}
 	}
 	raw, err := p.do(ctx, CmdInitSAM, apdu.Command{CLA: 0x80, INS: 0x70, Data: data, Le: 8})
 	if errors.Is(err, ErrKeyIndex) {

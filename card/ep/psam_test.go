@@ -42,11 +42,27 @@ func TestFactorsOnTheWire(t *testing.T) {
 	}
 }
 
+// TestACityCodeGoesToThePSAMFirst: GET MESSAGE with the card's code, and then the purchase whose MAC1 covers it (conflict C13).
+func TestACityCodeGoesToThePSAMFirst(t *testing.T) {
+	r := keys.PurchaseRequest{Amount: one, Version: 1, Factors: make([][8]byte, 1), CityCode: unhex(t, "85 88D32B76 88D32B76")}
+	card := &answers{t: t, give: []string{"9000", "00000123 9726DC2C 9000"}}
+	_, _, err := sam(t.Context(), card).InitPurchase(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, "80CA0000098588D32B7688D32B76", card.asked[0])
+	require.Equal(t, "80700000", card.asked[1][:8])
+
+	card = &answers{t: t, give: []string{"6D00"}}
+	_, _, err = sam(t.Context(), card).InitPurchase(t.Context(), r)
+	require.Error(t, err, "a PSAM that knows no code must not make a MAC1 without it")
+	require.Len(t, card.asked, 1)
+}
+
 func TestWhatIsNotSentToAPSAM(t *testing.T) {
 	cases := map[string]keys.PurchaseRequest{
 		"0 diversification factors": {Amount: one},
 		"4 diversification factors": {Amount: one, Factors: make([][8]byte, 4)},
 		"does not fit four bytes":   {Amount: money.Minor(-1), Factors: make([][8]byte, 1)},
+		"a code of 8 bytes":         {Amount: one, Factors: make([][8]byte, 1), CityCode: make([]byte, 8)},
 	}
 	for says, r := range cases {
 		card := &answers{t: t}

@@ -94,6 +94,9 @@ type PurchaseRequest struct {
 	Version   byte
 	Algorithm byte
 	Factors   [][8]byte // issuer first; the SAM's wire order is its own business
+
+	// CityCode is what a city-union card said to GET MESSAGE, 9 bytes: MAC1 covers it. Nil on all other cards (conflict C13).
+	CityCode []byte
 }
 
 // SAM is the terminal's door: a PSAM. It holds one purchase at a time. Errors are typed by the implementation;

@@ -209,6 +209,8 @@ type PSAMSpec struct {
 	NextSerial uint32
 	// SM4Algorithm is the algorithm byte that means SM4, where it is not keys.AlgorithmSM4.
 	SM4Algorithm byte
+	// Application is the name of the purse application, or its FID in 2 bytes; default ep.PSAMTUnion (C15).
+	Application []byte
 	// Maintenance gives it the 3DES maintenance keys of algorithm 00, so that its terminal can block cards.
 	Maintenance bool
 }
@@ -247,6 +249,12 @@ func PSAM(masters Masters, spec PSAMSpec) (psam.Image, error) {
 		MAC2Limit:  3,
 
 		SM4Algorithm: spec.SM4Algorithm,
+	}
+	switch n := len(spec.Application); {
+	case n == 2:
+		img.FID = image.Bytes(spec.Application)
+	case n > 0:
+		img.AID = image.Bytes(spec.Application)
 	}
 	for id, key := range masters {
 		if id.Purpose == keys.Purchase {
