@@ -18,7 +18,8 @@ var (
 )
 
 // PSAM is a purchase secure access module reached over any Transmitter: a contact slot, or a simulated one. It
-// implements keys.SAM by INIT SAM FOR PURCHASE (8070) and CREDIT SAM FOR PURCHASE (8072) (purse facts chapter 5).
+// implements keys.SAM by INIT SAM FOR PURCHASE (8070) and CREDIT SAM FOR PURCHASE (8072) (purse facts chapter 5). What is wrong with the
+// PSAM itself it says with the errors of package keys (keys.ErrSAMBlocked and the like), beside its own.
 type PSAM struct {
 	t        apdu.Transmitter
 	terminal TerminalNumber
@@ -67,13 +68,44 @@ func OpenPSAM(ctx context.Context, t apdu.Transmitter, application []byte) (*PSA
 
 func (p *PSAM) do(ctx context.Context, name CommandName, c apdu.Command) ([]byte, error) {
 	r, err := apdu.Exchange(ctx, p.t, c)
+	if errors.Is(err, apdu.ErrNotSent) || errors.Is(err, apdu.ErrNoAnswer) {
+		return nil, fmt.Errorf("%s: %w: %w", name, keys.ErrSAMGone, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if r.SW != apdu.OK {
-		return nil, &StatusError{Command: name, SW: r.SW}
+	if r.SW == apdu.OK {
+		return r.Data, nil
 	}
-	return r.Data, nil
+	err = &StatusError{Command: name, SW: r.SW}
+	if fault := samFault(err, r.SW); fault != nil {
+		return nil, fmt.Errorf("%w: %w", fault, err)
+	}
+	return nil, err
+}
+
+// samFault says in the words of package keys what a PSAM's status word says of the PSAM itself (purse facts 5.6); nil for what is the
+// card's or the caller's matter.
+func samFault(err error, sw apdu.SW) error {
+	switch {
+	case errors.Is(err, ErrBlocked):
+		return keys.ErrSAMBlocked
+	case sw == 0x6901, sw == 0x6985:
+		return keys.ErrSAMOrder
+	case sw == 0x9402:
+		return keys.ErrSAMExhausted
+	case sw == 0x6400, sw == 0x6581, sw>>8 == 0x6F:
+		return keys.ErrSAMBroken
+	}
+	return nil
+}
+
+// Expect refuses another PSAM than the one with that terminal number: keys.ErrSAMNumber.
+func (p *PSAM) Expect(number TerminalNumber) error {
+	if p.terminal != number {
+		return fmt.Errorf("PSAM %v instead of %v: %w", p.terminal, number, keys.ErrSAMNumber)
+	}
+	return nil
 }
 
 // TerminalNumber implements keys.SAM.
@@ -125,7 +157,7 @@ func initSAMData(r keys.PurchaseRequest) ([]byte, error) {
 	return data, nil
 }
 
-// CheckMAC2 implements keys.SAM by 8072. A wrong MAC2 lowers the PSAM's error counter; at zero it locks.
+// CheckMAC2 implements keys.SAM by 8072. A wrong MAC2 (keys.ErrBadMAC) lowers the PSAM's error counter; at zero it locks (keys.ErrSAMBlocked).
 func (p *PSAM) CheckMAC2(ctx context.Context, mac2 [4]byte) error {
 	_, err := p.do(ctx, CmdCreditSAM, apdu.Command{CLA: 0x80, INS: 0x72, Data: mac2[:]})
 	if errors.Is(err, ErrMAC) {
