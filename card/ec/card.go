@@ -22,6 +22,8 @@ var (
 	ErrOtherInterface = errors.New("card wants another interface")
 	// ErrConditions: the card cannot do it under these conditions (6985), such as a CVM that the reader does not have.
 	ErrConditions = errors.New("conditions of use not satisfied")
+	// ErrMAC: the card refuses the MAC of a command (6988). After a script's no script of the session will run.
+	ErrMAC = errors.New("card refuses the MAC of the command")
 	// ErrNotFound: no such file, record or data object.
 	ErrNotFound = errors.New("file, record or data object not found")
 )
@@ -45,6 +47,8 @@ func (e *StatusError) Unwrap() error {
 	switch e.SW {
 	case 0x6283, 0x6A81:
 		return ErrBlocked
+	case 0x6988:
+		return ErrMAC
 	case 0x6984:
 		return ErrOtherInterface
 	case 0x6985:
@@ -140,6 +144,15 @@ type Card struct {
 
 // Select selects the PPSE and then the best application that both sides accept. One that cannot be selected gives way to the next; a blocked one does not (EC facts 2).
 func Select(ctx context.Context, t apdu.Transmitter, accepted []Accepted) (*Card, error) {
+	return choose(ctx, t, accepted, false)
+}
+
+// SelectBlocked is Select that takes a blocked application too, for an issuer that unblocks it.
+func SelectBlocked(ctx context.Context, t apdu.Transmitter, accepted []Accepted) (*Card, error) {
+	return choose(ctx, t, accepted, true)
+}
+
+func choose(ctx context.Context, t apdu.Transmitter, accepted []Accepted, blockedToo bool) (*Card, error) {
 	c := &Card{t: t}
 	raw, err := c.do(ctx, "SELECT PPSE", apdu.Command{INS: 0xA4, P1: 0x04, Data: []byte("2PAY.SYS.DDF01"), Le: 256})
 	if errors.Is(err, ErrNotFound) {
@@ -153,16 +166,19 @@ func Select(ctx context.Context, t apdu.Transmitter, accepted []Accepted) (*Card
 		return nil, err
 	}
 	for _, candidate := range Choose(listed, accepted) {
-		raw, err := c.do(ctx, "SELECT", apdu.Command{INS: 0xA4, P1: 0x04, Data: candidate.AID, Le: 256})
-		var refused *StatusError
-		if errors.As(err, &refused) && !errors.Is(err, ErrBlocked) {
+		r, err := apdu.Exchange(ctx, t, apdu.Command{INS: 0xA4, P1: 0x04, Data: candidate.AID, Le: 256})
+		refused := &StatusError{Command: "SELECT", SW: r.SW}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("SELECT: %w", err)
+		case r.SW == apdu.OK, blockedToo && r.SW == 0x6283:
+		case errors.Is(refused, ErrBlocked):
+			return nil, refused
+		default:
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
 		o := Objects{}
-		if err := o.Add(raw); err != nil {
+		if err := o.Add(r.Data); err != nil {
 			return nil, fmt.Errorf("SELECT: %w", err)
 		}
 		dol, err := ParseDOL(o[TagPDOL])

@@ -18,19 +18,23 @@ var field55 = []tlv.Tag{
 // Field55 codes the chip data of a tap for the acquirer: all that the issuer needs to recompute the cryptogram, and the terminal's own objects (9F33, 9F34, 9F35,
 // 9F1E, 9F09, 9F41) as far as device has them.
 func (t *Tap) Field55(device map[tlv.Tag][]byte) ([]byte, error) {
+	return chipData(t.Objects, t.Sent, t.AID, t.Decision, device)
+}
+
+func chipData(card Objects, terminal map[tlv.Tag][]byte, aid []byte, decision Cryptogram, device map[tlv.Tag][]byte) ([]byte, error) {
 	var out []tlv.Object
 	for _, tag := range field55 {
 		var v []byte
 		switch tag {
 		case TagAC, TagIAD, TagATC, TagAIP:
-			v = t.Objects[tag]
+			v = card[tag]
 		case TagCID:
-			v = []byte{byte(t.Decision)} // qPBOC cards do not send it
+			v = []byte{byte(decision)} // qPBOC cards do not send it
 		case TagDFName:
-			v = t.AID
+			v = aid
 		default:
 			v = device[tag]
-			if sent, ok := t.Sent[tag]; ok {
+			if sent, ok := terminal[tag]; ok {
 				v = sent
 			}
 		}

@@ -12,14 +12,8 @@ import (
 	"github.com/purselane/purselane/card/tlv"
 )
 
-// ErrUnknownCVN says that a cryptogram's version is neither 01 nor 17, or its algorithm not 3DES: its input is not known.
+// ErrUnknownCVN says that a cryptogram's version is neither 01 nor 17, or its algorithm neither 3DES nor SM4: its input is not known.
 var ErrUnknownCVN = errors.New("cryptogram version or algorithm is not supported")
-
-// pad fills message to whole blocks: 80 and then zeros, at least one byte (padding method 2).
-func pad(message []byte) []byte {
-	out := append(slices.Clone(message), 0x80)
-	return append(out, make([]byte, (8-len(out)%8)%8)...)
-}
 
 // Diversification is the card's key derivation value: the last 16 digits of card number and sequence number, filled with zeros on the left (option A; EC facts 14).
 func Diversification(pan PAN, psn byte) [8]byte {
@@ -42,13 +36,15 @@ func CryptogramInput(sent map[tlv.Tag][]byte, aip AIP, atc uint16, iad IAD) (pad
 	var tags []tlv.Tag
 	var card []byte
 	counter := binary.BigEndian.AppendUint16(nil, atc)
-	switch {
-	case iad.Algorithm != Algorithm3DES:
-		return nil, 0, fmt.Errorf("%w: algorithm %02X", ErrUnknownCVN, iad.Algorithm)
-	case iad.CVN == CVN01:
+	suite, err := SuiteOf(iad.Algorithm)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch iad.CVN {
+	case CVN01:
 		tags = []tlv.Tag{TagAmount, TagAmountOther, TagCountry, TagTVR, TagCurrency, TagDate, TagType, TagUN}
 		card = slices.Concat(aip[:], counter, []byte{0x03}, iad.CVR[:])
-	case iad.CVN == CVN17:
+	case CVN17:
 		tags = []tlv.Tag{TagAmount, TagUN}
 		card = slices.Concat(counter, iad.CVR[:1])
 	default:
@@ -63,36 +59,45 @@ func CryptogramInput(sent map[tlv.Tag][]byte, aip AIP, atc uint16, iad IAD) (pad
 		out = append(out, v...)
 	}
 	out = append(out, card...)
-	return pad(out), len(out), nil
+	return suite.Pad(out), len(out), nil
 }
 
 // BalanceInput returns the input of the MAC in the issuer application data, padded (EC facts 9). With the options of 10 bytes sources differ whether a block of
 // padding follows: noPadding is for cards that leave it out (EC facts 20.2).
 func BalanceInput(atc uint16, iad IAD, noPadding bool) ([]byte, error) {
+	suite, err := SuiteOf(iad.Algorithm)
+	if err != nil {
+		return nil, err
+	}
 	out := append(binary.BigEndian.AppendUint16(nil, atc), iad.Values...)
 	switch len(iad.Values) {
 	case 5:
-		return pad(append(out, 0)), nil
+		return suite.Pad(append(out, 0)), nil
 	case 10:
 		out = append(out, 0, 0, 0, 0)
 		if noPadding {
 			return out, nil
 		}
-		return pad(out), nil
+		return suite.Pad(out), nil
 	}
 	return nil, fmt.Errorf("%w: issuer application data without a value", ErrMalformed)
 }
 
-// ScriptInput returns the input of a script command's MAC, padded: header with an Lc that counts the MAC, ATC, ARQC, data (EC facts 15).
-func ScriptInput(c apdu.Command, atc uint16, arqc [8]byte) []byte {
+// ScriptMessage returns what a script command's MAC covers: header with an Lc that counts the MAC, ATC, cryptogram, data (EC facts 15).
+func ScriptMessage(c apdu.Command, atc uint16, ac [8]byte) []byte {
 	out := []byte{c.CLA, c.INS, c.P1, c.P2, byte(len(c.Data) + 4)}
 	out = binary.BigEndian.AppendUint16(out, atc)
-	return pad(slices.Concat(out, arqc[:], c.Data))
+	return slices.Concat(out, ac[:], c.Data)
+}
+
+// ScriptInput is ScriptMessage padded for 3DES.
+func ScriptInput(c apdu.Command, atc uint16, arqc [8]byte) []byte {
+	return Suite3DES.Pad(ScriptMessage(c, atc, arqc))
 }
 
 // TransitInput returns the input of the MAC of UPDATE CAPP DATA CACHE, padded and with its initial vector (the ATC) worked in (EC facts 16).
 func TransitInput(c apdu.Command, atc uint16) []byte {
-	out := pad(slices.Concat([]byte{c.CLA, c.INS, c.P1, c.P2, byte(len(c.Data) + 4)}, c.Data))
+	out := Suite3DES.Pad(slices.Concat([]byte{c.CLA, c.INS, c.P1, c.P2, byte(len(c.Data) + 4)}, c.Data))
 	out[6] ^= byte(atc >> 8)
 	out[7] ^= byte(atc)
 	return out

@@ -17,17 +17,33 @@ type CardKeys struct {
 	DKI byte
 	PAN PAN
 	PSN byte // two digits, packed
+	// Algorithm is the byte of 9F10 that names the cipher; 0 is 3DES. The checks take it from the issuer application data.
+	Algorithm byte
 }
 
-// Issuer is the issuing host's door to its keys, beside keys.HSM for the EP purse. Messages are whole blocks of 8 bytes, padded by this package's input functions; the
+// suite is the cryptography of these keys; a door refuses what it does not know.
+func (c CardKeys) suite() Suite {
+	if c.Algorithm == 0 {
+		return Suite3DES
+	}
+	return Suite(c.Algorithm)
+}
+
+// Issuer is the issuing host's door to its keys, beside keys.HSM for the EP purse. Messages are whole blocks of 8 bytes (SM4: 16), padded by this package's input functions; the
 // door derives the card's key and the session key of the ATC (EC facts 14). Implementations are safe for concurrent use. Errors are keys.ErrUnknownKey or the device's own.
 type Issuer interface {
 	// Cryptogram returns the application cryptogram over input under the card's AC session key.
 	Cryptogram(ctx context.Context, card CardKeys, atc uint16, input []byte) ([8]byte, error)
-	// Response returns the ARPC: 3DES of the ARQC xor the response code, under the same key.
+	// Response returns the ARPC over the ARQC and the response code, under the same key.
 	Response(ctx context.Context, card CardKeys, atc uint16, arqc [8]byte, code [2]byte) ([8]byte, error)
 	// MAC returns the MAC over input under the card's MAC session key: of the balance and of script commands.
 	MAC(ctx context.Context, card CardKeys, atc uint16, input []byte) ([4]byte, error)
+}
+
+// PINIssuer is the door for new PINs, beside Issuer: it needs bytes of the card's own ENC key, which few devices give, and few schemes set PINs.
+type PINIssuer interface {
+	// EncipherPIN returns the data of PIN CHANGE: DeltaPIN under the card's ENC key, enciphered under its ENC session key. present may be zero.
+	EncipherPIN(ctx context.Context, card CardKeys, atc uint16, present, next PIN) ([16]byte, error)
 }
 
 // Errors of the issuer's checks.
@@ -42,6 +58,7 @@ func VerifyCryptogram(ctx context.Context, door Issuer, card CardKeys, sent map[
 	if err != nil {
 		return err
 	}
+	card.Algorithm = iad.Algorithm
 	want, err := door.Cryptogram(ctx, card, atc, input)
 	if err != nil {
 		return fmt.Errorf("cryptogram of %v: %w", card, err)
@@ -54,13 +71,11 @@ func VerifyCryptogram(ctx context.Context, door Issuer, card CardKeys, sent map[
 
 // VerifyBalance recomputes the MAC over the balance in the issuer application data. noPadding is BalanceInput's.
 func VerifyBalance(ctx context.Context, door Issuer, card CardKeys, atc uint16, iad IAD, noPadding bool) error {
-	if iad.Algorithm != Algorithm3DES {
-		return fmt.Errorf("%w: algorithm %02X", ErrUnknownCVN, iad.Algorithm)
-	}
 	input, err := BalanceInput(atc, iad, noPadding)
 	if err != nil {
 		return err
 	}
+	card.Algorithm = iad.Algorithm
 	want, err := door.MAC(ctx, card, atc, input)
 	if err != nil {
 		return fmt.Errorf("balance of %v: %w", card, err)
@@ -85,57 +100,11 @@ func IssuerAuthentication(ctx context.Context, door Issuer, card CardKeys, atc u
 
 // PutBalance returns the script command that sets the EC balance: to an absolute value, not by an increment (EC facts 15). The card refuses it above its limit.
 func PutBalance(ctx context.Context, door Issuer, card CardKeys, atc uint16, arqc [8]byte, balance money.Amount) (apdu.Command, error) {
-	value, err := Amount12(balance)
+	c, err := PutAmount(TagBalance, balance)
 	if err != nil {
 		return apdu.Command{}, err
 	}
-	c := apdu.Command{CLA: 0x04, INS: 0xDA, P1: 0x9F, P2: 0x79, Data: value[:]}
-	mac, err := door.MAC(ctx, card, atc, ScriptInput(c, atc, arqc))
-	if err != nil {
-		return apdu.Command{}, fmt.Errorf("script for %v: %w", card, err)
-	}
-	c.Data = append(c.Data, mac[:]...)
-	return c, nil
-}
-
-// Script codes template 72: the script's number and its commands, carried out after the second cryptogram.
-func Script(id [4]byte, commands ...apdu.Command) ([]byte, error) {
-	list := []tlv.Object{{Tag: 0x9F18, Value: id[:]}}
-	for _, c := range commands {
-		raw, err := c.Bytes()
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, tlv.Object{Tag: 0x86, Value: raw})
-	}
-	return tlv.Encode([]tlv.Object{{Tag: 0x72, Children: list}})
-}
-
-// LoadRecord is one record of the card's load log (EC facts 15).
-type LoadRecord struct {
-	Tag           tlv.Tag // 9F79
-	Before, After money.Amount
-	Date, Time    [3]byte // YYMMDD, hhmmss
-	ATC           uint16
-}
-
-// ParseLoadRecord reads the 22 bytes of a record.
-func ParseLoadRecord(raw []byte) (LoadRecord, error) {
-	if len(raw) != 22 {
-		return LoadRecord{}, fmt.Errorf("%w: load log record of %d bytes, want 22", ErrMalformed, len(raw))
-	}
-	before, err := ParseAmount(raw[2:8])
-	if err != nil {
-		return LoadRecord{}, fmt.Errorf("load log: %w", err)
-	}
-	after, err := ParseAmount(raw[8:14])
-	if err != nil {
-		return LoadRecord{}, fmt.Errorf("load log: %w", err)
-	}
-	return LoadRecord{
-		Tag: tlv.Tag(raw[0])<<8 | tlv.Tag(raw[1]), Before: before, After: after,
-		Date: [3]byte(raw[14:17]), Time: [3]byte(raw[17:20]), ATC: uint16(raw[20])<<8 | uint16(raw[21]),
-	}, nil
+	return Secure(ctx, door, card, atc, arqc, c)
 }
 
 // String prints the master key index and the masked card number.

@@ -67,7 +67,7 @@ func TestPublishedMACs(t *testing.T) {
 }
 
 func testIssuer(c computed) *ec.Soft {
-	return ec.NewSoft(map[byte]ec.Masters{1: {AC: keys.Key(c.Masters.AC), MAC: keys.Key(c.Masters.MAC)}})
+	return ec.NewSoft(map[byte]ec.Masters{1: {AC: keys.Key(c.Masters.AC), MAC: keys.Key(c.Masters.MAC), ENC: keys.Key(c.Masters.Enc)}})
 }
 
 func testCard(t require.TestingT, c computed) ec.CardKeys {
@@ -236,6 +236,8 @@ func TestWhatTheIssuerDoesNotKnow(t *testing.T) {
 	require.ErrorIs(t, ec.VerifyCryptogram(ctx, door, card, p.terminal(t), ec.AIP{0x7C}, 1, other, [8]byte(p.AC)), ec.ErrUnknownCVN)
 	other = iad
 	other.Algorithm = ec.AlgorithmSM4
+	require.ErrorIs(t, ec.VerifyCryptogram(ctx, door, card, p.terminal(t), ec.AIP{0x7C}, 1, other, [8]byte(p.AC)), keys.ErrUnknownKey, "a key serves one cipher")
+	other.Algorithm = 0x07
 	require.ErrorIs(t, ec.VerifyCryptogram(ctx, door, card, p.terminal(t), ec.AIP{0x7C}, 1, other, [8]byte(p.AC)), ec.ErrUnknownCVN)
 	require.ErrorIs(t, ec.VerifyBalance(ctx, door, card, 1, other, false), ec.ErrUnknownCVN)
 	sent := p.terminal(t)

@@ -12,9 +12,14 @@ import (
 type Masters struct {
 	AC  keys.Key // cryptograms
 	MAC keys.Key // the balance's and scripts' integrity
+	ENC keys.Key // scripts' confidentiality: new PINs
+	// Algorithm is the cipher that the keys are for; 0 is 3DES. A key serves one cipher.
+	Algorithm byte
 }
 
-// Soft is an Issuer in software, for tests and simulators: its keys lie in memory. Make one with [NewSoft].
+func (m Masters) suite() Suite { return CardKeys{Algorithm: m.Algorithm}.suite() }
+
+// Soft is an Issuer and PINIssuer in software, for tests and simulators: its keys lie in memory. Make one with [NewSoft].
 type Soft struct{ masters map[byte]Masters }
 
 // NewSoft takes the master keys by their index (DKI).
@@ -36,44 +41,62 @@ func (Masters) Format(f fmt.State, _ rune) { io.WriteString(f, "[master keys]") 
 
 // Check returns the check values of the master keys of an index, for a key ceremony to compare.
 func (s *Soft) Check(dki byte) (ac, mac [3]byte, err error) {
-	m, err := s.of(dki)
+	m, ok := s.masters[dki]
+	if !ok {
+		err = fmt.Errorf("EC master keys of index %02X: %w", dki, keys.ErrUnknownKey)
+	}
 	return keys.CheckValue(m.AC), keys.CheckValue(m.MAC), err
 }
 
-func (s *Soft) of(dki byte) (Masters, error) {
-	m, ok := s.masters[dki]
-	if !ok {
-		return Masters{}, fmt.Errorf("EC master keys of index %02X: %w", dki, keys.ErrUnknownKey)
+func (s *Soft) of(card CardKeys) (Masters, Suite, error) {
+	m, ok := s.masters[card.DKI]
+	if !ok || m.suite() != card.suite() {
+		return Masters{}, 0, fmt.Errorf("EC master keys of index %02X for %v: %w", card.DKI, card.suite(), keys.ErrUnknownKey)
 	}
-	return m, nil
+	return m, m.suite(), nil
 }
 
 // Cryptogram implements Issuer.
 func (s *Soft) Cryptogram(_ context.Context, card CardKeys, atc uint16, input []byte) ([8]byte, error) {
-	m, err := s.of(card.DKI)
+	m, suite, err := s.of(card)
 	if err != nil {
 		return [8]byte{}, err
 	}
-	return RetailMAC(SessionKey(CardKey(m.AC, card.PAN, card.PSN), atc), input)
+	return suite.MAC(suite.SessionKey(suite.CardKey(m.AC, card.PAN, card.PSN), atc), input)
 }
 
 // Response implements Issuer.
 func (s *Soft) Response(_ context.Context, card CardKeys, atc uint16, arqc [8]byte, code [2]byte) ([8]byte, error) {
-	m, err := s.of(card.DKI)
+	m, suite, err := s.of(card)
 	if err != nil {
 		return [8]byte{}, err
 	}
-	return ResponseCryptogram(SessionKey(CardKey(m.AC, card.PAN, card.PSN), atc), arqc, code), nil
+	return suite.Response(suite.SessionKey(suite.CardKey(m.AC, card.PAN, card.PSN), atc), arqc, code), nil
 }
 
 // MAC implements Issuer.
 func (s *Soft) MAC(_ context.Context, card CardKeys, atc uint16, input []byte) ([4]byte, error) {
-	m, err := s.of(card.DKI)
+	m, suite, err := s.of(card)
 	if err != nil {
 		return [4]byte{}, err
 	}
-	mac, err := RetailMAC(SessionKey(CardKey(m.MAC, card.PAN, card.PSN), atc), input)
+	mac, err := suite.MAC(suite.SessionKey(suite.CardKey(m.MAC, card.PAN, card.PSN), atc), input)
 	return [4]byte(mac[:4]), err
+}
+
+// EncipherPIN implements PINIssuer.
+func (s *Soft) EncipherPIN(_ context.Context, card CardKeys, atc uint16, present, next PIN) ([16]byte, error) {
+	m, suite, err := s.of(card)
+	if err != nil {
+		return [16]byte{}, err
+	}
+	own := suite.CardKey(m.ENC, card.PAN, card.PSN)
+	delta := DeltaPIN(own, present, next)
+	out, err := suite.Cipher().Encipher(suite.SessionKey(own, atc), delta[:])
+	if err != nil {
+		return [16]byte{}, err
+	}
+	return [16]byte(out), nil
 }
 
 // CardKey derives a card's key from a master key (option A). Parity is not corrected.

@@ -65,7 +65,14 @@ const (
 	TagECSupport          tlv.Tag = 0x9F7A
 	TagTransit            tlv.Tag = 0xDF60
 	TagTransitSupport     tlv.Tag = 0xDF61
+	TagDepositLimit       tlv.Tag = 0xDF62
+	TagDepositUsed        tlv.Tag = 0xDF63
 	TagSMSupport          tlv.Tag = 0xDF69
+	TagLoadLogEntry       tlv.Tag = 0xDF4D
+	TagLoadLogFormat      tlv.Tag = 0xDF4F
+	TagResponseCode       tlv.Tag = 0x8A
+	TagCDOL1              tlv.Tag = 0x8C
+	TagCDOL2              tlv.Tag = 0x8D
 )
 
 var names = map[tlv.Tag]string{
@@ -81,7 +88,9 @@ var names = map[tlv.Tag]string{
 	TagApplicationMoney: "application currency", TagAvailable: "available amount", TagProduct: "product", TagTTQ: "TTQ",
 	TagProcesses: "additional processes", TagAuthenticationData: "card authentication data", TagCVMLimit: "CVM limit", TagCTQ: "CTQ",
 	TagResetThreshold: "reset threshold", TagBalanceLimit: "balance limit", TagSingleLimit: "single limit", TagBalance: "balance",
-	TagECSupport: "EC support", TagTransit: "transit indicator", TagTransitSupport: "transit support", TagSMSupport: "SM algorithm support",
+	TagECSupport: "EC support", TagTransit: "transit indicator", TagTransitSupport: "transit support",
+	TagDepositLimit: "deposit limit", TagDepositUsed: "deposit used", TagSMSupport: "SM algorithm support",
+	TagLoadLogEntry: "load log entry", TagLoadLogFormat: "load log format", TagResponseCode: "response code", TagCDOL1: "CDOL1", TagCDOL2: "CDOL2",
 }
 
 // TagName is the data object's name and tag, for people.

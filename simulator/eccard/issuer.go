@@ -56,7 +56,7 @@ func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
 	if i.signer, err = rsa.GenerateKey(chance, issuerBits); err != nil {
 		return nil, fmt.Errorf("eccard: issuer's key: %w", err)
 	}
-	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC} {
+	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC, &i.masters.ENC} {
 		if _, err := io.ReadFull(chance, k[:]); err != nil {
 			return nil, fmt.Errorf("eccard: master keys: %w", err)
 		}
@@ -90,24 +90,57 @@ func sign(k *rsa.PrivateKey, head, held []byte, behind ...[]byte) []byte {
 	return new(big.Int).Exp(new(big.Int).SetBytes(plain), k.D, k.N).FillBytes(make([]byte, n))
 }
 
-// Card personalises a card: certificates, records, card keys, and balance with a limit of 1000.00 and 500.00 for one tap.
+// Profile is what a card is personalised with.
+type Profile struct {
+	PAN     ec.PAN
+	PSN     byte
+	Balance money.Amount
+	Limit   money.Amount // 9F77; zero: 1000.00
+	Single  money.Amount // 9F78, for one tap; zero: 500.00
+	Reset   money.Amount // 9F6D, below which a reader that can go online does; zero: 10.00
+	PIN     ec.PIN       // zero: none
+}
+
+// Card personalises a card with the limits of [Profile].
 func (i *Issuer) Card(pan ec.PAN, psn byte, balance money.Amount) (*Card, error) {
+	return i.Personalise(Profile{PAN: pan, PSN: psn, Balance: balance})
+}
+
+// Personalise makes a card: certificates, records, card keys, balance and limits.
+func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	k, err := rsa.GenerateKey(i.chance, cardBits)
 	if err != nil {
 		return nil, fmt.Errorf("eccard: card's key: %w", err)
 	}
+	pan, psn := p.PAN, p.PSN
 	c := &Card{
-		chance: i.chance, key: k, pan: pan, psn: psn, balance: balance, limit: money.Minor(100_000), single: money.Minor(50_000), threshold: money.Minor(1_000),
-		ac: ec.CardKey(i.masters.AC, pan, psn), mac: ec.CardKey(i.masters.MAC, pan, psn),
+		chance: i.chance, key: k, pan: pan, psn: psn, pin: p.PIN,
+		ac: ec.CardKey(i.masters.AC, pan, psn), mac: ec.CardKey(i.masters.MAC, pan, psn), enc: ec.CardKey(i.masters.ENC, pan, psn),
+		data: map[tlv.Tag][]byte{ec.TagApplicationMoney: currency, 0x9F4F: logDOL, ec.TagLoadLogFormat: loadDOL, ec.TagLastOnlineATC: {0, 0}},
+	}
+	for t, a := range map[tlv.Tag][2]money.Amount{
+		ec.TagBalance: {p.Balance}, ec.TagBalanceLimit: {p.Limit, money.Minor(100_000)}, ec.TagSingleLimit: {p.Single, money.Minor(50_000)},
+		ec.TagResetThreshold: {p.Reset, money.Minor(1_000)},
+	} {
+		value := a[0]
+		if value.IsZero() {
+			value = a[1]
+		}
+		if c.data[t], err = packed(value); err != nil {
+			return nil, err
+		}
+	}
+	if !p.PIN.IsZero() {
+		c.data[0x9F17] = []byte{pinTries}
 	}
 	digits := pan.Reveal()
-	packed, err := hex.DecodeString(digits + strings.Repeat("F", len(digits)%2))
+	number, err := hex.DecodeString(digits + strings.Repeat("F", len(digits)%2))
 	if err != nil {
 		return nil, fmt.Errorf("eccard: %w", err)
 	}
 	data := func(t tlv.Tag, v ...byte) tlv.Object { return tlv.Object{Tag: t, Value: v} }
 	signed := []tlv.Object{
-		data(ec.TagPAN, packed...), data(ec.TagPSN, psn), data(ec.TagExpiry, 0x40, 0x12, 0x31), data(ec.TagEffective, 0x25, 0x01, 0x01), data(ec.TagStaticTags, 0x82),
+		data(ec.TagPAN, number...), data(ec.TagPSN, psn), data(ec.TagExpiry, 0x40, 0x12, 0x31), data(ec.TagEffective, 0x25, 0x01, 0x01), data(ec.TagStaticTags, 0x82),
 	}
 	body, err := tlv.Encode(signed)
 	if err != nil {
@@ -133,5 +166,13 @@ func (i *Issuer) Card(pan ec.PAN, psn byte, balance money.Amount) (*Card, error)
 		}
 		c.records = append(c.records, ec.Record{Place: at, Raw: raw})
 	}
+	c.online = ec.Record{Place: ec.Place{SFI: 3, Number: 1}, Raw: code(tlv.Object{Tag: 0x70, Children: []tlv.Object{
+		object(ec.TagTrack2, c.track2()), object(ec.TagCDOL1, cdol1), object(ec.TagCDOL2, cdol2),
+	}})}
 	return c, nil
+}
+
+func packed(a money.Amount) ([]byte, error) {
+	raw, err := ec.Amount12(a)
+	return raw[:], err
 }

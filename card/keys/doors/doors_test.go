@@ -95,7 +95,7 @@ func theyRefuse(t *testing.T, k keys.Families) {
 	require.NoError(t, err)
 	card, good := ec.CardKeys{DKI: index, PAN: pan}, make([]byte, 8)
 	door := doors.NewEC(k, 0)
-	for _, bad := range []ec.CardKeys{{DKI: index + 1, PAN: pan}, {PAN: pan}} {
+	for _, bad := range []ec.CardKeys{{DKI: index + 1, PAN: pan}, {PAN: pan}, {DKI: index, PAN: pan, Algorithm: ec.AlgorithmSM4}} {
 		_, err := door.Cryptogram(ctx, bad, 1, good)
 		require.ErrorIs(t, err, keys.ErrUnknownKey)
 		require.NotContains(t, err.Error(), "6212345678")

@@ -1,0 +1,124 @@
+package eccard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
+	"github.com/purselane/purselane/card/tlv"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// options is GET PROCESSING OPTIONS: the card's decision, and nothing debited. Over full PBOC it names the records only.
+func (c *Card) options(data []byte) ([]byte, apdu.SW) {
+	if !c.state.selected || c.state.asked {
+		return nil, 0x6985
+	}
+	dol := mustDOL(pdol)
+	if len(data) != 2+dol.Length() || data[0] != 0x83 || int(data[1]) != dol.Length() {
+		return nil, 0x6700
+	}
+	sent := values(dol, data[2:])
+	ttq := ec.TTQ(sent[ec.TagTTQ])
+	full := ttq[0]&0x40 != 0
+	amount, err := ec.ParseAmount(sent[ec.TagAmount])
+	if err != nil || !full && (!ttq.QPBOC() || c.blocked) || c.atc == 0xFFFF {
+		return nil, 0x6985
+	}
+	c.atc++
+	c.state.asked, c.state.full, c.state.sent = true, full, sent
+	if full {
+		return code(object(0x80, slices.Concat(fullAIP[:], fullAFL.Bytes()))), apdu.OK
+	}
+	decision, cvr, after := c.decide(ttq, amount, bytes.Equal(sent[ec.TagCurrency], currency))
+	iad, ac, err := c.cryptogram(sent, aip, cvr, after)
+	if err != nil {
+		return nil, 0x6F00
+	}
+	counter := binary.BigEndian.AppendUint16(nil, c.atc)
+	ctq := []byte{0x00, 0x40}
+	out := []tlv.Object{object(ec.TagAIP, aip[:]), object(ec.TagATC, counter), object(ec.TagTrack2, c.track2()), object(ec.TagIAD, iad.Bytes()),
+		object(ec.TagAC, ac[:]), object(ec.TagPSN, []byte{c.psn}), object(ec.TagCTQ, ctq), object(ec.TagAvailable, n12(after))}
+	switch decision {
+	case ec.ARQC:
+		if ttq[2]&0x80 != 0 {
+			c.state.ac = &ac // the reader can bring an issuer script
+		}
+	case ec.TC:
+		signature, last, err := c.sign(ttq, sent, ctq)
+		if err != nil {
+			return nil, 0x6F00
+		}
+		out = append(out, object(ec.TagAFL, afl.Bytes()), object(ec.TagSDAD, signature))
+		entry := slices.Concat(sent[ec.TagDate], sent[ec.TagAmount], sent[ec.TagCurrency], sent[ec.TagType], counter)
+		c.state.pending = &pending{balance: after, last: last, log: entry}
+	}
+	return code(tlv.Object{Tag: 0x77, Children: out}), apdu.OK
+}
+
+func mustDOL(raw []byte) ec.DOL {
+	dol, err := ec.ParseDOL(raw)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return dol
+}
+
+// values takes a DOL's data apart.
+func values(dol ec.DOL, data []byte) map[tlv.Tag][]byte {
+	out := map[tlv.Tag][]byte{}
+	for _, d := range dol {
+		out[d.Tag], data = data[:d.Length], data[d.Length:]
+	}
+	return out
+}
+
+func (c *Card) track2() []byte {
+	return ec.Track2{PAN: c.pan, Expiry: "4012", Service: "220", Discretionary: "0"}.Bytes()
+}
+
+// cryptogram makes the issuer application data, with a balance in it, and the application cryptogram.
+func (c *Card) cryptogram(sent map[tlv.Tag][]byte, aip ec.AIP, cvr ec.CVR, balance money.Amount) (iad ec.IAD, ac [8]byte, err error) {
+	s := c.suite()
+	iad = ec.IAD{DKI: dki, CVN: ec.CVN01, CVR: cvr, Algorithm: byte(s), Option: 1, Values: n12(balance)[1:]}
+	input, err := ec.BalanceInput(c.atc, iad, false)
+	if err != nil {
+		return iad, ac, err
+	}
+	mac, err := s.MAC(s.SessionKey(c.mac, c.atc), input)
+	if err != nil {
+		return iad, ac, err
+	}
+	iad.MAC = [4]byte(mac[:4])
+	if input, _, err = ec.CryptogramInput(sent, aip, c.atc, iad); err != nil {
+		return iad, ac, err
+	}
+	ac, err = s.MAC(s.SessionKey(c.ac, c.atc), input)
+	return iad, ac, err
+}
+
+// sign makes the signature and the last record's answer, with 9F69 if the terminal knows version 01.
+func (c *Card) sign(ttq ec.TTQ, sent map[tlv.Tag][]byte, ctq []byte) (signature, last []byte, err error) {
+	stored := c.records[len(c.records)-1].Raw
+	list, err := tlv.Decode(stored)
+	if err != nil {
+		return nil, nil, err
+	}
+	terminal := sent[ec.TagUN]
+	if ttq.FDDA01() {
+		auth := []byte{0x01, 0, 0, 0, 0, ctq[0], ctq[1], 0}
+		if _, err := io.ReadFull(c.chance, auth[1:5]); err != nil {
+			return nil, nil, err
+		}
+		terminal = slices.Concat(terminal, sent[ec.TagAmount], sent[ec.TagCurrency], auth)
+		list[0].Children = append(list[0].Children, object(ec.TagAuthenticationData, auth))
+		if stored, err = tlv.Encode(list); err != nil {
+			return nil, nil, err
+		}
+	}
+	head := binary.BigEndian.AppendUint16([]byte{0x05, 0x01, 0x03, 0x02}, c.atc)
+	return sign(c.key, head, nil, terminal), stored, nil
+}

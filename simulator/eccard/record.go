@@ -1,0 +1,77 @@
+package eccard
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
+)
+
+// read is READ RECORD. The last record of an approved tap commits it, all in this one step; without GET PROCESSING OPTIONS it is the stored answer of the last tap that was.
+func (c *Card) read(sfi, number byte) ([]byte, apdu.SW) {
+	if !c.state.selected {
+		return nil, 0x6985
+	}
+	switch {
+	case sfi == loadSFI && number == 0:
+		return c.loadProof()
+	case sfi == logSFI:
+		return entry(c.log, number)
+	case sfi == loadSFI:
+		return entry(c.loads, number)
+	case sfi == c.online.SFI && number == c.online.Number:
+		return c.online.Raw, apdu.OK
+	}
+	n := slices.IndexFunc(c.records, func(r ec.Record) bool { return r.SFI == sfi && r.Number == number })
+	switch {
+	case n < 0:
+		return nil, 0x6A83
+	case n < len(c.records)-1:
+		return c.records[n].Raw, apdu.OK
+	}
+	switch p := c.state.pending; {
+	case p != nil:
+		c.data[ec.TagBalance], c.last = n12(p.balance), p.last
+		c.log = push(c.log, p.log)
+		c.state.pending = nil
+		return c.last, apdu.OK
+	case c.last != nil:
+		return c.last, apdu.OK
+	}
+	return c.records[n].Raw, apdu.OK
+}
+
+func entry(log [][]byte, number byte) ([]byte, apdu.SW) {
+	if number == 0 || int(number) > len(log) {
+		return nil, 0x6A83
+	}
+	return log[number-1], apdu.OK
+}
+
+// push puts a log's newest entry first, and drops the oldest.
+func push(log [][]byte, newest []byte) [][]byte {
+	return append([][]byte{newest}, log[:min(len(log), logSize-1)]...)
+}
+
+// loadProof is the whole load log with a MAC that the host can check (EC facts 15).
+func (c *Card) loadProof() ([]byte, apdu.SW) {
+	out := append(binary.BigEndian.AppendUint16(nil, c.atc), byte(len(c.loads)))
+	for _, l := range c.loads {
+		out = append(out, l...)
+	}
+	mac, err := c.sessionMAC(out)
+	if err != nil {
+		return nil, 0x6F00
+	}
+	return append(out, mac[:]...), apdu.OK
+}
+
+// sessionMAC is the MAC under the MAC session key of the present ATC.
+func (c *Card) sessionMAC(message []byte) ([4]byte, error) {
+	s := c.suite()
+	mac, err := s.MAC(s.SessionKey(c.mac, c.atc), s.Pad(message))
+	return [4]byte(mac[:4]), err
+}
+
+func (c *Card) suite() ec.Suite { return ec.Suite3DES }
