@@ -115,6 +115,24 @@ func TestPureFoldersStayPure(t *testing.T) {
 	})
 }
 
+// TestTheTapKnowsNoCardFamily: what a family's cards want stands in its driver, and the tap speaks to drivers.
+func TestTheTapKnowsNoCardFamily(t *testing.T) {
+	families := []string{"card/ep", "card/ec", "card/desfire", "card/keys", "card/purse/"}
+	files := 0
+	goFiles(t, func(path, _ string) {
+		if !strings.HasPrefix(filepath.ToSlash(path), "terminal/tap/") {
+			return
+		}
+		files++
+		for _, im := range imports(t, path) {
+			if rest, ours := strings.CutPrefix(im, module); ours && slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(rest, f) }) {
+				t.Errorf("%s imports %s: say it in card/purse, and do it in the family's driver", path, rest)
+			}
+		}
+	})
+	require.Greater(t, files, 5, "the walk has lost the tap")
+}
+
 // TestEveryPackageSaysWhatItIs wants one package comment in each package that is built.
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	has := map[string]bool{}

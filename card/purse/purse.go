@@ -24,7 +24,8 @@ type Card interface {
 	Read(ctx context.Context, n Need) (Reading, error)
 
 	// Begin prepares an order as far as it goes without debiting. An error means that nothing was debited and nothing will be, except
-	// ErrMaybeDebited, with which an Attempt comes that Recover can ask about. A second Begin on one card follows a finished first one.
+	// ErrMaybeDebited, with which an Attempt comes that Recover can ask about. A Begin that is not committed leaves the card as it was. A
+	// second Begin on one card follows a finished first one.
 	Begin(ctx context.Context, o Order) (Attempt, error)
 	// Stage sends the card what may go to it while the attempt goes to disk. It may run on another goroutine, and has returned
 	// before Commit is called. An error means that nothing was debited and nothing will be.
@@ -35,8 +36,9 @@ type Card interface {
 	// prove the debit, which stays unknown. A card that has left after a good proof is no error.
 	Evidence(ctx context.Context) (Evidence, error)
 
-	// Recover asks the card what became of an earlier attempt, before any Begin. An error means that it has not told, and may be asked
-	// again; ErrOtherCard, that the attempt is of another card or purse.
+	// Recover asks the card what became of an earlier attempt, after Read and before any Begin. It may be called for several attempts, one
+	// after the other. An error means that the card has not told, and may be asked again; ErrOtherCard, that the attempt is of another
+	// card, another purse on this one (Application), or another family: such a one is never Voided.
 	Recover(ctx context.Context, a Attempt) (Verdict, Evidence, error)
 
 	// Close gives back what the visit holds, such as a SAM. It sends nothing to the card.
@@ -116,7 +118,7 @@ type Order struct {
 type Attempt struct {
 	Family      string
 	Application []byte // AID
-	Card        ids.CardNumber
+	Card        ids.CardNumber // never zero; that of the Reading, where that had one
 	Issuer      []byte
 	KeyLevels   int
 	KeyVersion  byte

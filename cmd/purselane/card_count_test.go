@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
@@ -79,7 +81,7 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 			j, err := journal.Open(filepath.Join(t.TempDir(), "journal"), journal.Options{Terminal: "T-1", NoSync: true})
 			require.NoError(t, err)
 			defer j.Close()
-			terminal := tap.Terminal{ID: "T-1", Merchant: "m", Journal: j, SAM: sam, Profile: profile, Location: profile.Location(), BootID: []byte{1}}
+			terminal := tap.Terminal{ID: "T-1", Merchant: "m", Journal: j, Drivers: edge.Drivers(profile, oneSAM{sam}), Profile: profile, Location: profile.Location(), BootID: []byte{1}}
 			cardImg, err := personalise.Card(masters, personalise.CardSpec{Number: number, Issuer: sampleIssuer, Balance: money.Minor(100_00)})
 			require.NoError(t, err)
 			card, err := epcard.New(cardImg, rand.Reader)
@@ -99,6 +101,11 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 		})
 	}
 }
+
+// oneSAM is the only SAM of a terminal with one reader.
+type oneSAM struct{ keys.SAM }
+
+func (s oneSAM) Acquire(context.Context) (keys.SAM, func(), error) { return s.SAM, func() {}, nil }
 
 // loadByHand loads 10.00 as a backend does.
 func loadByHand(t *testing.T, card apdu.Transmitter, masters personalise.Masters) {

@@ -22,6 +22,7 @@ import (
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
@@ -80,7 +81,7 @@ func newStand(dir string) (_ *stand, err error) {
 		return nil, err
 	}
 	profile := firmwareconfig.Sample()
-	s.tap = tap.Terminal{ID: "bench-1", Merchant: "city-bus", Journal: s.journal, SAM: sam, Profile: profile, Location: profile.Location(), BootID: []byte("bench")}
+	s.tap = tap.Terminal{ID: "bench-1", Merchant: "city-bus", Journal: s.journal, Drivers: edge.Drivers(profile, oneSAM{sam}), Profile: profile, Location: profile.Location(), BootID: []byte("bench")}
 	for n := range riders {
 		img, err := personalise.Card(masters, personalise.CardSpec{
 			Number: ids.CardNumber{0, 1, 2, 3, 4, 5, 6, 7, 8, byte(n)}, Issuer: issuer, Balance: money.Minor(1_000_000_00),
@@ -104,6 +105,11 @@ func newStand(dir string) (_ *stand, err error) {
 	s.file, err = os.OpenFile(filepath.Join(dir, "bare.file"), os.O_CREATE|os.O_RDWR, 0o600)
 	return s, err
 }
+
+// oneSAM is the bus's only SAM, which nobody else asks for.
+type oneSAM struct{ keys.SAM }
+
+func (s oneSAM) Acquire(context.Context) (keys.SAM, func(), error) { return s.SAM, func() {}, nil }
 
 func (s *stand) close() {
 	if s.journal != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/purselane/purselane/card/keys"
@@ -39,9 +40,9 @@ type Config struct {
 	Merchant ids.MerchantID
 
 	Profile *firmwareconfig.Profile
-	// SAM makes MAC1 and checks MAC2. All lanes share it, one purchase at a time. One that has Probe(ctx) error is asked by it
-	// whether it works again after a failure.
-	SAM keys.SAM
+	// SAMs make MAC1 and check MAC2. The lanes share them, each for one purchase at a time: as many lanes sell at once as there are. One
+	// that has Probe(ctx) error is asked by it whether it works again after a failure.
+	SAMs []keys.SAM
 
 	JournalPath string
 	Journal     journal.Options // Terminal is filled in
@@ -76,10 +77,17 @@ func (c *Config) check() error {
 	if c.JournalPath == "" {
 		bad("journal path: want a file on a disk that keeps its promises")
 	}
-	if c.SAM == nil {
+	if len(c.SAMs) == 0 {
 		bad("SAM: want one")
-	} else if c.SAM.TerminalNumber() == [6]byte{} {
-		bad("SAM: its terminal number is all zeros: it is not personalised")
+	}
+	for i, s := range c.SAMs {
+		if s == nil {
+			bad("SAM: want one")
+		} else if s.TerminalNumber() == [6]byte{} {
+			bad("SAM: its terminal number is all zeros: it is not personalised")
+		} else if slices.ContainsFunc(c.SAMs[:i], func(t keys.SAM) bool { return t != nil && t.TerminalNumber() == s.TerminalNumber() }) {
+			bad("SAM: two of terminal number %X: want different ones", s.TerminalNumber())
+		}
 	}
 	if c.Profile == nil {
 		bad("profile: want one")

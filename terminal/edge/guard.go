@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
@@ -24,7 +26,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.reason }
 
-// OpenIntent implements tap.Journal. The tap asks it before any debit, so this is where a second card is turned away.
+// OpenIntent implements tap.Journal. The tap asks it before any debit, so this is where a second card is turned away, and one that does not
+// tell its number, when it is not the card of the earlier attempt.
 func (g *guard) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, found bool, err error) {
 	if g.only != nil && card != g.only.card {
 		return nil, false, false, &refusal{tap.PresentAgain,
@@ -33,9 +36,18 @@ func (g *guard) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, fo
 	return g.Journal.OpenIntent(card)
 }
 
+// OpenIntents implements tap.Journal: of a sale that was begun, the tap may ask about no other.
+func (g *guard) OpenIntents() ([]*wire.Record, error) {
+	all, err := g.Journal.OpenIntents()
+	if err != nil || g.only == nil {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(r *wire.Record) bool { return r.GetTap() != g.only.Tap.Tap }), nil
+}
+
 // Begin implements tap.Journal.
 func (g *guard) Begin(draft *wire.Record) (uint64, error) {
-	if g.aged != nil {
+	if g.aged != nil && draft.GetState() != wire.State_STATE_UNKNOWN { // a card that may have debited already has its intent
 		return 0, agedSale(*g.aged)
 	}
 	return g.Journal.Begin(draft)

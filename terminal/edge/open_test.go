@@ -32,8 +32,8 @@ func TestWhatOpenRefuses(t *testing.T) {
 		{"terminal", func(c *edge.Config) { c.Terminal = "bus 1" }, `terminal id "bus 1"`},
 		{"merchant", func(c *edge.Config) { c.Merchant = "" }, "merchant id"},
 		{"journal", func(c *edge.Config) { c.JournalPath = "" }, "journal path"},
-		{"no SAM", func(c *edge.Config) { c.SAM = nil }, "SAM: want one"},
-		{"a blank SAM", func(c *edge.Config) { c.SAM = blankSAM{} }, "not personalised"},
+		{"no SAM", func(c *edge.Config) { c.SAMs = nil }, "SAM: want one"},
+		{"a blank SAM", func(c *edge.Config) { c.SAMs = []keys.SAM{blankSAM{}} }, "not personalised"},
 		{"no profile", func(c *edge.Config) { c.Profile = nil }, "profile: want one"},
 		{"a bad profile", func(c *edge.Config) { c.Profile.Version = 0 }, "profile: version"},
 		{"no lanes", func(c *edge.Config) { c.Lanes = nil }, "lanes: want"},
@@ -46,7 +46,7 @@ func TestWhatOpenRefuses(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, sam := newPSAM(t)
-			cfg := edge.Config{Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAM: sam, Lanes: lanes(),
+			cfg := edge.Config{Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAMs: []keys.SAM{sam}, Lanes: lanes(),
 				JournalPath: filepath.Join(t.TempDir(), "journal.db")}
 			c.change(&cfg)
 			_, err := edge.Open(cfg)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/vpcd"
@@ -55,7 +56,7 @@ func TestPCSCTerminal(t *testing.T) {
 	sam, err := edge.OpenPSAM(t.Context(), open(slot), ep.PSAMTUnion)
 	require.NoError(t, err)
 	w := newWorld(t, func(cfg *edge.Config) {
-		cfg.SAM = sam
+		cfg.SAMs = []keys.SAM{sam}
 		cfg.Lanes[bus].Reader = open(door)
 	})
 	stop := w.run()

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/client"
@@ -20,8 +21,9 @@ import (
 type Terminal struct {
 	cfg      Config
 	journal  *journal.Journal
-	tap      tap.Terminal // but SAM and Journal, which each visit has its own view of
-	gate     chan struct{}
+	tap      tap.Terminal // but Journal, which each visit has its own view of, and Drivers, which each lane has its own of
+	sams     *lease
+	drivers  [][]purse.Driver // by lane
 	sales    *sales
 	exposure exposure
 	asks     []chan ask     // by lane: what tills ask of the lanes that Run serves
@@ -69,10 +71,11 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 		return nil, fmt.Errorf("draw the boot id: %w", err)
 	}
 	t := &Terminal{
-		cfg: cfg, journal: j, gate: make(chan struct{}, 1), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
+		cfg: cfg, journal: j, sams: newLease(cfg.SAMs), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
 		counts: map[tap.Outcome]uint64{},
 	}
 	for range cfg.Lanes {
+		t.drivers = append(t.drivers, Drivers(cfg.Profile, t.sams))
 		t.asks = append(t.asks, make(chan ask))
 	}
 	t.tap = tap.Terminal{
@@ -217,17 +220,5 @@ func (t *Terminal) probe(ctx context.Context) error {
 	if _, err := t.journal.Stats(); err != nil {
 		return err
 	}
-	p, ok := t.cfg.SAM.(prober)
-	if !ok {
-		return errors.New("a SAM that cannot be probed: the next sale shows whether it works")
-	}
-	select { // not in the middle of a purchase
-	case t.gate <- struct{}{}:
-		defer func() { <-t.gate }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(ctx, samLimit)
-	defer cancel()
-	return p.Probe(ctx)
+	return t.sams.probe(ctx)
 }

@@ -152,8 +152,8 @@ func TestASAMThatFailsAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sam *sickSAM
 		w := newWorld(t, func(cfg *edge.Config) {
-			sam = &sickSAM{SAM: cfg.SAM}
-			cfg.SAM = sam
+			sam = &sickSAM{SAM: cfg.SAMs[0]}
+			cfg.SAMs = []keys.SAM{sam}
 		})
 		stop := w.run()
 		card := newCard(t, 1, 10_00, nil)
@@ -180,7 +180,7 @@ func TestASAMThatFailsAndComesBack(t *testing.T) {
 }
 
 func TestASAMThatFailsAfterTheDebit(t *testing.T) {
-	w := newWorld(t, func(cfg *edge.Config) { cfg.SAM = deafSAM{cfg.SAM} })
+	w := newWorld(t, func(cfg *edge.Config) { cfg.SAMs = []keys.SAM{deafSAM{cfg.SAMs[0]}} })
 	card := newCard(t, 1, 10_00, nil)
 	_, err := w.Present(t.Context(), bus, epcard.Present(card, epcard.Tear{}))
 	require.ErrorIs(t, err, errSick)

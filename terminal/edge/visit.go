@@ -46,22 +46,18 @@ func (t *Terminal) request(lane int) (tap.Request, error) {
 	}, nil
 }
 
-// serve is one visit: the tap with this visit's own view of SAM and journal, and what follows from its outcome.
+// serve is one visit: the tap with the lane's drivers and this visit's own view of the journal, and what follows from its outcome.
 func (t *Terminal) serve(ctx context.Context, lane int, card apdu.Transmitter, r tap.Request, only *Sale) (tap.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
-	sam := &lease{SAM: t.cfg.SAM, gate: t.gate}
-	defer sam.release()
 	book := &guard{Journal: t.journal, request: r.RequestID, only: only}
 	terminal := t.tap
-	terminal.SAM, terminal.Journal = sam, book
+	terminal.Drivers, terminal.Journal = t.drivers[lane], book
 
 	before := t.journal.LastSeq()
 	result, err := terminal.Purchase(ctx, card, r)
 	var refused *refusal
 	switch {
-	case errors.Is(err, errSAMBusy):
-		result.Outcome, result.Reason, err = tap.PresentAgain, "nothing taken: "+err.Error(), nil
 	case errors.As(err, &refused):
 		result.Outcome, result.Reason, result.Tap, err = refused.outcome, refused.reason, refused.tap, nil
 	case err != nil:

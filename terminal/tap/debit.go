@@ -4,204 +4,150 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/purselane/purselane/card/apdu"
-	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/uplink/wire"
-)
-
-// Bits of wire.Record.flags.
-const (
-	flagNoReadback  = 1 << 0 // the card left before its new balance was read
-	flagBadReadback = 1 << 1 // it reads other than the debit should have made it
 )
 
 // debit is steps 5 to 7 for one order.
 func (v *visit) debit(o order) (*Result, error) {
-	kind := ep.TypeComposite
-	if o.records == nil {
-		kind = ep.TypePurchase
+	// 5. The card begins, and the terminal's SAM with it.
+	attempt, err := v.card.Begin(v.ctx, o.Order)
+	if errors.Is(err, purse.ErrMaybeDebited) {
+		return v.begunTooFar(o, attempt, err)
 	}
-	term := ep.TerminalNumber(v.t.SAM.TerminalNumber())
+	if err != nil {
+		return v.fault(err)
+	}
+	if stop, err := v.numberTold(attempt.Card); stop != nil || err != nil {
+		return stop, err
+	}
+	draft := v.draft(o, attempt)
 
-	// 5. INITIALIZE; the SAM makes MAC1.
-	init, err := v.card.InitPurchase(v.ctx, kind, v.t.Profile.Card.KeyIndex, o.amount, term)
-	if err != nil {
-		return v.before(err), nil
-	}
-	if init.Balance.Cmp(o.amount) < 0 && init.Overdraft == 0 {
-		return v.stop(RefusedBalance, "nothing taken: balance %v, amount %v", init.Balance, o.amount), nil
-	}
-	after, err := init.Balance.Sub(o.amount)
-	if err != nil {
-		return nil, err
-	}
-	serial, mac1, err := v.t.SAM.InitPurchase(v.ctx, keys.PurchaseRequest{
-		Random: init.Random, Counter: init.Counter, Amount: o.amount, Type: byte(kind), DateTime: v.at,
-		Version: init.Version, Algorithm: init.Algorithm, Factors: v.public.Factors(v.t.Profile.Card.KeyLevels),
-	})
-	if errors.Is(err, keys.ErrUnknownKey) {
-		return v.before(err), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("SAM: %w", err)
-	}
-	draft := v.draft(o, kind, init, after, serial, mac1)
-
-	// The trip records go to the card's cache while the intent goes to disk; both are done before DEBIT is on the air. The disk
+	// What the card may have before its debit goes to it while the intent goes to disk; both are done before Commit. The disk
 	// keeps this goroutine: it is the longer of the two on a fast card, and need not be waited for across threads.
-	cached := make(chan error, 1)
-	if o.records == nil {
-		cached <- nil
-	} else {
-		go func() { cached <- v.cache(o, after) }()
-	}
+	staged := make(chan error, 1)
+	go func() { staged <- v.card.Stage(v.ctx) }()
 	tap, err := v.t.Journal.Begin(draft)
-	cacheErr := <-cached // in any case: nothing may talk to the card after this visit
+	stageErr := <-staged // in any case: nothing may talk to the card after this visit
 	if err != nil {
 		return nil, fmt.Errorf("write the intent: %w", err)
 	}
-	result := func(out Outcome, format string, args ...any) *Result {
-		r := v.stop(out, format, args...)
-		r.Tap = ids.TapID{Terminal: v.t.ID, Epoch: v.t.Journal.Epoch(), Tap: tap}
-		r.Amount = o.amount
-		return r
-	}
-	if cacheErr != nil {
-		if err := v.t.Journal.Drop(tap); err != nil {
-			return nil, fmt.Errorf("drop the intent: %w", err)
-		}
-		return v.before(cacheErr), nil
+	if stageErr != nil {
+		return v.notDebited(tap, stageErr)
 	}
 
-	// 6. DEBIT.
-	reply, err := v.card.Debit(v.ctx, serial, v.at, mac1)
-	if surelyNotDebited(err) {
-		if err := v.t.Journal.Drop(tap); err != nil {
-			return nil, fmt.Errorf("drop the intent: %w", err)
-		}
-		return v.before(err), nil
+	// 6. The card debits.
+	err = v.card.Commit(v.ctx)
+	if errors.Is(err, purse.ErrNotDebited) {
+		return v.notDebited(tap, err)
 	}
 	if err != nil {
-		if err := v.t.Journal.MarkUnknown(tap); err != nil {
-			return nil, fmt.Errorf("record the unknown outcome: %w", err)
-		}
-		return result(PresentAgain, "outcome unknown: %v", err), nil
+		return v.unknown(tap, o.Amount, PresentAgain, err)
 	}
-	if err := v.t.SAM.CheckMAC2(v.ctx, reply.MAC2); err != nil {
-		if err := v.t.Journal.MarkUnknown(tap); err != nil {
-			return nil, fmt.Errorf("record the unknown outcome: %w", err)
-		}
-		if errors.Is(err, keys.ErrBadMAC) {
-			return result(RefusedFaulty, "the card's MAC2 does not verify"), nil
-		}
-		return nil, fmt.Errorf("SAM: %w", err)
+	evidence, err := v.card.Evidence(v.ctx)
+	switch {
+	case errors.Is(err, purse.ErrBadProof):
+		return v.unknown(tap, o.Amount, RefusedFaulty, err)
+	case err != nil:
+		return v.unknown(tap, o.Amount, PresentAgain, err)
 	}
-	final := draft
-	final.State, final.Evidence = wire.State_STATE_COMPLETED, wire.Evidence_EVIDENCE_REPLY
-	final.Mac2, final.Tac = reply.MAC2[:], reply.TAC[:]
-	balance, flags, fault := v.readBack(kind, init, o.amount, after, term)
-	final.BalanceAfter, final.Flags = balance.Minor(), flags
 
 	// 7. The record is on disk before the light.
-	if err := v.t.Journal.Finish(tap, final); err != nil {
+	if err := v.t.Journal.Finish(tap, finalOf(draft, purse.Completed, evidence)); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
-	var r *Result
+	r := v.stop(Granted, "")
 	switch {
-	case fault != "":
-		r = result(RefusedFaulty, "debited, but %s", fault)
-	case balance.Cmp(v.t.Profile.Limits.LowBalance) < 0:
-		r = result(GrantedLow, "")
-	default:
-		r = result(Granted, "")
+	case evidence.Mismatch != "":
+		r = v.stop(RefusedFaulty, "debited, but %s", evidence.Mismatch)
+	case evidence.Balance.Cmp(v.t.Profile.Limits.LowBalance) < 0:
+		r = v.stop(GrantedLow, "")
 	}
-	r.Balance = balance
-	return r, nil
+	r.Balance = evidence.Balance
+	return v.of(tap, o.Amount, r), nil
 }
 
-// surelyNotDebited reports an error of DEBIT after which the card has certainly not debited: the command was not sent, or
-// the card said that it did nothing. A memory failure or a word that says nothing is not one of them.
-func surelyNotDebited(err error) bool {
-	var status *ep.StatusError
-	return errors.Is(err, apdu.ErrNotSent) || errors.As(err, &status) && status.NothingDone()
+// of says which tap a result is of, and what it takes or may have taken.
+func (v *visit) of(tap uint64, amount money.Amount, r *Result) *Result {
+	r.Tap, r.Amount = v.tapID(tap), amount
+	return r
 }
 
-// cache sends an order's trip records to the card's cache.
-func (v *visit) cache(o order, after money.Amount) error {
-	trip, history := o.records(after)
-	if trip != nil {
-		if err := v.card.CacheTripState(v.ctx, ep.IndustryMetro, trip.Bytes()); err != nil {
-			return err
+// notDebited ends a tap whose card has certainly not debited: its intent goes without a record.
+func (v *visit) notDebited(tap uint64, err error) (*Result, error) {
+	if err := v.t.Journal.Drop(tap); err != nil {
+		return nil, fmt.Errorf("drop the intent: %w", err)
+	}
+	return v.fault(err)
+}
+
+// unknown ends a tap whose card may have debited.
+func (v *visit) unknown(tap uint64, amount money.Amount, o Outcome, cause error) (*Result, error) {
+	if err := v.t.Journal.MarkUnknown(tap); err != nil {
+		return nil, fmt.Errorf("record the unknown outcome: %w", err)
+	}
+	if errors.Is(cause, purse.ErrTerminal) {
+		return nil, cause
+	}
+	return v.of(tap, amount, v.stop(o, "outcome unknown: %v", cause)), nil
+}
+
+// numberTold takes in the number of a card that tells it only with the attempt, and looks where it could not be looked for it before: at
+// the deny list, and for an open intent. Nothing was debited yet.
+func (v *visit) numberTold(number ids.CardNumber) (*Result, error) {
+	switch {
+	case number == (ids.CardNumber{}):
+		return v.stop(RefusedFaulty, "nothing taken: the card has no number"), nil
+	case number == v.number:
+		return nil, nil
+	case v.number != (ids.CardNumber{}):
+		return v.stop(RefusedFaulty, "nothing taken: the card changes its number"), nil
+	}
+	v.number = number
+	if stop := v.denied(); stop != nil {
+		return stop, nil
+	}
+	draft, unknown, found, err := v.t.Journal.OpenIntent(number)
+	if err != nil {
+		return nil, fmt.Errorf("look for an open intent: %w", err)
+	}
+	if !found {
+		return nil, nil
+	}
+	// It was not among those that the card was asked about. It is asked now, opened afresh; what it may buy is for its next visit.
+	if err := v.open(); err != nil {
+		return v.fault(err)
+	}
+	if stop, err := v.read(); stop != nil || err != nil {
+		return stop, err
+	}
+	v.number = number
+	if stop, err := v.settle(draft, unknown); stop != nil || err != nil {
+		return stop, err
+	}
+	return v.stop(PresentAgain, "nothing taken: an earlier debit of this card had to be settled first"), nil
+}
+
+// begunTooFar is for a card that may have debited in Begin: its intent is written and marked unknown at once.
+func (v *visit) begunTooFar(o order, a purse.Attempt, cause error) (*Result, error) {
+	v.number = a.Card
+	// A card has one open intent. An older one that it did not tell of when it was asked is given up: the backend must find out.
+	if old, unknown, found, err := v.t.Journal.OpenIntent(a.Card); err == nil && found {
+		if !unknown {
+			if err := v.t.Journal.MarkUnknown(old.GetTap()); err != nil {
+				return nil, fmt.Errorf("record the unknown outcome: %w", err)
+			}
+		}
+		if err := v.t.Journal.Finish(old.GetTap(), finalOf(old, purse.Aged, purse.Evidence{})); err != nil {
+			return nil, fmt.Errorf("give the older intent up: %w", err)
 		}
 	}
-	return v.card.CacheTripHistory(v.ctx, history.Bytes())
-}
-
-// draft is the record as far as it is known before DEBIT: the intent.
-func (v *visit) draft(o order, kind ep.Type, init ep.PurchaseInit, after money.Amount, serial uint32, mac1 [4]byte) *wire.Record {
-	term := v.t.SAM.TerminalNumber()
-	number, issuer := v.public.CardNumber, v.public.Issuer
-	industry := uint32(ep.IndustryBus)
-	if v.r.Mode == MetroEntry || v.r.Mode == MetroExit {
-		industry = uint32(ep.IndustryMetro)
-	}
-	if v.r.Mode == Sale {
-		industry = 0
-	}
-	return &wire.Record{
-		Version: 1, Kind: o.kind, Family: "ep",
-		CardNumber: number[:], Issuer: issuer[:], KeyLevels: uint32(v.t.Profile.Card.KeyLevels),
-		KeyVersion: uint32(init.Version), Algorithm: uint32(init.Algorithm), TxnType: uint32(kind),
-		OfflineCounter: uint32(init.Counter), Amount: o.amount.Minor(), BalanceBefore: init.Balance.Minor(), BalanceAfter: after.Minor(),
-		PsamTerminal: term[:], PsamSerial: serial, PurseTime: append([]byte(nil), v.at[:]...), Mac1: mac1[:],
-		Merchant: string(v.t.Merchant), Industry: industry, Line: append([]byte(nil), v.r.Line[:]...),
-		Station: append([]byte(nil), v.r.Station[:]...), EntryStation: o.entry, FareRule: o.rule,
-		ProfileVersion: v.t.Profile.Version, RequestId: v.r.RequestID,
-		TerminalTimeMs: v.r.Now.UnixMilli(), ClockErrorMs: uint32(v.r.ClockErr.Milliseconds()), ClockState: v.r.Clock,
-		MonotonicNs: v.r.Monotonic.Nanoseconds(), BootId: v.t.BootID,
-	}
-}
-
-// readBack reads the card's new balance and newest log record and compares them with what the debit should have made: MAC2
-// covers the amount alone, so a card that subtracts wrongly has a good one. A card that has left by now is fine, because its MAC2
-// was good. It returns the balance, the record's flags, and what is wrong, empty for nothing.
-func (v *visit) readBack(kind ep.Type, init ep.PurchaseInit, amount, want money.Amount, term ep.TerminalNumber) (money.Amount, uint32, string) {
-	if v.t.Profile.Card.Readback == "none" {
-		return want, 0, ""
-	}
-	got, err := v.card.Balance(v.ctx)
+	draft := v.draft(o, a)
+	draft.State = maybeDebited
+	tap, err := v.t.Journal.Begin(draft)
 	if err != nil {
-		return want, flagNoReadback, ""
+		return nil, fmt.Errorf("write the intent of a card that may have debited: %w", err)
 	}
-	if got != want {
-		return got, flagBadReadback, fmt.Sprintf("the balance reads %v, not %v", got, want)
-	}
-	if v.t.Profile.Card.Readback == "balance" {
-		return got, 0, ""
-	}
-	log, err := v.card.ReadLog(v.ctx, 1)
-	if err != nil {
-		return got, flagNoReadback, ""
-	}
-	if !isOurs(log, kind, init.Counter, amount, term, v.at) {
-		return got, flagBadReadback, "the card's log does not show the debit"
-	}
-	return got, 0, ""
-}
-
-// isOurs reports whether a log record is that of the debit with that counter before the increment. Cards in the field log
-// the counter before or after it (conflict C1), and one scheme may have both kinds.
-func isOurs(l ep.LogRecord, kind ep.Type, before uint16, amount money.Amount, term ep.TerminalNumber, at ep.DateTime) bool {
-	return (l.Counter == before || l.Counter == before+1) && l.Type == kind && l.Amount == amount && l.Terminal == term && l.At == at
-}
-
-// logged is how this scheme's cards log the counter of a debit, by the profile.
-func (v *visit) logged(before uint16) uint16 {
-	if v.t.Profile.Card.LogCounter == "after" {
-		return before + 1
-	}
-	return before
+	return v.unknown(tap, o.Amount, PresentAgain, cause)
 }

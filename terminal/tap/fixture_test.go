@@ -21,6 +21,7 @@ import (
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
+	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
@@ -72,6 +73,7 @@ type terminal struct {
 	path    string
 	number  ep.TerminalNumber
 	psam    *psam.PSAM
+	sam     keys.SAM // its only one
 	journal *journal.Journal
 	tap     tap.Terminal
 
@@ -99,9 +101,12 @@ func (m *terminal) insertPSAM(t tb, serial uint32) {
 	require.NoError(t, err)
 	m.psam, err = psam.New(img)
 	require.NoError(t, err)
-	m.tap.SAM, err = ep.OpenPSAM(context.Background(), m.psam, ep.PSAMTUnion)
+	m.sam, err = ep.OpenPSAM(context.Background(), m.psam, ep.PSAMTUnion)
 	require.NoError(t, err)
 }
+
+// Acquire implements keys.SAMs: its SAM is always free.
+func (m *terminal) Acquire(context.Context) (keys.SAM, func(), error) { return m.sam, func() {}, nil }
 
 // fault cuts the power at the cutAt-th point of the journal: odd ones are before a commit, even ones after it.
 func (m *terminal) fault(point string) error {
@@ -134,7 +139,8 @@ func (m *terminal) boot(t tb) {
 	m.psam.Power(true)
 	sam, err := ep.OpenPSAM(context.Background(), m.psam, ep.PSAMTUnion)
 	require.NoError(t, err)
-	m.journal, m.tap.Journal, m.tap.SAM = j, j, sam
+	m.journal, m.tap.Journal, m.sam = j, j, sam
+	m.tap.Drivers = edge.Drivers(m.w.profile, m)
 }
 
 // close ends the journals; the files go with the test's folder.

@@ -290,8 +290,8 @@ func TestATerminalThatFailsShowsNoGreen(t *testing.T) {
 		taken int64
 		state wire.State // of the tap afterwards; UNSPECIFIED: none was begun
 	}{
-		{"SAM dead before the debit", bus, func(m *terminal) { m.tap.SAM = brokenSAM{SAM: m.tap.SAM, atInit: true} }, 0, 0},
-		{"SAM dead after the debit", bus, func(m *terminal) { m.tap.SAM = brokenSAM{SAM: m.tap.SAM, atCheck: true} }, 2_00, wire.State_STATE_UNKNOWN},
+		{"SAM dead before the debit", bus, func(m *terminal) { m.sam = brokenSAM{SAM: m.sam, atInit: true} }, 0, 0},
+		{"SAM dead after the debit", bus, func(m *terminal) { m.sam = brokenSAM{SAM: m.sam, atCheck: true} }, 2_00, wire.State_STATE_UNKNOWN},
 		{"a line that its fares do not have", tap.Request{Mode: tap.BusFlat, Line: fare.Code{9, 9}}, func(*terminal) {}, 0, 0},
 		{"a station that its fares do not have", tap.Request{Mode: tap.MetroEntry, Station: fare.Code{9, 9}}, func(*terminal) {}, 0, 0},
 		{"no mode", tap.Request{}, func(*terminal) {}, 0, 0},

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/purselane/purselane/card/apdu"
-	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/uplink/wire"
@@ -17,11 +17,12 @@ import (
 // (journal, SAM, a fare table that does not fit its place) and must stop selling; nothing shown then may let a rider
 // pass.
 func (t *Terminal) Purchase(ctx context.Context, card apdu.Transmitter, r Request) (Result, error) {
-	v := &visit{t: t, ctx: ctx, r: r}
+	v := &visit{t: t, ctx: ctx, r: r, field: card, now: r.Now.In(t.Location)}
+	defer v.close()
 
-	// 1. Select the purse, read identity, validity and transit state.
-	if stop := v.identify(card); stop != nil {
-		return *stop, nil
+	// 1. Open the purse, read identity, validity and transit state.
+	if stop, err := v.identify(); stop != nil || err != nil {
+		return v.done(stop), err
 	}
 	// 2. Refuse early: nothing has been written anywhere.
 	if stop := v.refuseEarly(); stop != nil {
@@ -40,7 +41,7 @@ func (t *Terminal) Purchase(ctx context.Context, card apdu.Transmitter, r Reques
 	if stop != nil || err != nil {
 		return v.done(stop), err
 	}
-	// 5 to 7, once an order: intent on disk, DEBIT, record on disk, and only then the light.
+	// 5 to 7, once an order: intent on disk, debit, record on disk, and only then the light.
 	taken := money.Amount{}
 	for _, o := range orders {
 		if stop, err = v.debit(o); err != nil {
@@ -57,86 +58,93 @@ func (t *Terminal) Purchase(ctx context.Context, card apdu.Transmitter, r Reques
 
 // visit is one presentation of one card: what was read of it, and what it has done so far.
 type visit struct {
-	t   *Terminal
-	ctx context.Context
-	r   Request
+	t     *Terminal
+	ctx   context.Context
+	r     Request
+	field apdu.Transmitter
+	now   time.Time // r.Now, where the purses are
 
-	card    *ep.Card
-	public  ep.Public
-	trip    ep.MetroTrip
-	newest  ep.TripHistory // record 1 of EF 1E
-	at      ep.DateTime
+	driver  purse.Driver
+	card    purse.Card // nil: none is open
+	reading purse.Reading
+	number  ids.CardNumber // zero: not told yet
 	settled *Recovery
-	// settledAt is the purse time of the debit that settled tells of.
-	settledAt ep.DateTime
+	// settledMark names the debit that settled tells of, as the card's trip records do.
+	settledMark string
 }
-
-func (v *visit) number() ids.CardNumber { return v.public.CardNumber }
 
 // stop makes a result that ends the tap.
 func (v *visit) stop(o Outcome, format string, args ...any) *Result {
-	return &Result{Outcome: o, Reason: fmt.Sprintf(format, args...), Card: v.public.CardNumber, Recovered: v.settled}
+	return &Result{Outcome: o, Reason: fmt.Sprintf(format, args...), Card: v.number, Recovered: v.settled}
 }
 
 func (v *visit) done(r *Result) Result {
 	if r == nil {
-		return Result{Outcome: OutOfService, Card: v.public.CardNumber, Recovered: v.settled}
+		return Result{Outcome: OutOfService, Card: v.number, Recovered: v.settled}
 	}
 	r.Recovered = v.settled
 	return *r
 }
 
+func (v *visit) close() {
+	if v.card != nil {
+		v.card.Close()
+		v.card = nil
+	}
+}
+
 // identify is step 1.
-func (v *visit) identify(t apdu.Transmitter) *Result {
-	var err error
-	for _, aid := range v.t.Profile.Card.AIDs {
-		v.card, _, err = ep.Select(v.ctx, t, aid)
-		if !errors.Is(err, ep.ErrNoPurse) {
+func (v *visit) identify() (*Result, error) {
+	err := purse.ErrNoPurse
+	for _, v.driver = range v.t.Drivers {
+		if err = v.open(); !errors.Is(err, purse.ErrNoPurse) {
 			break
 		}
 	}
 	if err != nil {
-		return v.before(err)
+		return v.fault(err)
 	}
-	if v.public, err = v.card.ReadPublic(v.ctx); err != nil {
-		return v.before(err)
+	return v.read()
+}
+
+// open opens the card with the driver.
+func (v *visit) open() error {
+	v.close()
+	card, err := v.driver.Open(v.ctx, v.field)
+	if err == nil {
+		v.card = card
 	}
-	if v.t.Profile.Card.Management {
-		if _, err = v.card.ReadManagement(v.ctx); err != nil {
-			return v.before(err)
-		}
+	return err
+}
+
+// read reads the opened card.
+func (v *visit) read() (*Result, error) {
+	metro := v.r.Mode == MetroEntry || v.r.Mode == MetroExit
+	var err error
+	if v.reading, err = v.card.Read(v.ctx, purse.Need{Trip: metro, Ride: v.r.Mode == BusFlat, Balance: v.r.Mode == MetroEntry}); err != nil {
+		return v.fault(err)
 	}
-	if v.r.Mode == MetroEntry || v.r.Mode == MetroExit {
-		if v.trip, err = v.card.ReadMetroTrip(v.ctx); err != nil {
-			return v.before(err)
-		}
-	}
-	if v.r.Mode == BusFlat {
-		if v.newest, err = v.card.ReadTripHistory(v.ctx, 1); err != nil {
-			return v.before(err)
-		}
-	}
-	return nil
+	v.number = v.reading.Card
+	return nil, nil
 }
 
 // refuseEarly is step 2.
 func (v *visit) refuseEarly() *Result {
-	var err error
-	if v.at, err = ep.DateTimeOf(v.r.Now.In(v.t.Location)); err != nil {
-		return v.stop(OutOfService, "clock: %v", err)
-	}
-	today := [4]byte(v.at[:4])
-	switch p := v.t.Profile; {
+	today := v.now.Year()*10000 + int(v.now.Month())*100 + v.now.Day()
+	switch p, valid := v.t.Profile, v.reading; {
+	case v.now.Year() < 0 || v.now.Year() > 9999:
+		return v.stop(OutOfService, "clock: year %d fits no purse", v.now.Year())
 	case v.r.Clock == wire.ClockState_CLOCK_BAD && !p.Limits.SellWithBadClock:
 		return v.stop(OutOfService, "the clock is bad and the profile does not sell by it")
 	case !p.ValidUntil.IsZero() && v.r.Now.After(p.ValidUntil):
 		return v.stop(OutOfService, "profile %d expired on %s", p.Version, p.ValidUntil.Format("2006-01-02"))
-	case string(v.public.Expiry[:]) < string(today[:]): // BCD dates sort as they read
-		return v.stop(RefusedExpired, "card expired on %X", v.public.Expiry)
-	case string(v.public.Start[:]) > string(today[:]):
-		return v.stop(RefusedNotYetValid, "card is valid from %X", v.public.Start)
-	case v.t.Denied != nil && v.t.Denied(v.number()):
-		return v.stop(RefusedDenied, "card is on the deny list")
+	case valid.ValidUntil != 0 && valid.ValidUntil < today:
+		return v.stop(RefusedExpired, "card expired on %08d", valid.ValidUntil)
+	case valid.ValidFrom > today:
+		return v.stop(RefusedNotYetValid, "card is valid from %08d", valid.ValidFrom)
+	}
+	if stop := v.denied(); stop != nil {
+		return stop
 	}
 	if v.t.Ready != nil {
 		if err := v.t.Ready(v.r.Now); err != nil {
@@ -146,31 +154,50 @@ func (v *visit) refuseEarly() *Result {
 	return nil
 }
 
-// before turns a fault of the card before any DEBIT into an outcome. Nothing was taken, whatever it is.
+// denied looks at the deny list, where the card's number is known.
+func (v *visit) denied() *Result {
+	if v.t.Denied == nil || v.number == (ids.CardNumber{}) || !v.t.Denied(v.number) {
+		return nil
+	}
+	return v.stop(RefusedDenied, "card is on the deny list")
+}
+
+// fault turns an error from before any debit into an outcome; one of the terminal's own stays an error.
+func (v *visit) fault(err error) (*Result, error) {
+	if errors.Is(err, purse.ErrTerminal) {
+		return nil, err
+	}
+	return v.before(err), nil
+}
+
+// before turns a fault of the card before any debit into an outcome. Nothing was taken, whatever it is.
 func (v *visit) before(err error) *Result {
 	o := RefusedFaulty
 	switch {
-	case errors.Is(err, apdu.ErrNotSent), errors.Is(err, apdu.ErrNoAnswer):
+	case isLeft(err), errors.Is(err, purse.ErrBusy):
 		o = PresentAgain
-	case errors.Is(err, ep.ErrNoPurse), errors.Is(err, ep.ErrNotFound):
+	case errors.Is(err, purse.ErrNoPurse):
 		o = RefusedUnknown
-	case errors.Is(err, ep.ErrBlocked):
+	case errors.Is(err, purse.ErrBlocked):
 		o = RefusedBlocked
-	case errors.Is(err, ep.ErrInsufficient):
+	case errors.Is(err, purse.ErrExpired):
+		o = RefusedExpired
+	case errors.Is(err, purse.ErrInsufficient):
 		o = RefusedBalance
-	case errors.Is(err, ep.ErrKeyIndex), errors.Is(err, keys.ErrUnknownKey):
+	case errors.Is(err, purse.ErrKey):
 		o = RefusedKeyVersion
 	}
 	return v.stop(o, "nothing taken: %v", err)
 }
 
+func isLeft(err error) bool {
+	return errors.Is(err, apdu.ErrNotSent) || errors.Is(err, apdu.ErrNoAnswer)
+}
+
 // order is one debit to make.
 type order struct {
-	kind   wire.Kind
-	amount money.Amount
-	rule   string
-	entry  []byte // entry station, of an exit
-
-	// records makes the trip records to write with the debit, given the balance after it. Nil: a plain purchase.
-	records func(after money.Amount) (trip *ep.MetroTrip, history ep.TripHistory)
+	purse.Order
+	kind  wire.Kind
+	rule  string
+	entry []byte // entry station, of an exit
 }

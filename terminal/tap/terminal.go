@@ -3,7 +3,7 @@ package tap
 import (
 	"time"
 
-	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/purse"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
@@ -14,7 +14,12 @@ import (
 // Journal is the durable memory a tap needs; terminal/journal has it. Every call that returns nil is on disk.
 type Journal interface {
 	Epoch() uint64
+	// OpenIntent is asked before each debit for the open intent of its card, and for that of the zero number before a card may be debited
+	// whose number is told only then. An error ends the visit, so this is where an implementation may turn a card away.
 	OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, found bool, err error)
+	// OpenIntents are the drafts of all open intents by tap number.
+	OpenIntents() ([]*wire.Record, error)
+	// Begin writes the intent. A draft of STATE_UNKNOWN is of a card that may have debited already: it is too late to refuse it.
 	Begin(draft *wire.Record) (tap uint64, err error)
 	Drop(tap uint64) error
 	MarkUnknown(tap uint64) error
@@ -26,7 +31,7 @@ type Terminal struct {
 	ID       ids.TerminalID
 	Merchant ids.MerchantID
 	Journal  Journal
-	SAM      keys.SAM
+	Drivers  []purse.Driver // the card families that are served; the first whose purse is on a card has it
 	Profile  *firmwareconfig.Profile
 	Location *time.Location // of Profile.TimeZone
 	BootID   []byte

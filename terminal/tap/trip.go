@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/uplink/wire"
@@ -15,14 +15,13 @@ import (
 // one trip.
 func (v *visit) alreadyPaid() *Result {
 	var paid bool
-	switch v.r.Mode {
+	switch trip, ride := v.reading.Trip, v.reading.Ride; v.r.Mode {
 	case BusFlat:
-		paid = v.newest.Industry == ep.IndustryBus && v.newest.Kind == ep.HistorySingle && fare.Code(v.newest.Line) == v.r.Line && v.recent(v.newest.At)
+		paid = ride.Bus && ride.Line == v.r.Line && v.recent(ride.Point)
 	case MetroEntry:
-		paid = v.trip.Open() && station(v.trip.EntryStation) == v.r.Station && v.recent(v.trip.EntryTime)
+		paid = trip.Open && trip.Entry.Station == v.r.Station && v.recent(trip.Entry)
 	case MetroExit:
-		paid = v.trip.State == ep.TripLeft && station(v.trip.ExitStation) == v.r.Station &&
-			(v.recent(v.trip.ExitTime) || v.justSettled(v.trip.ExitTerminal, v.trip.ExitTime))
+		paid = trip.Left && trip.Exit.Station == v.r.Station && (v.recent(trip.Exit) || v.justSettled(trip.Exit))
 	}
 	if !paid {
 		return nil
@@ -35,20 +34,15 @@ func (v *visit) alreadyPaid() *Result {
 	return v.stop(AlreadyPaid, "the card shows this trip as paid")
 }
 
-// justSettled reports that the debit which wrote that terminal and time is the one this visit has settled: it took place, and
+// justSettled reports that the debit which wrote that end of a trip is the one this visit has settled: it took place, and
 // the gate has not opened for it.
-func (v *visit) justSettled(terminal [8]byte, at ep.DateTime) bool {
-	return v.settled != nil && v.settled.Completed && v.settledAt == at && terminal == ep.Terminal8(v.t.SAM.TerminalNumber())
+func (v *visit) justSettled(p purse.Point) bool {
+	return v.settled != nil && v.settled.Completed && v.settledMark == p.Mark
 }
 
 // recent reports a time on the card within the window of one trip, either way: another terminal's clock may be ahead.
-func (v *visit) recent(at ep.DateTime) bool {
-	then, err := at.Time(v.t.Location)
-	if err != nil {
-		return false
-	}
-	d := v.r.Now.Sub(then)
-	return d.Abs() <= v.t.Profile.SameTrip
+func (v *visit) recent(p purse.Point) bool {
+	return !p.At.IsZero() && v.r.Now.Sub(p.At).Abs() <= v.t.Profile.SameTrip
 }
 
 // quote is step 4: the orders to debit, most often one.
@@ -60,18 +54,31 @@ func (v *visit) quote() ([]order, *Result, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return []order{{kind: wire.Kind_KIND_PURCHASE, amount: q.Amount, rule: q.Rule, records: v.busRecords(q)}}, nil, nil
+		return []order{v.order(purse.BusRide, wire.Kind_KIND_PURCHASE, q)}, nil, nil
 	case MetroEntry:
 		return v.quoteEntry()
 	case MetroExit:
 		return v.quoteExit()
 	case Sale:
-		if v.r.Amount.Sign() <= 0 || v.r.Amount.Cmp(ep.MaxAmount()) > 0 {
-			return nil, v.stop(RefusedTrip, "sale of %v: want more than 0.00", v.r.Amount), nil
+		if v.r.Amount.Sign() <= 0 || v.r.Amount.Cmp(maxSale) > 0 {
+			return nil, v.stop(RefusedTrip, "sale of %v: want more than 0.00 and at most %v", v.r.Amount, maxSale), nil
 		}
-		return []order{{kind: wire.Kind_KIND_PURCHASE, amount: v.r.Amount, rule: "sale"}}, nil, nil
+		return []order{v.order(purse.Sale, wire.Kind_KIND_PURCHASE, fare.Quote{Amount: v.r.Amount, Rule: "sale"})}, nil, nil
 	}
 	return nil, nil, fmt.Errorf("tap: mode %d is not known", v.r.Mode)
+}
+
+// maxSale is what every family's purse can carry: four bytes.
+var maxSale = money.Minor(0xFFFFFFFF)
+
+func (v *visit) order(does purse.Kind, kind wire.Kind, q fare.Quote) order {
+	return order{
+		Order: purse.Order{
+			Kind: does, Amount: q.Amount, Marked: q.Marked, At: v.now, Merchant: string(v.t.Merchant),
+			Place: purse.Place{Line: v.r.Line, Station: v.r.Station},
+		},
+		kind: kind, rule: q.Rule,
+	}
 }
 
 func (v *visit) quoteEntry() ([]order, *Result, error) {
@@ -79,101 +86,49 @@ func (v *visit) quoteEntry() ([]order, *Result, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if v.trip.Lock != 0 {
+	trip := v.reading.Trip
+	if trip.Locked {
 		return nil, v.stop(RefusedTrip, "the trip record is locked"), nil
 	}
 	var orders []order
 	owed := money.Amount{}
 	// Never left: the marked fare of that trip is due first. But a rider whose entry was settled just now was never let in.
-	if v.trip.Open() && !v.justSettled(v.trip.EntryTerminal, v.trip.EntryTime) {
-		owed = v.trip.MarkedFare
-		orders = append(orders, order{kind: wire.Kind_KIND_CORRECTION, amount: owed, rule: "metro-missing-exit",
-			entry: v.trip.EntryStation[:2], records: v.closeRecords(owed)})
+	if trip.Open && !v.justSettled(trip.Entry) {
+		owed = trip.Marked
+		due := v.order(purse.CloseTrip, wire.Kind_KIND_CORRECTION, fare.Quote{Amount: owed, Rule: "metro-missing-exit"})
+		due.entry = trip.Entry.Station[:]
+		orders = append(orders, due)
 	}
-	balance, err := v.card.Balance(v.ctx)
-	if err != nil {
-		return nil, v.before(err), nil
-	}
-	left, err := balance.Sub(owed)
+	left, err := v.reading.Balance.Sub(owed)
 	if err != nil {
 		return nil, nil, err
 	}
 	if min := v.t.Profile.Limits.MetroMinBalance; left.Cmp(min) < 0 {
 		return nil, v.stop(RefusedBalance, "nothing taken: %v left to enter with, %v wanted", left, min), nil
 	}
-	return append(orders, order{kind: wire.Kind_KIND_ENTRY, rule: q.Rule, records: v.entryRecords(q)}), nil, nil
+	enter := v.order(purse.Enter, wire.Kind_KIND_ENTRY, q)
+	enter.Amount = money.Amount{} // nothing is due before the rider leaves
+	return append(orders, enter), nil, nil
 }
 
 func (v *visit) quoteExit() ([]order, *Result, error) {
-	tables := v.t.Profile.Fares
-	if v.trip.Lock != 0 {
+	tables, trip := v.t.Profile.Fares, v.reading.Trip
+	if trip.Locked {
 		return nil, v.stop(RefusedTrip, "the trip record is locked"), nil
 	}
-	if !v.trip.Open() {
-		q := tables.MetroMissingEntry()
-		return []order{{kind: wire.Kind_KIND_CORRECTION, amount: q.Amount, rule: q.Rule, records: v.exitRecords(q, ep.HistoryCorrection)}}, nil, nil
+	if !trip.Open {
+		return []order{v.order(purse.LeaveUnmet, wire.Kind_KIND_CORRECTION, tables.MetroMissingEntry())}, nil, nil
 	}
 	var stayed time.Duration
-	if in, err := v.trip.EntryTime.Time(v.t.Location); err == nil {
-		stayed = v.r.Now.Sub(in)
+	if !trip.Entry.At.IsZero() {
+		stayed = v.r.Now.Sub(trip.Entry.At)
 	}
-	q, err := tables.MetroExit(station(v.trip.EntryStation), v.r.Station, stayed)
+	q, err := tables.MetroExit(trip.Entry.Station, v.r.Station, stayed)
 	if err != nil {
 		// A card from a station that this gate's tables do not have is the rider's trip, not the gate's fault.
 		return nil, v.stop(RefusedTrip, "%v", err), nil
 	}
-	return []order{{kind: wire.Kind_KIND_EXIT, amount: q.Amount, rule: q.Rule, entry: v.trip.EntryStation[:2],
-		records: v.exitRecords(q, ep.HistoryOut)}}, nil, nil
-}
-
-// station is how this scheme writes a station into EF 1A: the first two bytes, the rest zero (purse facts 2.6).
-func station(raw [8]byte) fare.Code { return fare.Code(raw[:2]) }
-
-func stationBytes(c fare.Code) (out [8]byte) { copy(out[:], c[:]); return out }
-
-func (v *visit) history(kind, industry byte, amount, after money.Amount) ep.TripHistory {
-	op := v.t.Profile.Operator
-	return ep.TripHistory{
-		Kind: kind, Terminal: ep.Terminal8(v.t.SAM.TerminalNumber()), Industry: industry, Line: v.r.Line, Station: v.r.Station,
-		Operator: [2]byte(op.Code), Amount: amount, Balance: after, At: v.at, City: [2]byte(op.City), Institution: [8]byte(op.Institution),
-	}
-}
-
-func (v *visit) busRecords(q fare.Quote) func(money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-	return func(after money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-		return nil, v.history(ep.HistorySingle, ep.IndustryBus, q.Amount, after)
-	}
-}
-
-func (v *visit) entryRecords(q fare.Quote) func(money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-	return func(after money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-		op := v.t.Profile.Operator
-		return &ep.MetroTrip{
-			Flag: 1, State: ep.TripEntered, EntryCity: [2]byte(op.City), EntryInstitution: [8]byte(op.Institution),
-			EntryStation: stationBytes(v.r.Station), EntryTerminal: ep.Terminal8(v.t.SAM.TerminalNumber()), EntryTime: v.at,
-			MarkedFare: q.Marked, EntryLine: v.r.Line[1], Balance: after,
-		}, v.history(ep.HistoryIn, ep.IndustryMetro, money.Amount{}, after)
-	}
-}
-
-func (v *visit) exitRecords(q fare.Quote, kind byte) func(money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-	return func(after money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-		op := v.t.Profile.Operator
-		trip := v.trip
-		trip.Flag, trip.State = 1, ep.TripLeft
-		trip.ExitCity, trip.ExitInstitution = [2]byte(op.City), [8]byte(op.Institution)
-		trip.ExitStation, trip.ExitTerminal = stationBytes(v.r.Station), ep.Terminal8(v.t.SAM.TerminalNumber())
-		trip.ExitTime, trip.ExitLine, trip.ExitAmount = v.at, v.r.Line[1], q.Amount
-		return &trip, v.history(kind, ep.IndustryMetro, q.Amount, after)
-	}
-}
-
-// closeRecords closes a trip that was never left.
-func (v *visit) closeRecords(amount money.Amount) func(money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-	return func(after money.Amount) (*ep.MetroTrip, ep.TripHistory) {
-		trip := v.trip
-		trip.State, trip.ExitTime, trip.ExitAmount = ep.TripExitCorrected, v.at, amount
-		trip.ExitTerminal = ep.Terminal8(v.t.SAM.TerminalNumber())
-		return &trip, v.history(ep.HistoryCorrection, ep.IndustryMetro, amount, after)
-	}
+	leave := v.order(purse.Leave, wire.Kind_KIND_EXIT, q)
+	leave.entry = trip.Entry.Station[:]
+	return []order{leave}, nil, nil
 }

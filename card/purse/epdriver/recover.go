@@ -1,0 +1,137 @@
+package epdriver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// logRecords is how far back a card's log goes (purse facts 2.1: at least 10 records).
+const logRecords = 10
+
+// Recover implements purse.Card (purse facts 4.3): the card's counter, GET TRANSACTION PROVE, its log. It wants no SAM.
+func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+	// A card may have two purses of one number. The counter of the one says nothing of the other's debits. Attempts of before the
+	// application was written down have none.
+	if a.Family != Family || a.Card != v.public.CardNumber || len(a.Application) > 0 && !bytes.Equal(a.Application, v.aid) {
+		return 0, purse.Evidence{}, purse.ErrOtherCard
+	}
+	if len(a.SAM) != len(ep.TerminalNumber{}) || len(a.Time) != len(ep.DateTime{}) || a.Counter > math.MaxUint16 {
+		return 0, purse.Evidence{}, fmt.Errorf("epdriver: the attempt is none of this family: SAM %x, time %x, counter %d", a.SAM, a.Time, a.Counter)
+	}
+	q := question{
+		kind: ep.Type(a.Type), before: uint16(a.Counter), amount: a.Amount, after: a.After,
+		terminal: ep.TerminalNumber(a.SAM), at: ep.DateTime(a.Time),
+	}
+	var err error
+	if q.counter, err = v.counter(ctx, q.terminal); err != nil {
+		return 0, purse.Evidence{}, told(err)
+	}
+	if moved := q.counter - q.before; moved <= 1 { // modulo 2^16, as the counter is
+		switch q.proof, err = v.card.Prove(ctx, q.kind, q.before+1); {
+		case err == nil:
+			// The proof is of the last debit with that counter; only the log says that it was ours: a debit at another terminal uses the
+			// same counter if ours did not take place. A card that does not count zero amounts (conflict C3) proves them with the
+			// counter unmoved.
+			q.proven = q.proof != ep.Proof{}
+		case isLeft(err):
+			return 0, purse.Evidence{}, err
+		case moved == 0:
+			return purse.Voided, purse.Evidence{}, nil
+		}
+	}
+	return v.byLog(ctx, q)
+}
+
+// question is what is asked of the card's log.
+type question struct {
+	kind     ep.Type
+	before   uint16 // the attempt's counter
+	counter  uint16 // the card's
+	amount   money.Amount
+	after    money.Amount
+	terminal ep.TerminalNumber
+	at       ep.DateTime
+	proof    ep.Proof
+	proven   bool // there is one
+}
+
+// counter is the card's offline counter. An INITIALIZE of nothing tells it and costs the card nothing; it does not erase the
+// proof (3.10). A card that refuses because its counter is at its end tells it as well.
+func (v *visit) counter(ctx context.Context, term ep.TerminalNumber) (uint16, error) {
+	init, err := v.card.InitPurchase(ctx, ep.TypeComposite, v.s.KeyIndex, money.Amount{}, term)
+	if errors.Is(err, ep.ErrCounterMax) {
+		return math.MaxUint16, nil
+	}
+	return init.Counter, err
+}
+
+// byLog reads the card's log for the debit. With a proof in hand the debit is completed with its TAC; without, the log is
+// all there is.
+func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
+	// Of a card that does not count a debit of nothing (C3), the counter says nothing: there is a proof and the log.
+	uncounted := q.counter == q.before && q.proven
+	logged, newest := v.logged(q.before), true
+	for n := byte(1); n <= logRecords; n++ {
+		l, err := v.card.ReadLog(ctx, n)
+		if isLeft(err) {
+			return 0, purse.Evidence{}, err
+		}
+		if err != nil || l.Empty() {
+			break
+		}
+		if l.Type != ep.TypePurchase && l.Type != ep.TypeComposite {
+			continue
+		}
+		if newest {
+			logged, newest = loggedBy(l, q.counter, q.before, logged), false
+		}
+		ours := isOurs(l, q.kind, q.before, q.amount, q.terminal, q.at)
+		if l.Counter != logged && !uncounted || uncounted && !ours {
+			continue
+		}
+		if !ours {
+			return purse.Voided, purse.Evidence{}, nil // the counter went to another tap
+		}
+		e := purse.Evidence{How: purse.CardLog, Kind: evidenceKind, Balance: q.after}
+		if q.proven {
+			e.How, e.MAC2, e.TAC = purse.Prove, q.proof.MAC2[:], q.proof.TAC[:]
+		}
+		return purse.Completed, e, nil
+	}
+	if q.counter == q.before {
+		return purse.Voided, purse.Evidence{}, nil
+	}
+	return purse.Aged, purse.Evidence{}, nil // the log has rolled past it: the backend must find out
+}
+
+// logged is how this scheme's cards log the counter of a debit, by the settings.
+func (v *visit) logged(before uint16) uint16 {
+	if v.s.LogsAfter {
+		return before + 1
+	}
+	return before
+}
+
+// loggedBy is how the card itself logs the counter of a debit, seen from its newest one, whose counter is known: a scheme may
+// have cards of both kinds (conflict C1). What fits neither leaves it to the settings.
+func loggedBy(newest ep.LogRecord, counter, before, bySettings uint16) uint16 {
+	switch newest.Counter {
+	case counter:
+		return before + 1
+	case counter - 1:
+		return before
+	}
+	return bySettings
+}
+
+func isLeft(err error) bool {
+	return errors.Is(err, apdu.ErrNotSent) || errors.Is(err, apdu.ErrNoAnswer)
+}
