@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,7 +16,9 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 )
@@ -27,6 +31,7 @@ type CardCmd struct {
 	Issue CardIssueCmd `cmd:"" help:"Make a simulated card with the scheme's keys, and register it."`
 	Block CardBlockCmd `cmd:"" help:"Block a card at the backend: no loads, and debits from now on are findings."`
 	Show  CardShowCmd  `cmd:"" help:"Show a card's shadow account."`
+	Load  KioskLoadCmd `cmd:"" help:"Load the card in a reader: the same as kiosk load."`
 
 	Read    CardReadCmd    `cmd:"" help:"Read the card in a reader: files, balance, trip state."`
 	History CardHistoryCmd `cmd:"" help:"Read the card's own log of transactions."`
@@ -41,6 +46,22 @@ type CardIssueCmd struct {
 	File   string `required:"" placeholder:"FILE" type:"path" help:"The card's memory, a new file; purselane simulate card puts it into a reader."`
 	Issuer string `default:"01011000FFFFFFFF" help:"Issuer, 16 hexadecimal digits."`
 	Kind   byte   `default:"1" help:"1 normal, 2 student, 3 senior."`
+
+	Profile string `placeholder:"FILE" type:"path" help:"The profile that says what the scheme's cards are, plain or signed. Default: profile.yaml in the folder."`
+	JSON    bool   `name:"json" help:"Print JSON."`
+}
+
+// profile reads what the scheme's cards are. A folder without a profile has the sample's.
+func (c *CardIssueCmd) profile() (*firmwareconfig.Profile, error) {
+	file := profileFile{File: c.Profile}
+	if c.Profile == "" {
+		file.File = c.path(fileProfile)
+		if _, err := os.Stat(file.File); errors.Is(err, os.ErrNotExist) {
+			return firmwareconfig.Sample(), nil
+		}
+	}
+	p, _, err := file.open()
+	return p, err
 }
 
 // Run makes the card, with no money on it: value reaches a card by a load.
@@ -61,7 +82,14 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	spec := personalise.CardSpec{Number: number, Issuer: issuer, Kind: c.Kind}
+	profile, err := c.profile()
+	if err != nil {
+		return err
+	}
+	spec, err := personalise.CardSpec{Number: number, Issuer: issuer, Kind: c.Kind}.For(profile.Card)
+	if err != nil {
+		return err
+	}
 	img, err := personalise.Card(ring.Masters, spec)
 	if err != nil {
 		return err
@@ -74,7 +102,7 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 		// changes nothing.
 		token := store.Token(tokenKey, number)
 		err := n.Store().Update(ctx, func(tx *store.Tx) error {
-			return tx.IssueCard(ctx, store.Card{Number: number, Token: token, Issuer: issuer, Levels: 2, Status: store.CardActive})
+			return tx.IssueCard(ctx, store.Card{Number: number, Token: token, Issuer: issuer, Levels: spec.Keys.Levels, Status: store.CardActive})
 		})
 		if err != nil {
 			return err
@@ -83,8 +111,14 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(k.Stdout, "SIMULATED card %v, token %s, in %s\n", number, token, c.File)
-		return card.Close()
+		if err := card.Close(); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(k.Stdout).Encode(map[string]any{"simulated": true, "card_number": number.String(), "token": token, "file": c.File})
+		}
+		_, err = fmt.Fprintf(k.Stdout, "SIMULATED card %v, token %s, in %s\n", number, token, c.File)
+		return err
 	})
 }
 
@@ -116,6 +150,7 @@ func (c cardName) find(ctx context.Context, tx *store.Tx) (store.Card, error) {
 type CardBlockCmd struct {
 	schemeFolder
 	cardName
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // Run blocks the card.
@@ -129,8 +164,11 @@ func (c *CardBlockCmd) Run(ctx context.Context, k *kong.Kong) error {
 			if err := tx.BlockCard(ctx, card.Number, time.Now()); err != nil {
 				return err
 			}
-			fmt.Fprintf(k.Stdout, "card %v is blocked at the backend; terminals learn of it with their next deny list\n", card.Number)
-			return nil
+			if c.JSON {
+				return json.NewEncoder(k.Stdout).Encode(map[string]any{"card_number": card.Number.String(), "token": card.Token, "blocked": true})
+			}
+			_, err = fmt.Fprintf(k.Stdout, "card %v is blocked at the backend; terminals learn of it with their next deny list\n", card.Number)
+			return err
 		})
 	})
 }
@@ -139,6 +177,36 @@ func (c *CardBlockCmd) Run(ctx context.Context, k *kong.Kong) error {
 type CardShowCmd struct {
 	schemeFolder
 	cardName
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// cardShow is the JSON form.
+type cardShow struct {
+	Number   string        `json:"card_number"`
+	Token    string        `json:"token"`
+	Status   string        `json:"status"`
+	Shadow   money.Amount  `json:"shadow_balance"`
+	Next     uint32        `json:"next_counter"` // of the next debit
+	Missing  int           `json:"records_missing"`
+	Taps     []shownTap    `json:"taps"`
+	Findings []shownRemark `json:"findings"`
+}
+
+type shownTap struct {
+	Counter  uint32       `json:"counter"`
+	At       time.Time    `json:"at"`
+	Terminal string       `json:"terminal"`
+	Amount   money.Amount `json:"amount"`
+	Before   money.Amount `json:"before"`
+	After    money.Amount `json:"after"`
+	Status   string       `json:"status"`
+}
+
+type shownRemark struct {
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	Counter  uint32 `json:"counter"`
+	Detail   string `json:"detail"`
 }
 
 // Run prints the shadow account, its taps and what is suspicious.
@@ -154,21 +222,38 @@ func (c *CardShowCmd) Run(ctx context.Context, k *kong.Kong) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(k.Stdout, "card %v  token %s  %s\nshadow balance %v; next debit's counter %d; %d records missing\n",
-				card.Number, card.Token, card.Status, card.Shadow, card.Next, card.Missing)
 			taps, err := tx.CardTaps(ctx, card.Number)
 			if err != nil {
 				return err
 			}
-			for _, t := range taps {
-				fmt.Fprintf(k.Stdout, "  %5d  %s  %-12s %8v  %8v -> %-8v %s\n", t.Counter, time.UnixMilli(t.AtMS).In(at).Format(time.DateTime), t.Tap.Terminal,
-					t.Amount, t.Before, t.After, t.Status)
-			}
 			found, err := tx.Findings(ctx, card.Token, 100)
-			for _, f := range found {
-				fmt.Fprintf(k.Stdout, "  %s %s at counter %d: %s\n", f.Severity, f.Code, f.Counter, f.Detail)
+			if err != nil {
+				return err
 			}
-			return err
+			show := cardShow{card.Number.String(), card.Token, card.Status, card.Shadow, card.Next, card.Missing, []shownTap{}, []shownRemark{}}
+			for _, t := range taps {
+				show.Taps = append(show.Taps, shownTap{uint32(t.Counter), time.UnixMilli(t.AtMS).In(at), string(t.Tap.Terminal), t.Amount, t.Before, t.After, t.Status.String()})
+			}
+			for _, f := range found {
+				show.Findings = append(show.Findings, shownRemark{string(f.Severity), string(f.Code), uint32(f.Counter), f.Detail})
+			}
+			if c.JSON {
+				return json.NewEncoder(k.Stdout).Encode(show)
+			}
+			return show.print(k.Stdout)
 		})
 	})
+}
+
+func (s cardShow) print(out io.Writer) error {
+	p := &printer{out: out}
+	p.line("card %s  token %s  %s", s.Number, s.Token, s.Status)
+	p.line("shadow balance %v; next debit's counter %d; %d records missing", s.Shadow, s.Next, s.Missing)
+	for _, t := range s.Taps {
+		p.line("  %5d  %s  %-12s %8v  %8v -> %-8v %s", t.Counter, t.At.Format(time.DateTime), t.Terminal, t.Amount, t.Before, t.After, t.Status)
+	}
+	for _, f := range s.Findings {
+		p.line("  %s %s at counter %d: %s", f.Severity, f.Code, f.Counter, f.Detail)
+	}
+	return p.err
 }
