@@ -1,0 +1,208 @@
+package pursetest
+
+import (
+	"fmt"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// tells wants Recover to be of use: of debits that were just lost it tells of one, at least, that it was made, and of one that it was not.
+func (r *report) tells(f Family) {
+	told := map[purse.Verdict]int{}
+	for _, s := range f.scenarios() {
+		for _, x := range r.lost(f, s) {
+			if got, ok := r.run(f, s, x); ok && got.last().known == unknown {
+				if verdict, _, _, err := r.ask(got.bench, 0, 0, got.last().attempt, fault{}); err == nil {
+					told[verdict]++
+				}
+			}
+		}
+	}
+	r.where = "debits that were lost before the card made them, and after"
+	r.want(told[purse.Completed] > 0 && told[purse.Voided] > 0, Tells, "%d were told completed, %d voided, %d aged", told[purse.Completed], told[purse.Voided], told[purse.Aged])
+}
+
+// everyFault breaks each command of the scenario in each way, and asks the card afterwards.
+func (r *report) everyFault(f Family, s scenario) {
+	whole, ok := r.undisturbed(f, s)
+	if !ok {
+		return
+	}
+	for at := 1; at <= whole.visit.line.sent; at++ {
+		for _, x := range f.faults(at) {
+			got, ok := r.run(f, s, x)
+			if !ok {
+				continue
+			}
+			if !x.how.garbled() { // else what was read before is not what was there
+				r.trips(got)
+			}
+			if last := got.last(); last.known == unknown {
+				r.settle(got.bench, last)
+			}
+		}
+	}
+}
+
+// settle asks about an unknown debit, twice, and buys something in the visit that was told.
+func (r *report) settle(b Bench, lost result) {
+	where := r.where
+	defer func() { r.where = where }()
+	r.where += ", then recovered"
+	first, _, _, err := r.ask(b, 0, 0, lost.attempt, fault{})
+	r.verdict(lost.took, first, err)
+	if err != nil {
+		return
+	}
+	v, err := r.open(b, 0, 0, fault{})
+	if !r.want(err == nil, Works, "%v", err) {
+		return
+	}
+	defer v.close()
+	again, _, err := v.recover(lost.attempt)
+	r.want(err == nil && again == first, Repeatable, "verdict %d first, then %d: %v", first, again, err)
+	next := v.debit(lost.order)
+	r.want(next.known == made, Works, "a debit after Recover: %v", next.err)
+}
+
+// everyRecovery loses the debit of the scenario before and after it is made, and breaks each command of the recovery in each way.
+func (r *report) everyRecovery(f Family, s scenario) {
+	for _, x := range r.lost(f, s) {
+		got, ok := r.run(f, s, x)
+		if !ok || got.last().known != unknown {
+			continue
+		}
+		where, lost := r.where, got.last()
+		want, _, sent, err := r.ask(got.bench, 0, 0, lost.attempt, fault{})
+		r.verdict(lost.took, want, err)
+		if err != nil {
+			continue
+		}
+		for at := 1; at <= sent; at++ {
+			for _, y := range f.faults(at) {
+				r.where = fmt.Sprintf("%s, then recovered, %v", where, y)
+				verdict, _, _, err := r.ask(got.bench, 0, 0, lost.attempt, y)
+				r.verdict(lost.took, verdict, err)
+				verdict, _, _, err = r.ask(got.bench, 0, 0, lost.attempt, fault{})
+				r.want(err == nil && verdict == want, Repeatable, "verdict %d, and %d after a recovery that failed: %v", want, verdict, err)
+			}
+		}
+		r.where = where
+	}
+}
+
+// lost are the two faults that a terminal cannot tell apart: the debit is lost before the card makes it, or after.
+func (r *report) lost(f Family, s scenario) []fault {
+	got, ok := r.run(f, s, fault{})
+	if !ok || !r.want(got.last().known == made, Works, "%v", got.last().err) {
+		return nil
+	}
+	first, last := got.visit.marks["Commit"]+1, got.visit.marks["Evidence"]
+	return []fault{{at: first, how: lostBefore}, {at: last, how: lostAfter}}
+}
+
+// inBetween lets other terminals debit the card before it comes back: once, taking the same from the same balance, and then until the card
+// may have forgotten.
+func (r *report) inBetween(f Family, s scenario) {
+	for _, x := range r.lost(f, s) {
+		got, ok := r.run(f, s, x)
+		if !ok || got.last().known != unknown {
+			continue
+		}
+		where, lost := r.where, got.last()
+		for n := 1; n <= 13; n++ {
+			r.where = fmt.Sprintf("%s, then %d debits elsewhere", where, n)
+			v, err := r.open(got.bench, 1, 0, fault{})
+			if !r.want(err == nil, Works, "%v", err) {
+				break
+			}
+			other := v.debit(lost.order)
+			v.close()
+			if !r.want(other.known == made, Works, "%v", other.err) {
+				break
+			}
+			verdict, e, _, err := r.ask(got.bench, 0, 0, lost.attempt, fault{})
+			r.verdict(lost.took, verdict, err)
+			if err == nil && verdict == purse.Completed && e.How == purse.Prove {
+				r.want(proof(e) != proof(other.evidence), OneEvidence, "the other terminal's evidence is given for ours")
+			}
+		}
+		r.where = where
+	}
+}
+
+// otherCard asks another card, and another family's attempt of this one.
+func (r *report) otherCard(f Family, s scenario) {
+	for _, x := range r.lost(f, s) {
+		got, ok := r.run(f, s, x)
+		if !ok || got.last().known != unknown {
+			continue
+		}
+		_, _, _, err := r.ask(got.bench, 0, 1, got.last().attempt, fault{})
+		r.want(isOther(err), OtherCard, "another card says: %v", err)
+		a := got.last().attempt
+		a.Family = "none of ours"
+		_, _, _, err = r.ask(got.bench, 0, 0, a, fault{})
+		r.want(isOther(err), OtherCard, "of another family's attempt the card says: %v", err)
+	}
+}
+
+// equalDebits makes one order twice, in one second, and wants two evidences.
+func (r *report) equalDebits(f Family) {
+	b, seen := f.New(), map[string]bool{}
+	for range 3 {
+		for _, terminal := range []int{0, 1} {
+			r.where = fmt.Sprintf("equal debits, terminal %d", terminal)
+			v, err := r.open(b, terminal, 0, fault{})
+			if !r.want(err == nil, Works, "%v", err) {
+				return
+			}
+			got := v.debit(order(f.Kinds[0], f.At))
+			v.close()
+			p := proof(got.evidence)
+			r.want(got.known == made && p != "//", OneEvidence, "there is none: %v", got.err)
+			r.want(!seen[p], OneEvidence, "two debits have one")
+			seen[p] = true
+		}
+	}
+}
+
+// tooMuch orders more than there is.
+func (r *report) tooMuch(f Family) {
+	for _, k := range f.Kinds {
+		if k == purse.Enter {
+			continue // what it debits is nothing
+		}
+		r.where = kindNames[k] + " of more than there is"
+		b := f.New()
+		v, err := r.open(b, 0, 0, fault{})
+		if !r.want(err == nil, Works, "%v", err) {
+			return
+		}
+		o := order(k, f.At)
+		if o.Amount, err = b.Card(0).Balance().Add(money.Minor(1)); err != nil {
+			panic(err) // no balance of a bench is near the end of an Amount
+		}
+		got := v.debit(o)
+		v.close()
+		r.want(got.known == nothing && !got.took && isInsufficient(got.err), Insufficient, "%v", got.err)
+	}
+}
+
+// strangers are cards of no family at all.
+func (r *report) strangers(f Family) {
+	for _, sw := range []apdu.SW{0x6A82, 0x6D00, 0x6E00} {
+		r.where = fmt.Sprintf("a card that answers %v", sw)
+		b := f.New()
+		ctx, l := present(b.Card(0), fault{})
+		card, err := b.Driver(0).Open(ctx, stranger(sw))
+		if card != nil {
+			card.Close()
+		}
+		l.end()
+		r.want(isNoPurse(err), NoPurse, "%v", err)
+		r.want(b.Held() == 0, Released, "%d SAMs are held", b.Held())
+	}
+}
