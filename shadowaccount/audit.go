@@ -3,6 +3,7 @@ package shadowaccount
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/purselane/purselane/internal/money"
@@ -11,15 +12,16 @@ import (
 // Card is what the issuer knows of a card.
 type Card struct {
 	Issued         bool   // false: a record of it verifies, and we never issued it
-	Opening        uint16 // offline counter when it was issued; not read if it was not
+	Opening        uint32 // offline counter when it was issued; not read if it was not
 	OpeningBalance money.Amount
 	Shadow         money.Amount
 	BlockedAt      int64 // Unix ms, 0: never
+	Chain          Chain
 }
 
 // Counted is a claim with its slot and what it is worth, as the audit of a card reads it.
 type Counted struct {
-	Counter uint16
+	Counter uint32
 	Claim   Claim
 	Status  Status
 }
@@ -32,19 +34,25 @@ type Load struct {
 }
 
 // Gap is a run of counters whose records are missing: how many, and what they took, which the neighbours tell before
-// the records come. Loads between the neighbours make Value a lower bound.
+// the records come. Loads between the neighbours make Value a lower bound. On a sparse chain there is a gap only where value is
+// missing, and one record of the run may have it all.
 type Gap struct {
-	First, Last uint16
+	First, Last uint32
 	Value       money.Amount
 }
 
-// Missing is how many records the gap lacks.
-func (g Gap) Missing() int { return int(g.Last) - int(g.First) + 1 }
+// Missing is how many records the gap lacks: on a sparse chain, at least.
+func (g Gap) Missing(c Chain) int {
+	if c == Sparse {
+		return 1
+	}
+	return int(int64(g.Last) - int64(g.First) + 1)
+}
 
 // Audit is what the whole chain of a card says.
 type Audit struct {
-	Complete uint16       // every counter from the opening one up to, and without, this one is occupied
-	Next     uint16       // counter of the next debit as far as records tell: one above the highest occupied
+	Complete uint32       // every counter from the opening one up to, and without, this one is occupied
+	Next     uint32       // counter of the next debit as far as records tell: one above the highest occupied
 	Tail     money.Amount // balance after the highest occupied counter, the opening balance if there is none
 	Gaps     []Gap
 	Findings []Finding
@@ -110,7 +118,7 @@ func (a *Audit) look(card Card, c Counted) {
 
 // walk checks that each balance follows from the one before, and finds what is missing.
 func (a *Audit) walk(card Card, chain []link, loads []Load) error {
-	expect, balance, used, proved := int(card.Opening), card.OpeningBalance, 0, true
+	expect, balance, used, proved := int64(card.Opening), card.OpeningBalance, 0, true
 	a.Complete, a.Next, a.Tail = card.Opening, card.Opening, card.OpeningBalance
 	for _, s := range chain {
 		c := s.Claim
@@ -122,18 +130,29 @@ func (a *Audit) walk(card Card, chain []link, loads []Load) error {
 		if err != nil {
 			return err
 		}
-		if int(s.Counter) > expect {
+		far := int64(s.Counter) > expect
+		from, to, fits := run(loads, used, rise)
+		if far && card.Chain == Sparse {
+			// The counters between need not have been debits. They were if value is missing: it fell, or rose by less than the loads did.
+			room, err := sum(loads[used:])
+			if err != nil {
+				return err
+			}
+			far = !fits && rise.Cmp(room) < 0
+		}
+		if far {
 			value, err := rise.Neg()
 			if err != nil {
 				return err
 			}
-			a.Gaps = append(a.Gaps, Gap{First: uint16(expect), Last: s.Counter - 1, Value: value})
+			a.Gaps = append(a.Gaps, Gap{First: uint32(expect), Last: s.Counter - 1, Value: value})
 		} else if rise.Sign() < 0 {
 			a.add(FindBalanceDown, s.Counter, "was %v, is %v", balance, c.Before)
-		} else if from, to, ok := run(loads, used, rise); ok {
+		} else if fits {
 			for _, l := range loads[from:to] {
-				// Only between two balances that the card has put its TAC to: an inference may itself rest on a load.
-				if !l.Loaded && proved && s.proved {
+				// Only between two balances that the card has put its TAC to: an inference may itself rest on a load. On a sparse chain a debit may
+				// be missing beside the load; the load is settled by what the card shows online.
+				if !l.Loaded && proved && s.proved && card.Chain == Dense {
 					a.Explained = append(a.Explained, l.Counter)
 				}
 			}
@@ -148,8 +167,8 @@ func (a *Audit) walk(card Card, chain []link, loads []Load) error {
 		if after != c.After {
 			a.add(FindArithmetic, s.Counter, "%v less %v reads %v", c.Before, c.Amount, c.After)
 		}
-		expect, balance, proved = int(s.Counter)+1, c.After, s.proved
-		a.Next, a.Tail = uint16(min(expect, 0xFFFF)), balance
+		expect, balance, proved = int64(s.Counter)+1, c.After, s.proved
+		a.Next, a.Tail = uint32(min(expect, math.MaxUint32)), balance
 		if len(a.Gaps) == 0 {
 			a.Complete = a.Next
 		}
@@ -157,13 +176,22 @@ func (a *Audit) walk(card Card, chain []link, loads []Load) error {
 	return nil
 }
 
-func (a *Audit) add(c Code, counter uint16, format string, args ...any) {
+func (a *Audit) add(c Code, counter uint32, format string, args ...any) {
 	for _, f := range a.Findings {
 		if f.Code == c && f.Counter == counter {
 			return // one finding a code and counter: the oldest claim's
 		}
 	}
 	a.Findings = append(a.Findings, Finding{Code: c, Counter: counter, Detail: fmt.Sprintf(format, args...)})
+}
+
+func sum(loads []Load) (total money.Amount, err error) {
+	for _, l := range loads {
+		if total, err = total.Add(l.Amount); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // run finds the first contiguous run of loads, from index used on, whose sum is rise. A rise of zero is the empty run.

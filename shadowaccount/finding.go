@@ -53,6 +53,6 @@ func SeverityOf(c Code) (Severity, string) {
 // Finding is something suspicious at one counter of one card.
 type Finding struct {
 	Code    Code
-	Counter uint16
+	Counter uint32
 	Detail  string
 }

@@ -16,7 +16,7 @@ const (
 
 // LabelOf labels a record of a slot. complete and next are the card's before the record came (see [Audit]); news says whether
 // the record changed its tap's claim; status is what the claim is worth now.
-func LabelOf(c Claim, news bool, status Status, counter, complete, next uint16) Label {
+func LabelOf(c Claim, news bool, status Status, counter, complete, next uint32) Label {
 	switch {
 	case c.Proof == ProofBad:
 		return LabelBadMAC

@@ -34,6 +34,9 @@ func (s Status) Occupies() bool { return s == Stands || s == Inferred }
 type Next struct {
 	Known  bool
 	Before money.Amount
+	// Apart: of a card whose counter moves without a debit too (see [Chain]), the next slot that anything is known of. That the counter
+	// has moved says nothing then; what the balance did says it.
+	Apart bool
 }
 
 // NextFrom reads Next out of the claims to the following slot. A claim whose TAC is bad or spent says nothing; of the others a
@@ -73,18 +76,21 @@ type Explained func(rise money.Amount) bool
 //   - No proved claim: the slot was used if the next one is known, and an unproved claim whose amount leads to
 //     the next balance is inferred. Of several the newest is: the card showed this counter again at the later
 //     tap, so the earlier ones had not debited it.
-//   - Claims that the slot's standing one excludes are void; claims that nothing decides stay open.
+//   - Claims that the slot's standing one excludes are void; claims that nothing decides stay open. Where the next slot stands apart,
+//     a claim is void too if the balance has not moved.
 func Decide(claims []Claim, next Next, explained Explained) []Status {
 	out := make([]Status, len(claims))
 	standing, inferred := -1, -1
+	led := make([]movement, len(claims))
 	for i, c := range claims {
 		switch {
 		case c.proved():
 			if standing < 0 || older(c, claims[standing]) < 0 {
 				standing = i
 			}
-		case c.Proof == ProofNone && c.Said != SaidVoided && leadsTo(c, next, explained):
-			if inferred < 0 || surer(c, claims[inferred]) {
+		case c.Proof == ProofNone && c.Said != SaidVoided:
+			led[i] = leadsTo(c, next, explained)
+			if led[i] == moved && (inferred < 0 || surer(c, claims[inferred])) {
 				inferred = i
 			}
 		}
@@ -103,7 +109,7 @@ func Decide(claims []Claim, next Next, explained Explained) []Status {
 			out[i] = Void
 		case i == inferred:
 			out[i] = Inferred
-		case inferred >= 0:
+		case inferred >= 0 || led[i] == stayed:
 			out[i] = Void
 		default:
 			out[i] = Open
@@ -120,17 +126,58 @@ func surer(a, b Claim) bool {
 	return older(a, b) > 0
 }
 
-func leadsTo(c Claim, next Next, explained Explained) bool {
+// movement is what the next balance says of a claim.
+type movement int8
+
+const (
+	unclear movement = iota
+	moved            // by the claim's amount
+	stayed           // not at all
+)
+
+func leadsTo(c Claim, next Next, explained Explained) movement {
 	if !next.Known {
-		return false
+		return unclear
 	}
 	after, err := c.Before.Sub(c.Amount)
 	if err != nil {
-		return false
+		return unclear
 	}
-	rise, err := next.Before.Sub(after)
-	if err != nil || rise.Sign() < 0 {
-		return false
+	debited := follows(after, next.Before, explained)
+	if !next.Apart {
+		if debited == no {
+			return unclear
+		}
+		return moved
 	}
-	return rise.IsZero() || explained(rise)
+	kept := follows(c.Before, next.Before, explained)
+	switch {
+	case debited > kept:
+		return moved
+	case kept > debited:
+		return stayed
+	}
+	return unclear // neither fits, or both as well
+}
+
+// fit says how well one balance follows another.
+type fit int8
+
+const (
+	no      fit = iota
+	byLoads     // a rise that loads explain
+	asItIs      // it is the same
+)
+
+func follows(from, to money.Amount, explained Explained) fit {
+	rise, err := to.Sub(from)
+	switch {
+	case err != nil || rise.Sign() < 0:
+		return no
+	case rise.IsZero():
+		return asItIs
+	case explained(rise):
+		return byLoads
+	}
+	return no
 }

@@ -423,6 +423,9 @@ type NewLoad struct {
 	Amount Amount `json:"amount"`
 }
 
+// OfflineCounter The card's own count: an EP purse's offline counter, an electronic cash card's ATC, a DESFire card's TMC.
+type OfflineCounter = uint32
+
 // OpenLoad defines model for OpenLoad.
 type OpenLoad struct {
 	// Amount Decimal, two places, in the scheme's currency.
@@ -517,10 +520,12 @@ type Transaction struct {
 	BalanceBefore Amount `json:"balance_before"`
 
 	// Card Names a card without its number.
-	Card           Token   `json:"card"`
-	Kind           string  `json:"kind"`
-	Merchant       *string `json:"merchant,omitempty"`
-	OfflineCounter Counter `json:"offline_counter"`
+	Card     Token   `json:"card"`
+	Kind     string  `json:"kind"`
+	Merchant *string `json:"merchant,omitempty"`
+
+	// OfflineCounter The card's own count: an EP purse's offline counter, an electronic cash card's ATC, a DESFire card's TMC.
+	OfflineCounter OfflineCounter `json:"offline_counter"`
 
 	// Status accepted, inferred, unknown, clone, bad-tac, void, undecided
 	Status string `json:"status"`

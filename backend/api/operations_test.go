@@ -23,7 +23,7 @@ func (c *city) tapped() {
 	ctx := c.t.Context()
 	var all []store.Verified
 	for i := range uint64(3) {
-		counter := uint16(min(i, 1))
+		counter := uint32(min(i, 1))
 		before := money.Minor(50_00 - 2_00*int64(counter))
 		after, err := before.Sub(money.Minor(2_00))
 		require.NoError(c.t, err)

@@ -31,7 +31,7 @@ type city struct {
 	t       *testing.T
 	store   *store.Store
 	seq     map[ids.TerminalID]uint64
-	counter map[byte]uint16
+	counter map[byte]uint32
 	balance map[byte]int64
 	groups  int
 }
@@ -59,7 +59,7 @@ func (c *city) move(id string, debit, credit books.Account, minor int64) {
 func cardNumber(card byte) ids.CardNumber { return ids.CardNumber{0: 0x31, 1: 0x04, 8: 0x10, 9: card} }
 
 // tap posts one tap with what it said and what its TAC was worth; back repeats the card's counter.
-func (c *city) tap(day, terminal string, card byte, minor int64, said shadowaccount.Said, proof shadowaccount.Proof, back uint16) {
+func (c *city) tap(day, terminal string, card byte, minor int64, said shadowaccount.Said, proof shadowaccount.Proof, back uint32) {
 	id := ids.TerminalID(terminal)
 	c.seq[id]++
 	c.counter[card]++
@@ -88,7 +88,7 @@ func newCity(t *testing.T) *city {
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "scheme.db"), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
-	c := &city{t: t, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint16{}, balance: map[byte]int64{}}
+	c := &city{t: t, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]int64{}}
 	c.update(func(ctx context.Context, tx *store.Tx) error {
 		require.NoError(t, tx.PutAcquirer(ctx, store.Acquirer{ID: "citybus", Name: "City Bus"}))
 		require.NoError(t, tx.PutMerchant(ctx, store.Merchant{ID: "line-1", Acquirer: "citybus", Name: "Line 1"}))

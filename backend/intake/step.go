@@ -156,7 +156,7 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 	if form != nil {
 		return looked{Verified: store.Verified{Pending: r}, form: form}, nil
 	}
-	v := store.Verified{Pending: r, Card: d.card, Issuer: d.issuer, Levels: d.levels, Counter: d.counter, Kind: int32(d.what), Rule: d.rule,
+	v := store.Verified{Pending: r, Card: d.card, Issuer: d.issuer, Levels: d.levels, Counter: uint32(d.counter), Kind: int32(d.what), Rule: d.rule,
 		Claim: shadowaccount.Claim{
 			Tap: ids.TapID{Terminal: r.Terminal, Epoch: r.Epoch, Tap: d.tap}, Seq: d.seq, At: d.timeMS, Merchant: m.Merchant,
 			Amount: d.amount, Before: d.before, After: d.after, Said: d.said,

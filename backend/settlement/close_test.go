@@ -44,7 +44,7 @@ type scheme struct {
 	ctx     context.Context
 	store   *store.Store
 	seq     map[ids.TerminalID]uint64
-	counter map[byte]uint16
+	counter map[byte]uint32
 	balance map[byte]money.Amount
 	loads   map[byte]uint16
 	entries int
@@ -61,7 +61,7 @@ func feesJSON(t require.TestingT, standards ...fee.Standard) string {
 func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
 	s, err := store.Open(ctx, filepath.Join(dir, "scheme.db"), store.Options{NoSync: true})
 	require.NoError(t, err)
-	w := &scheme{t: t, ctx: ctx, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint16{}, balance: map[byte]money.Amount{}, loads: map[byte]uint16{}}
+	w := &scheme{t: t, ctx: ctx, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]money.Amount{}, loads: map[byte]uint16{}}
 	w.update(func(tx *store.Tx) error {
 		half := feesJSON(t, fee.Percent("standard", "service", 5_000))
 		for _, a := range []ids.AcquirerID{bus, metro} {

@@ -27,8 +27,10 @@ func (t *Tx) auditCard(ctx context.Context, n ids.CardNumber) error {
 	if err != nil {
 		return err
 	}
+	chain := shadowaccount.ChainOf(card.Family)
 	audit, err := shadowaccount.AuditCard(shadowaccount.Card{
 		Issued: known && card.Status != CardUnknown, Opening: card.OpeningCounter, OpeningBalance: card.OpeningBalance, Shadow: card.Shadow, BlockedAt: card.BlockedMS,
+		Chain: chain,
 	}, claims, loads)
 	if err != nil {
 		return fmt.Errorf("audit card %v: %w", n, err)
@@ -41,11 +43,11 @@ func (t *Tx) auditCard(ctx context.Context, n ids.CardNumber) error {
 	}
 	missing := 0
 	for _, g := range audit.Gaps {
-		missing += g.Missing()
+		missing += g.Missing(chain)
 	}
 	if known && (card.Complete != audit.Complete || card.Next != audit.Next || card.Tail != audit.Tail || card.Missing != missing) {
 		if _, err := t.exec(ctx, "write audit", `UPDATE card SET complete = ?, next = ?, tail = ?, missing = ? WHERE number = ?`,
-			int(audit.Complete), int(audit.Next), audit.Tail.Minor(), missing, n[:]); err != nil {
+			int64(audit.Complete), int64(audit.Next), audit.Tail.Minor(), missing, n[:]); err != nil {
 			return err
 		}
 	}
@@ -88,13 +90,13 @@ func (t *Tx) writeFindings(ctx context.Context, n ids.CardNumber, now []shadowac
 		delete(was, f)
 	}
 	for f := range was {
-		if _, err := t.exec(ctx, "drop finding", `DELETE FROM finding WHERE card = ? AND code = ? AND counter = ?`, n[:], string(f.Code), int(f.Counter)); err != nil {
+		if _, err := t.exec(ctx, "drop finding", `DELETE FROM finding WHERE card = ? AND code = ? AND counter = ?`, n[:], string(f.Code), int64(f.Counter)); err != nil {
 			return err
 		}
 	}
 	for _, f := range fresh {
 		if _, err := t.exec(ctx, "write finding", `INSERT INTO finding (card, code, counter, detail) VALUES (?, ?, ?, ?)`,
-			n[:], string(f.Code), int(f.Counter), f.Detail); err != nil {
+			n[:], string(f.Code), int64(f.Counter), f.Detail); err != nil {
 			return err
 		}
 	}
@@ -120,7 +122,7 @@ func (t *Tx) writeGaps(ctx context.Context, n ids.CardNumber, now []shadowaccoun
 		return err
 	}
 	for _, g := range now {
-		if _, err := t.exec(ctx, "write gap", `INSERT INTO gap (card, first, last, value) VALUES (?, ?, ?, ?)`, n[:], int(g.First), int(g.Last), g.Value.Minor()); err != nil {
+		if _, err := t.exec(ctx, "write gap", `INSERT INTO gap (card, first, last, value) VALUES (?, ?, ?, ?)`, n[:], int64(g.First), int64(g.Last), g.Value.Minor()); err != nil {
 			return err
 		}
 	}
@@ -166,7 +168,7 @@ func (t *Tx) ExplainedLoads(ctx context.Context) ([]ExplainedLoad, error) {
 type FoundRow struct {
 	Token    string
 	Code     shadowaccount.Code
-	Counter  uint16
+	Counter  uint32
 	Detail   string
 	Severity shadowaccount.Severity
 	Remedy   string
@@ -217,7 +219,7 @@ func (t *Tx) Gaps(ctx context.Context, token string, limit int) ([]GapRow, error
 // Tap is a claim as it is shown and settled: the card by its token, and the terminal's merchant and acquirer.
 type Tap struct {
 	Token      string
-	Counter    uint16
+	Counter    uint32
 	Tap        ids.TapID
 	Seq        uint64
 	AtMS       int64

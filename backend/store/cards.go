@@ -18,17 +18,18 @@ import (
 type Card struct {
 	Number         ids.CardNumber
 	Token          string
-	Issuer         [8]byte
-	Levels         int // of key diversification, 1 or 2
+	Family         string  // of its purse, as records have it; "" is "ep"
+	Issuer         [8]byte // of an EP purse
+	Levels         int     // of key diversification of an EP purse, 1 or 2
 	Status         string
-	OpeningCounter uint16
+	OpeningCounter uint32
 	OpeningBalance money.Amount
 	Shadow         money.Amount
 	BlockedMS      int64 // Unix ms, 0: never
 
 	// What the audit of the card's chain says (shadowaccount.Audit). Read only.
-	Complete uint16       // every counter below it is accounted for
-	Next     uint16       // one above the highest counter known
+	Complete uint32       // every counter below it is accounted for
+	Next     uint32       // one above the highest counter known
 	Tail     money.Amount // balance after that
 	Missing  int          // records known to be missing
 }
@@ -64,10 +65,13 @@ func (t *Tx) IssueCard(ctx context.Context, c Card) error {
 	if c.Token == "" {
 		return fmt.Errorf("card %v: no token", c.Number)
 	}
-	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
-		status = excluded.status, opening_counter = excluded.opening_counter WHERE card.status = ?8 AND excluded.status <> ?8`,
-		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown)
+	if c.Family == "" {
+		c.Family = "ep"
+	}
+	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail, family)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7, ?9) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
+		status = excluded.status, opening_counter = excluded.opening_counter, family = excluded.family WHERE card.status = ?8 AND excluded.status <> ?8`,
+		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int64(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown, c.Family)
 	if err != nil {
 		return err
 	}
@@ -100,14 +104,14 @@ func (t *Tx) BlockCard(ctx context.Context, n ids.CardNumber, at time.Time) erro
 	return t.auditCard(ctx, n)
 }
 
-const cardColumns = `number, token, issuer, levels, status, opening_counter, opening_balance, shadow, blocked_ms, complete, next, tail, missing`
+const cardColumns = `number, token, issuer, levels, status, opening_counter, opening_balance, shadow, blocked_ms, complete, next, tail, missing, family`
 
 func scanCard(scan func(...any) error) (Card, error) {
 	var c Card
 	var number, issuer []byte
 	var opening, shadow, tail int64
 	if err := scan(&number, &c.Token, &issuer, &c.Levels, &c.Status, &c.OpeningCounter, &opening, &shadow, &c.BlockedMS,
-		&c.Complete, &c.Next, &tail, &c.Missing); err != nil {
+		&c.Complete, &c.Next, &tail, &c.Missing, &c.Family); err != nil {
 		return Card{}, err
 	}
 	copy(c.Number[:], number)
@@ -204,7 +208,7 @@ func (t *Tx) wantReview(ctx context.Context, n ids.CardNumber) error {
 
 // DropCardLoad forgets a load that did not reach the card. One that did stays.
 func (t *Tx) DropCardLoad(ctx context.Context, n ids.CardNumber, counter uint16) error {
-	_, err := t.exec(ctx, "drop card load", `DELETE FROM card_load WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int(counter))
+	_, err := t.exec(ctx, "drop card load", `DELETE FROM card_load WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int64(counter))
 	return err
 }
 

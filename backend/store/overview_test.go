@@ -24,7 +24,7 @@ func overview(t *testing.T, s *store.Store) store.Overview {
 }
 
 // seen is a claim of "bus-1" as the pipeline hands it over once verified.
-func seen(seq uint64, counter uint16, before, amount int64, said shadowaccount.Said, proof shadowaccount.Proof, day string) store.Verified {
+func seen(seq uint64, counter uint32, before, amount int64, said shadowaccount.Said, proof shadowaccount.Proof, day string) store.Verified {
 	card := ids.CardNumber{0: 0x31, 8: 0x12, 9: 0x34}
 	return store.Verified{Pending: store.Pending{Terminal: "bus-1", Epoch: 1, Seq: seq, Day: day, ReceivedMS: int64(1000 + seq)}, Card: card, Levels: 1, Counter: counter, Kind: 1,
 		Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: "bus-1", Epoch: 1, Tap: seq}, Seq: seq, At: int64(seq), Merchant: "line1", Amount: money.Minor(amount),
@@ -85,7 +85,7 @@ func TestAnOverviewIsOneSnapshotAndBounded(t *testing.T) {
 	s := scheme(t)
 	var taps []store.Verified
 	for i := range 30 {
-		taps = append(taps, seen(uint64(i+1), uint16(i+1), 100_00-int64(i)*1_00, 1_00, shadowaccount.SaidCompleted, shadowaccount.ProofGood, "2026-11-24"))
+		taps = append(taps, seen(uint64(i+1), uint32(i+1), 100_00-int64(i)*1_00, 1_00, shadowaccount.SaidCompleted, shadowaccount.ProofGood, "2026-11-24"))
 	}
 	post(t, s, "2026-11-24", taps...)
 	ov := overview(t, s)
@@ -93,7 +93,7 @@ func TestAnOverviewIsOneSnapshotAndBounded(t *testing.T) {
 	require.Equal(t, time.UnixMilli(30), ov.Taps[0].At)
 	for i := range 15 {
 		day := fmt.Sprintf("2026-12-%02d", i+1)
-		post(t, s, day, seen(uint64(i+31), uint16(i+31), 70_00-int64(i)*1_00, 1_00, shadowaccount.SaidCompleted, shadowaccount.ProofGood, day))
+		post(t, s, day, seen(uint64(i+31), uint32(i+31), 70_00-int64(i)*1_00, 1_00, shadowaccount.SaidCompleted, shadowaccount.ProofGood, day))
 	}
 	ov = overview(t, s)
 	require.Len(t, ov.Days, 10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -16,9 +17,10 @@ import (
 type Verified struct {
 	Pending
 	Card    ids.CardNumber
+	Family  string // of the card's purse; "" is "ep"
 	Issuer  [8]byte
 	Levels  int
-	Counter uint16
+	Counter uint32
 	Claim   shadowaccount.Claim
 	Kind    int32  // wire.Kind
 	Rule    string // fare rule
@@ -88,7 +90,7 @@ func (t *Tx) ReviewCards(ctx context.Context, g Group, cards []ids.CardNumber) e
 		if err != nil {
 			return err
 		}
-		if err := t.loadSlots(ctx, w, 0, 0xFFFF); err != nil {
+		if err := t.loadSlots(ctx, w, 0, math.MaxUint32); err != nil {
 			return err
 		}
 		for counter, rows := range w.slots {
@@ -121,10 +123,12 @@ type posting struct {
 // cardWork is what a group needs of one card: the claims to its slots in a window of counters, and what it changes.
 type cardWork struct {
 	number         ids.CardNumber
-	known          bool   // in the registry
-	complete, next uint16 // before the group
-	slots          map[uint16][]claimRow
-	touched        map[uint16]bool
+	known          bool // in the registry
+	chain          shadowaccount.Chain
+	family         string // as the registry says, else as a record does
+	complete, next uint32 // before the group
+	slots          map[uint32][]claimRow
+	touched        map[uint32]bool
 	debits         map[string]bool // whose owner may change
 	issuer         [8]byte         // as a record says
 	levels         int
@@ -149,15 +153,16 @@ func (p *posting) card(ctx context.Context, n ids.CardNumber) (*cardWork, error)
 	if w := p.cards[n]; w != nil {
 		return w, nil
 	}
-	w := &cardWork{number: n, slots: map[uint16][]claimRow{}, touched: map[uint16]bool{}, debits: map[string]bool{}}
+	w := &cardWork{number: n, slots: map[uint32][]claimRow{}, touched: map[uint32]bool{}, debits: map[string]bool{}}
 	c, err := p.t.CardByNumber(ctx, n)
 	switch {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
 		return nil, err
 	default:
-		w.known, w.complete, w.next = true, c.Complete, c.Next
+		w.known, w.complete, w.next, w.family = true, c.Complete, c.Next, c.Family
 	}
+	w.chain = shadowaccount.ChainOf(w.family)
 	p.cards[n] = w
 	return w, nil
 }
@@ -165,7 +170,7 @@ func (p *posting) card(ctx context.Context, n ids.CardNumber) (*cardWork, error)
 // open reads what the records need of their cards: the claims to their slots and to the neighbours, in one query a card,
 // and the slots of claims with the same debit, wherever they stand.
 func (p *posting) open(ctx context.Context, records []Verified) error {
-	type window struct{ lo, hi uint16 }
+	type window struct{ lo, hi uint32 }
 	windows := map[ids.CardNumber]*window{}
 	for _, r := range records {
 		if x := windows[r.Card]; x == nil {
@@ -179,8 +184,14 @@ func (p *posting) open(ctx context.Context, records []Verified) error {
 		if err != nil {
 			return err
 		}
+		if w.family == "" {
+			w.family, w.chain = r.Family, shadowaccount.ChainOf(r.Family)
+		}
 		if x := windows[r.Card]; x != nil {
 			delete(windows, r.Card)
+			if w.chain == shadowaccount.Sparse { // any slot may be a neighbour
+				x.lo, x.hi = 0, math.MaxUint32
+			}
 			if err := p.t.loadSlots(ctx, w, down(x.lo), up(x.hi)); err != nil {
 				return err
 			}
@@ -221,11 +232,15 @@ func (p *posting) openRivals(ctx context.Context, w *cardWork, debit string) err
 		return err
 	}
 	for _, counter := range rivals {
-		for c := int(down(counter)); c <= int(up(counter)); c++ {
-			if w.slots[uint16(c)] != nil {
+		if w.chain == shadowaccount.Sparse { // all slots are there
+			w.touch(counter)
+			continue
+		}
+		for c := int64(down(counter)); c <= int64(up(counter)); c++ {
+			if w.slots[uint32(c)] != nil {
 				continue
 			}
-			if err := p.t.loadSlots(ctx, w, uint16(c), uint16(c)); err != nil {
+			if err := p.t.loadSlots(ctx, w, uint32(c), uint32(c)); err != nil {
 				return err
 			}
 		}
@@ -234,11 +249,11 @@ func (p *posting) openRivals(ctx context.Context, w *cardWork, debit string) err
 	return nil
 }
 
-func down(c uint16) uint16 { return c - min(c, 1) }
-func up(c uint16) uint16   { return c + min(0xFFFF-c, 1) }
+func down(c uint32) uint32 { return c - min(c, 1) }
+func up(c uint32) uint32   { return c + min(math.MaxUint32-c, 1) }
 
 // touch marks a slot to be decided, and the one before it, which reads its claims.
-func (w *cardWork) touch(counter uint16) {
+func (w *cardWork) touch(counter uint32) {
 	w.touched[counter] = true
 	w.touched[down(counter)] = true
 }
@@ -276,7 +291,7 @@ func (w *cardWork) statusOf(r Verified) (status shadowaccount.Status, superseded
 }
 
 // spend decides which claim each debit of the group counts for. All claims that prove one of them are in touched slots.
-func (w *cardWork) spend(touched []uint16) {
+func (w *cardWork) spend(touched []uint32) {
 	by := map[string][]*claimRow{}
 	for _, counter := range touched {
 		for i := range w.slots[counter] {
@@ -321,19 +336,31 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 		return err
 	}
 	explained := shadowaccount.ExplainedBy(loads)
-	touched := make([]uint16, 0, len(w.touched))
+	if w.chain == shadowaccount.Sparse { // any slot may be what one that is touched comes next to
+		for counter := range w.slots {
+			w.touched[counter] = true
+		}
+	}
+	touched := make([]uint32, 0, len(w.touched))
 	for counter := range w.touched {
 		touched = append(touched, counter)
 	}
 	slices.Sort(touched)
 	w.spend(touched)
-	for _, counter := range touched {
-		var next []claimRow
-		if counter < 0xFFFF {
-			next = w.slots[counter+1]
+	next := shadowaccount.Next{}
+	for _, counter := range slices.Backward(touched) { // on a sparse chain the next slot is the nearest that something is known of
+		if w.chain == shadowaccount.Dense {
+			next = shadowaccount.Next{}
+			if counter < math.MaxUint32 {
+				next = shadowaccount.NextFrom(claimsOf(w.slots[counter+1]))
+			}
 		}
 		if err := p.decide(w, w.slots[counter], next, explained); err != nil {
 			return fmt.Errorf("counter %d: %w", counter, err)
+		}
+		if own := shadowaccount.NextFrom(claimsOf(w.slots[counter])); own.Known {
+			next = own
+			next.Apart = true
 		}
 		if err := p.t.writeClaims(ctx, w.number, counter, w.slots[counter]); err != nil {
 			return err
@@ -342,7 +369,7 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 	if !w.known {
 		// A card we never issued. Its debits that our keys verify are owed to the merchant all the same, and the audit raises the
 		// alarm. It gets its row with its first claim, whatever that is worth: what a claim is worth may still change.
-		if err := p.t.IssueCard(ctx, Card{Number: w.number, Token: p.g.Token(w.number), Issuer: w.issuer, Levels: w.levels, Status: CardUnknown}); err != nil {
+		if err := p.t.IssueCard(ctx, Card{Number: w.number, Token: p.g.Token(w.number), Family: w.family, Issuer: w.issuer, Levels: w.levels, Status: CardUnknown}); err != nil {
 			return err
 		}
 	}
@@ -352,9 +379,9 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 	return p.t.auditCard(ctx, w.number)
 }
 
-// decide sets the status of each claim of a slot and adds the lines and the shadow's change that follow.
-func (p *posting) decide(w *cardWork, rows, next []claimRow, explained shadowaccount.Explained) error {
-	statuses := shadowaccount.Decide(claimsOf(rows), shadowaccount.NextFrom(claimsOf(next)), explained)
+// decide sets the status of each claim of a slot, by what is known of the next one, and adds the lines and the shadow's change that follow.
+func (p *posting) decide(w *cardWork, rows []claimRow, next shadowaccount.Next, explained shadowaccount.Explained) error {
+	statuses := shadowaccount.Decide(claimsOf(rows), next, explained)
 	for i := range rows {
 		row := &rows[i]
 		if row.status != statuses[i] {
@@ -385,7 +412,7 @@ func claimsOf(rows []claimRow) []shadowaccount.Claim {
 
 const claimColumns = `counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms`
 
-func scanClaim(scan func(...any) error) (counter uint16, r claimRow, err error) {
+func scanClaim(scan func(...any) error) (counter uint32, r claimRow, err error) {
 	var epoch, amount, before, after int64
 	var debit []byte
 	if err := scan(&counter, &r.Tap.Terminal, &epoch, &r.Tap.Tap, &r.Seq, &r.At, &r.Merchant, &amount, &before, &after,
@@ -399,7 +426,7 @@ func scanClaim(scan func(...any) error) (counter uint16, r claimRow, err error) 
 }
 
 // loadSlots reads the claims to the slots of a card from lo to hi, both included.
-func (t *Tx) loadSlots(ctx context.Context, w *cardWork, lo, hi uint16) error {
+func (t *Tx) loadSlots(ctx context.Context, w *cardWork, lo, hi uint32) error {
 	return t.rows(ctx, "claims", func(scan func(...any) error) error {
 		counter, r, err := scanClaim(scan)
 		if err != nil {
@@ -407,14 +434,14 @@ func (t *Tx) loadSlots(ctx context.Context, w *cardWork, lo, hi uint16) error {
 		}
 		w.slots[counter] = append(w.slots[counter], r)
 		return nil
-	}, `SELECT `+claimColumns+` FROM claim WHERE card = ? AND counter BETWEEN ? AND ? ORDER BY counter, terminal, epoch, tap`, w.number[:], int(lo), int(hi))
+	}, `SELECT `+claimColumns+` FROM claim WHERE card = ? AND counter BETWEEN ? AND ? ORDER BY counter, terminal, epoch, tap`, w.number[:], int64(lo), int64(hi))
 }
 
 // countersOfDebit lists the slots of a card with a claim that proves a debit.
-func (t *Tx) countersOfDebit(ctx context.Context, n ids.CardNumber, debit string) ([]uint16, error) {
-	var out []uint16
+func (t *Tx) countersOfDebit(ctx context.Context, n ids.CardNumber, debit string) ([]uint32, error) {
+	var out []uint32
 	err := t.rows(ctx, "claims of a debit", func(scan func(...any) error) error {
-		var c uint16
+		var c uint32
 		err := scan(&c)
 		out = append(out, c)
 		return err
@@ -422,7 +449,7 @@ func (t *Tx) countersOfDebit(ctx context.Context, n ids.CardNumber, debit string
 	return out, err
 }
 
-func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint16, rows []claimRow) error {
+func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint32, rows []claimRow) error {
 	for _, r := range rows {
 		if !r.changed {
 			continue
@@ -432,7 +459,7 @@ func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint16, 
 			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
 			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
 			debit = excluded.debit, spent = excluded.spent, status = excluded.status`,
-			n[:], int(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
+			n[:], int64(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
 			r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
 			r.kind, r.rule, r.day, r.receivedMS); err != nil {
 			return err

@@ -174,7 +174,7 @@ func (t *Tx) MovedThrough(ctx context.Context, a books.Account, day, exceptKind 
 // TapKey names a tap's claim to one counter of one card. Card is empty for a record that could not be read.
 type TapKey struct {
 	Card       []byte
-	Counter    uint16
+	Counter    uint32
 	Terminal   ids.TerminalID
 	Epoch, Tap uint64
 }

@@ -291,7 +291,7 @@ func booked(sold, funding, inProgress, float int64) map[string]string {
 }
 
 // debited posts a debit of card 1 whose TAC was good: what the intake does with a terminal's record.
-func (d *desk) debited(counter uint16, before, amount int64) {
+func (d *desk) debited(counter uint32, before, amount int64) {
 	d.update(func(tx *store.Tx) error {
 		return tx.PostGroup(d.ctx, store.Group{Day: "2026-11-24", AtMS: d.clock.Now().UnixMilli(), Token: func(ids.CardNumber) string { return "stranger" }}, []store.Verified{{
 			Pending: store.Pending{Terminal: "bus-1", Epoch: 1, Seq: uint64(counter) + 1, Day: "2026-11-24", ReceivedMS: int64(counter)},

@@ -230,12 +230,12 @@ func (p *proved) ask(ctx context.Context, card *ep.Card, kind ep.Type) error {
 type backendBooks struct {
 	known bool
 	at    *time.Location
-	taps  map[uint16][]store.Tap // by offline counter before
+	taps  map[uint32][]store.Tap // by offline counter before
 	loads map[uint16]shadowaccount.Load
 }
 
 func (c *CardVerifyCmd) books(ctx context.Context, s shown) (backendBooks, error) {
-	b := backendBooks{taps: map[uint16][]store.Tap{}, loads: map[uint16]shadowaccount.Load{}}
+	b := backendBooks{taps: map[uint32][]store.Tap{}, loads: map[uint16]shadowaccount.Load{}}
 	if c.TestKeys {
 		return b, nil
 	}
@@ -301,7 +301,7 @@ func (s shown) judgeDebit(b backendBooks, i int, v *verdict) {
 		}
 	}
 	v.Why = why
-	taps := b.taps[before]
+	taps := b.taps[uint32(before)]
 	if !b.known || len(taps) == 0 {
 		if b.known {
 			v.Why += "; the backend has no record of it yet"

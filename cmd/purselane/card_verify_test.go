@@ -51,7 +51,7 @@ func TestWhatCanBeSaidOfADebit(t *testing.T) {
 			l.Counter = c.counter
 			s := shown{log: []ep.LogRecord{l}, offline: proved{at: 0, next: 8, proof: &ep.Proof{TAC: ep.MAC{1}, MAC2: ep.MAC{2}}}, online: proved{at: -1}}
 			var v verdict
-			s.judgeDebit(backendBooks{known: c.known, at: zone, taps: map[uint16][]store.Tap{7: c.taps}}, 0, &v)
+			s.judgeDebit(backendBooks{known: c.known, at: zone, taps: map[uint32][]store.Tap{7: c.taps}}, 0, &v)
 			require.Equal(t, c.verdict, v.Verdict, v.Why)
 			require.Contains(t, v.Why, c.why)
 		})

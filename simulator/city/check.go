@@ -102,7 +102,7 @@ func (c *City) compare(ctx context.Context, s *Story) error {
 
 // count holds a card's own debits against its taps: each has exactly one that counts, over the same amount.
 func (s *Story) count(r *rider, taps []store.Tap) {
-	standing := map[uint16][]money.Amount{}
+	standing := map[uint32][]money.Amount{}
 	for _, t := range taps {
 		switch t.Status {
 		case shadowaccount.Open:
@@ -115,11 +115,11 @@ func (s *Story) count(r *rider, taps []store.Tap) {
 		}
 	}
 	for _, d := range r.debits {
-		if got := standing[d.counter]; len(got) != 1 || got[0] != d.amount {
+		if got := standing[uint32(d.counter)]; len(got) != 1 || got[0] != d.amount {
 			s.Lost++
 			s.Faults = append(s.Faults, fmt.Sprintf("card %v, debit %d of %v: counted as %v", r.card.Number(), d.counter, d.amount, got))
 		}
-		delete(standing, d.counter)
+		delete(standing, uint32(d.counter))
 	}
 	for counter, got := range standing {
 		s.Faults = append(s.Faults, fmt.Sprintf("card %v: a debit %d of %v is counted that the card did not make", r.card.Number(), counter, got))

@@ -30,7 +30,7 @@ func (w *town) checkCards() owed {
 
 // slot names a debit of a card by what a posting says of it.
 type slot struct {
-	counter  uint16
+	counter  uint32
 	terminal ids.TerminalID
 	amount   money.Amount
 }
@@ -63,7 +63,7 @@ func (w *town) checkCard(r *rider, o owed) {
 	// Each debit that the card committed has one posting. Only while its rider stays away may it be an open question.
 	unposted := money.Amount{}
 	for _, d := range r.card.debits {
-		s := slot{d.counter, w.terminals[d.terminal].id, d.amount}
+		s := slot{uint32(d.counter), w.terminals[d.terminal].id, d.amount}
 		switch n := posted[s]; {
 		case n > 1:
 			w.fail("posting", r.index, "the debit of %v with counter %d at %s is posted %d times", d.amount, d.counter, s.terminal, n)
