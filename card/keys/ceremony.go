@@ -103,8 +103,14 @@ func (r *Ring) Add(id ID, k Key) error {
 	if err := checkWord(string(id.Purpose)); err != nil {
 		return fmt.Errorf("keys: purpose %q: %w", id.Purpose, err)
 	}
+	if err := r.Role.mayHold(id.Purpose); err != nil {
+		return err
+	}
 	if _, held := r.Masters[id]; held {
 		return fmt.Errorf("keys: %v: %w", id, ErrHeld)
+	}
+	if old := r.Retired[id]; old.Gone != "" {
+		return fmt.Errorf("keys: %v: %w", id, ErrDestroyed)
 	}
 	if r.Masters == nil {
 		r.Masters = map[ID]Key{}
@@ -120,6 +126,11 @@ func (r *Ring) Next(p Purpose, algorithm byte) (ID, error) {
 	for have := range r.Masters {
 		if have.Purpose == p && have.Algorithm == algorithm {
 			id.Version = max(id.Version, have.Version)
+		}
+	}
+	for gone := range r.Retired { // also those that are gone, or in an HSM
+		if gone.Purpose == p && gone.Algorithm == algorithm {
+			id.Version = max(id.Version, gone.Version)
 		}
 	}
 	if id.Version == 0xFF {

@@ -124,7 +124,7 @@ func (s *Soft) RetailMAC(_ context.Context, c Card, session [16]byte, blocks []b
 
 // EncipherBlocks implements Families.
 func (s *Soft) EncipherBlocks(_ context.Context, c Card, session [16]byte, blocks []byte) ([]byte, error) {
-	if err := checkBlocks(c, blocks, ECCryptogram, ECEncipher); err != nil {
+	if err := errors.Join(checkBlocks(c, blocks, ECCryptogram, ECEncipher), s.retired.refuse(c.ID)); err != nil {
 		return nil, err
 	}
 	k, err := s.blocksKey(c, session)

@@ -44,6 +44,8 @@ type DeviceOptions struct {
 	Cache CachePolicy
 	// SM4 is the algorithm byte of SM4 keys; 0: AlgorithmSM4. This door holds none: ErrSM4.
 	SM4 byte
+	// Retired are the versions that do nothing new: the ring beside the device says which ([Ring.RetiredIDs]).
+	Retired []ID
 	// RetryEvery is the least time between two searches for a lost token; default 1 s.
 	RetryEvery time.Duration
 }

@@ -110,3 +110,30 @@ func TestHSMDestroysAKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, len(deviceMasters())-1)
 }
+
+// TestHSMDoesNothingNewWithARetiredKey: the ring beside the device says which.
+func TestHSMDoesNothingNewWithARetiredKey(t *testing.T) {
+	_, o := newToken(t)
+	for id := range deviceMasters() {
+		o.Retired = append(o.Retired, id)
+	}
+	d := openDevice(t, o)
+	require.NoError(t, d.Put(t.Context(), deviceMasters()))
+	of := func(p keys.Purpose) keys.Card {
+		return keys.Card{ID: keys.ID{Purpose: p, Version: 1}, Factors: [][8]byte{{1}}}
+	}
+	_, err1 := d.SessionMAC(t.Context(), of(keys.Load), [8]byte{}, nil)
+	_, err2 := d.SecureMAC(t.Context(), of(keys.Maintenance), make([]byte, 4), nil)
+	_, err3 := d.Encipher(t.Context(), of(keys.Unblock), nil)
+	_, err4 := d.EncipherBlocks(t.Context(), of(keys.ECCryptogram), [16]byte{}, make([]byte, 8))
+	for _, err := range []error{err1, err2, err3, err4} {
+		require.ErrorIs(t, err, keys.ErrRetired)
+	}
+	_, err1 = d.TAC(t.Context(), of(keys.TAC), nil)
+	_, err2 = d.RetailMAC(t.Context(), of(keys.ECCryptogram), [16]byte{}, make([]byte, 8))
+	_, err3 = d.RetailMAC(t.Context(), of(keys.ECMAC), [16]byte{}, make([]byte, 8))
+	_, err4 = d.CardCMAC(t.Context(), keys.AESCard{ID: keys.ID{Purpose: keys.DESFireTMAC, Version: 1}, Input: make([]byte, 20)}, [16]byte{}, nil)
+	for _, err := range []error{err1, err2, err3, err4} {
+		require.NoError(t, err, "old proofs are judged")
+	}
+}

@@ -23,6 +23,7 @@ type device struct {
 	module *pkcs11.Ctx
 	seen   *seenKeys
 
+	retired retired
 	// turn is held for reading by each call into the device and for writing by whoever connects or drops: the library is
 	// started anew then, and no call may be inside.
 	turn   sync.RWMutex
@@ -55,7 +56,7 @@ func OpenDevice(o DeviceOptions) (Device, error) {
 	if m == nil {
 		return nil, fmt.Errorf("keys: HSM: %s: %w", o.Module, ErrModule)
 	}
-	d := &device{o: o, module: m, seen: &seenKeys{checks: map[ID][3]byte{}}}
+	d := &device{o: o, module: m, seen: &seenKeys{checks: map[ID][3]byte{}}, retired: retiredOf(o.Retired)}
 	if err := d.connect(); err != nil {
 		m.Destroy()
 		return nil, err
@@ -217,7 +218,7 @@ func (d *device) SessionMAC(ctx context.Context, c Card, session [8]byte, messag
 	default:
 		return mac, fmt.Errorf("keys: %s keys have no sessions", c.ID.Purpose)
 	}
-	if err := d.o.checkCard(c, c.ID.Purpose); err != nil {
+	if err := errors.Join(d.o.checkCard(c, c.ID.Purpose), d.retired.refuse(c.ID)); err != nil {
 		return mac, err
 	}
 	err = d.do(ctx, func(at *connection) error {

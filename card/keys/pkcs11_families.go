@@ -31,7 +31,7 @@ func (d *device) RetailMAC(ctx context.Context, c Card, session [16]byte, blocks
 
 // EncipherBlocks implements Families. No key of it leaves the device.
 func (d *device) EncipherBlocks(ctx context.Context, c Card, session [16]byte, blocks []byte) (out []byte, err error) {
-	if err := checkBlocks(c, blocks, ECCryptogram, ECEncipher); err != nil {
+	if err := errors.Join(checkBlocks(c, blocks, ECCryptogram, ECEncipher), d.retired.refuse(c.ID)); err != nil {
 		return nil, err
 	}
 	err = d.withCardKey(ctx, c, func(at *connection, key pkcs11.ObjectHandle) error {
@@ -58,7 +58,7 @@ func (d *device) withCardKey(ctx context.Context, c Card, do func(*connection, p
 
 // SecureMAC implements Families. No key of it leaves the device; none is held, for a command to one card is rare.
 func (d *device) SecureMAC(ctx context.Context, c Card, challenge, message []byte) (mac [4]byte, err error) {
-	if err := errors.Join(secured(c), TripleDES.checkChallenge(challenge)); err != nil {
+	if err := errors.Join(secured(c), TripleDES.checkChallenge(challenge), d.retired.refuse(c.ID)); err != nil {
 		return mac, err
 	}
 	err = d.withBase(ctx, c, func(at *connection, base pkcs11.ObjectHandle) error {
@@ -73,7 +73,7 @@ func (d *device) SecureMAC(ctx context.Context, c Card, challenge, message []byt
 
 // Encipher implements Families, in the same way.
 func (d *device) Encipher(ctx context.Context, c Card, data []byte) (out []byte, err error) {
-	if err := secured(c); err != nil {
+	if err := errors.Join(secured(c), d.retired.refuse(c.ID)); err != nil {
 		return nil, err
 	}
 	blocks, err := framed(data, 8)

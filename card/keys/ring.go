@@ -29,8 +29,11 @@ type Secret []byte
 // Ring is all secrets of one scheme: what a sealed file holds. It never prints. It is not safe for concurrent use while
 // it is changed.
 type Ring struct {
+	Role    Role // whose it is
 	Masters map[ID]Key
 	Secrets map[string]Secret
+	// Retired says which versions are on their way out, or gone. Their keys may be in the ring, or in the HSM beside it.
+	Retired map[ID]Retirement
 }
 
 // NewRing draws a fresh ring for a scheme: a master key for each purpose, version 1, algorithm 0, and the three secrets of the backend. The same bytes from rand make the same ring, which is for simulations.
@@ -79,10 +82,21 @@ func NewRing(rand io.Reader) (*Ring, error) {
 }
 
 // HSM returns a software HSM that holds the ring's master keys.
-func (r *Ring) HSM() *Soft { return NewSoft(r.Masters) }
+func (r *Ring) HSM() *Soft {
+	s := NewSoft(r.Masters)
+	s.retired = retiredOf(r.RetiredIDs())
+	return s
+}
 
 // CachedHSM is HSM with the derived keys of cards held under the policy.
-func (r *Ring) CachedHSM(p CachePolicy) (*Soft, error) { return NewCachedSoft(r.Masters, p) }
+func (r *Ring) CachedHSM(p CachePolicy) (*Soft, error) {
+	s, err := NewCachedSoft(r.Masters, p)
+	if err != nil {
+		return nil, err
+	}
+	s.retired = retiredOf(r.RetiredIDs())
+	return s, nil
+}
 
 // Secret returns a copy of the named secret, or ErrNoSecret when the ring has none of n bytes.
 func (r *Ring) Secret(name string, n int) ([]byte, error) {
@@ -113,7 +127,7 @@ func (Secret) MarshalText() ([]byte, error) { return nil, errNoText }
 
 // Format prints how many keys the ring has, under every verb, and none of them.
 func (r Ring) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "[ring of %d master keys and %d secrets]", len(r.Masters), len(r.Secrets))
+	fmt.Fprintf(f, "[%v's ring of %d master keys and %d secrets]", r.Role, len(r.Masters), len(r.Secrets))
 }
 
 // LogValue is Format for structured logs.

@@ -14,12 +14,16 @@ import (
 // FormatVersion is the version of what a sealed file holds inside. It is an outside contract: docs/keys.md.
 //
 //   - 1: 2026-11-24: first
-const FormatVersion = 1
+//   - 2: 2026-11-25: role, retired and destroyed; a ring without these is still written as version 1
+const FormatVersion = 2
 
 // The inner form is text, one key a line, sorted, in one form only: what is read is coded back to the same bytes.
 //
-//	purselane keys 1
+//	purselane keys 2
+//	role <role>
 //	master <purpose> <version> <algorithm> <32 hexadecimal digits>
+//	retired <purpose> <version> <algorithm> <until>
+//	destroyed <purpose> <version> <algorithm> <until> <day>
 //	secret <name> <hexadecimal digits>
 const magic = "purselane keys "
 
@@ -32,17 +36,32 @@ const (
 
 func (r *Ring) text() ([]byte, error) {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s%d\n", magic, FormatVersion)
+	fmt.Fprintf(&out, "%s%d\n", magic, r.format())
+	if r.Role != RoleScheme {
+		fmt.Fprintf(&out, "role %s\n", r.Role)
+	}
 	for _, id := range slices.SortedFunc(maps.Keys(r.Masters), ID.Compare) {
 		if err := checkWord(string(id.Purpose)); err != nil {
 			return nil, fmt.Errorf("keys: purpose %q: %w", id.Purpose, err)
 		}
+		if err := r.Role.mayHold(id.Purpose); err != nil {
+			return nil, err
+		}
+		if r.Retired[id].Gone != "" {
+			return nil, fmt.Errorf("keys: %v: %w", id, ErrDestroyed)
+		}
 		k := r.Masters[id]
 		fmt.Fprintf(&out, "master %s %02X %02X %s\n", id.Purpose, id.Version, id.Algorithm, upper(k[:]))
+	}
+	if err := r.retiredText(&out); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
 		if err := checkWord(name); err != nil {
 			return nil, fmt.Errorf("keys: secret name %q: %w", name, err)
+		}
+		if err := r.Role.mayKnow(name); err != nil {
+			return nil, err
 		}
 		s := r.Secrets[name]
 		if len(s) == 0 || len(s) > maxSecret {
@@ -54,6 +73,38 @@ func (r *Ring) text() ([]byte, error) {
 		return nil, fmt.Errorf("keys: %d bytes of keys: a sealed file holds %d", out.Len(), maxText)
 	}
 	return out.Bytes(), nil
+}
+
+// format is the lowest version that can say all of the ring.
+func (r *Ring) format() int {
+	if r.Role == RoleScheme && len(r.Retired) == 0 {
+		return 1
+	}
+	return 2
+}
+
+func (r *Ring) retiredText(out *bytes.Buffer) error {
+	for _, id := range r.RetiredIDs() {
+		old := r.Retired[id]
+		if err := checkWord(string(id.Purpose)); err != nil {
+			return fmt.Errorf("keys: purpose %q: %w", id.Purpose, err)
+		}
+		if err := r.Role.mayHold(id.Purpose); err != nil {
+			return err
+		}
+		if _, err := ParseDay(string(old.Until)); err != nil {
+			return err
+		}
+		if old.Gone == "" {
+			fmt.Fprintf(out, "retired %s %02X %02X %s\n", id.Purpose, id.Version, id.Algorithm, old.Until)
+			continue
+		}
+		if _, err := ParseDay(string(old.Gone)); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "destroyed %s %02X %02X %s %s\n", id.Purpose, id.Version, id.Algorithm, old.Until, old.Gone)
+	}
+	return nil
 }
 
 // parseRing reads the inner form. Its errors name a line and never what stands in it.
@@ -100,8 +151,31 @@ func (r *Ring) parseLine(word []string) error {
 		}
 		r.Secrets[word[1]] = raw
 		return nil
+	case len(word) == 2 && word[0] == "role":
+		role, err := ParseRole(word[1])
+		if err != nil {
+			return errors.New("no role") // its own error quotes the word
+		}
+		r.Role = role
+		return nil
+	case len(word) == 5 && word[0] == "retired":
+		return r.parseRetired(word, Retirement{Until: Day(word[4])})
+	case len(word) == 6 && word[0] == "destroyed":
+		return r.parseRetired(word, Retirement{Until: Day(word[4]), Gone: Day(word[5])})
 	}
-	return errors.New("neither a master key nor a secret")
+	return errors.New("no line of a key file")
+}
+
+func (r *Ring) parseRetired(word []string, old Retirement) error {
+	raw, err := hex.DecodeString(word[2] + word[3])
+	if err != nil || len(word[2]) != 2 || len(word[3]) != 2 {
+		return errors.New("want a version and an algorithm")
+	}
+	if r.Retired == nil {
+		r.Retired = map[ID]Retirement{}
+	}
+	r.Retired[ID{Purpose: Purpose(word[1]), Version: raw[0], Algorithm: raw[1]}] = old
+	return nil
 }
 
 func upper(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }

@@ -179,7 +179,7 @@ func TestWhatDoesNotOpen(t *testing.T) {
 		{"something behind it", append(bytes.Clone(byIdentity), 0), x, keys.ErrDamaged},
 		{"too large", append(bytes.Clone(byIdentity), make([]byte, 1<<20)...), x, keys.ErrDamaged},
 		{"work without end", bytes.Replace(byPass, []byte(" 1\n"), []byte(" 40\n"), 1), identity(t, "right"), keys.ErrDamaged},
-		{"a newer version", asText("purselane keys 2\nwhatever"), x, keys.ErrNewer},
+		{"a newer version", asText("purselane keys 3\nwhatever"), x, keys.ErrNewer},
 		{"no keys of ours", asText("root:x:0:0\n"), x, keys.ErrDamaged},
 		{"an empty text", asText(""), x, keys.ErrDamaged},
 		{"version 0", asText("purselane keys 0\n"), x, keys.ErrDamaged},
@@ -324,7 +324,8 @@ func FuzzRing(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(text)
 	f.Add([]byte("purselane keys 1\n"))
-	f.Add([]byte("purselane keys 2\nx"))
+	f.Add([]byte("purselane keys 3\nx"))
+	f.Add([]byte(v2))
 	f.Add([]byte("purselane keys 1\nsecret a 00\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := keys.ParseRing(text)

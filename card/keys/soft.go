@@ -13,6 +13,7 @@ type Soft struct {
 	masters map[ID]Key
 	cards   *cache[cipher.Block] // key schedules: of the TAC key as it is folded, of all others whole
 	sm4     byte                 // algorithm byte of SM4 keys; 0: AlgorithmSM4
+	retired retired
 }
 
 var _ HSM = (*Soft)(nil)
@@ -110,6 +111,9 @@ func (s *Soft) SessionMAC(_ context.Context, c Card, session [8]byte, message []
 	default:
 		return [4]byte{}, fmt.Errorf("keys: %s keys have no sessions", c.ID.Purpose)
 	}
+	if err := s.retired.refuse(c.ID); err != nil {
+		return [4]byte{}, err
+	}
 	if s.cipher(c) == SM4 { // derived for each call: the cache holds 3DES key schedules
 		k, err := s.derive(c, c.ID.Purpose)
 		if err != nil {
@@ -146,6 +150,9 @@ func (s *Soft) Encipher(_ context.Context, c Card, data []byte) ([]byte, error) 
 }
 
 func (s *Soft) secureKey(c Card) (Key, error) {
+	if err := s.retired.refuse(c.ID); err != nil {
+		return Key{}, err
+	}
 	if c.ID.Purpose == Unblock {
 		return s.derive(c, Unblock)
 	}
@@ -154,6 +161,9 @@ func (s *Soft) secureKey(c Card) (Key, error) {
 
 // ReloadMAC is the MAC of RELOAD PIN over the new PIN's bytes.
 func (s *Soft) ReloadMAC(_ context.Context, c Card, pin []byte) ([4]byte, error) {
+	if err := s.retired.refuse(c.ID); err != nil {
+		return [4]byte{}, err
+	}
 	k, err := s.derive(c, Reload)
 	if err != nil {
 		return [4]byte{}, err

@@ -45,8 +45,11 @@ func (r *Ring) Export(id ID, sm4Algorithm byte, transport Key) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("keys: %v: %w", id, ErrUnknownKey)
 	}
-	if CipherOf(id.Algorithm, sm4Algorithm) == SM4 {
-		return nil, fmt.Errorf("keys: %v is an SM4 key, and the transport key is 3DES", id)
+	if _, old := r.Retired[id]; old {
+		return nil, fmt.Errorf("keys: %v: %w", id, ErrRetired)
+	}
+	if kind := KindOf(id, sm4Algorithm); kind != Kind3DES {
+		return nil, fmt.Errorf("keys: %v is an %s key, and the transport key is 3DES", id, kind)
 	}
 	if k == transport {
 		return nil, errors.New("keys: a key is not carried under itself")
