@@ -117,7 +117,7 @@ type Order struct {
 // does not have are empty.
 type Attempt struct {
 	Family      string
-	Application []byte // AID
+	Application []byte         // AID
 	Card        ids.CardNumber // never zero; that of the Reading, where that had one
 	Issuer      []byte
 	KeyLevels   int

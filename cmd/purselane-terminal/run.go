@@ -11,7 +11,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 )
@@ -49,7 +48,7 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, open.Close()) }()
-	cfg.SAMs, cfg.Log, cfg.ClockState = []keys.SAM{open.sam}, log, clockState
+	cfg.SAM, cfg.Log, cfg.ClockState = open.sam, log, clockState
 	screen := startLights(k.Stdout, c.JSON, log, cfg.Profile.Location())
 	defer screen.close()
 	cfg.Show = screen.show

@@ -86,7 +86,7 @@ func (s *station) boot(ctx context.Context) error {
 		return err
 	}
 	cfg := edge.Config{
-		Terminal: s.id, Merchant: s.merchant, Profile: s.city.profile, SAMs: []keys.SAM{s.sam},
+		Terminal: s.id, Merchant: s.merchant, Profile: s.city.profile, SAM: s.sam,
 		JournalPath: filepath.Join(s.city.cfg.Dir, string(s.id), "journal.db"),
 		Journal:     journal.Options{Fault: s.fault, Rand: rand.NewChaCha8(seedBytes(s.city.cfg.Seed + uint64(s.number)<<32))},
 		Clock:       s.city.clock, DeviceKey: s.key, BackendKey: receipts.Public().(ed25519.PublicKey),

@@ -14,7 +14,6 @@ import (
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/personalise"
@@ -111,7 +110,7 @@ func (m *terminal) boot() {
 	}
 	m.plan(1)
 	m.edge, err = edge.Open(edge.Config{
-		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAMs: []keys.SAM{sam}, Clock: ownClock{m.w.clock, m.ahead}, Lanes: m.place.lanes(),
+		Terminal: m.id, Merchant: m.place.merchant, Profile: m.w.profile, SAM: sam, Clock: ownClock{m.w.clock, m.ahead}, Lanes: m.place.lanes(),
 		JournalPath: m.path, Journal: journal.Options{NoSync: true, Keep: m.w.keep, Fault: m.fault},
 	})
 	if err != nil {

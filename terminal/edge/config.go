@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/purselane/purselane/card/keys"
@@ -40,9 +39,12 @@ type Config struct {
 	Merchant ids.MerchantID
 
 	Profile *firmwareconfig.Profile
-	// SAMs make MAC1 and check MAC2. The lanes share them, each for one purchase at a time: as many lanes sell at once as there are. One
-	// that has Probe(ctx) error is asked by it whether it works again after a failure.
-	SAMs []keys.SAM
+	// SAM makes MAC1 and checks MAC2. All lanes share it, one purchase at a time. One that has Probe(ctx) error is asked by it
+	// whether it works again after a failure.
+	SAM keys.SAM
+	// Pool is several SAMs, in the place of SAM: as many lanes sell at the same time, and one that fails does not stop the others. Run
+	// runs it.
+	Pool *keys.Pool
 
 	JournalPath string
 	Journal     journal.Options // Terminal is filled in
@@ -77,17 +79,19 @@ func (c *Config) check() error {
 	if c.JournalPath == "" {
 		bad("journal path: want a file on a disk that keeps its promises")
 	}
-	if len(c.SAMs) == 0 {
-		bad("SAM: want one")
-	}
-	for i, s := range c.SAMs {
-		if s == nil {
-			bad("SAM: want one")
-		} else if s.TerminalNumber() == [6]byte{} {
-			bad("SAM: its terminal number is all zeros: it is not personalised")
-		} else if slices.ContainsFunc(c.SAMs[:i], func(t keys.SAM) bool { return t != nil && t.TerminalNumber() == s.TerminalNumber() }) {
-			bad("SAM: two of terminal number %X: want different ones", s.TerminalNumber())
+	switch {
+	case c.Pool != nil && c.SAM != nil:
+		bad("SAM: want one, or a pool of them, not both")
+	case c.Pool != nil:
+		for _, s := range c.Pool.States() {
+			if s.TerminalNumber == [6]byte{} {
+				bad("SAM: the terminal number of one is all zeros: it is not personalised")
+			}
 		}
+	case c.SAM == nil:
+		bad("SAM: want one")
+	case c.SAM.TerminalNumber() == [6]byte{}:
+		bad("SAM: its terminal number is all zeros: it is not personalised")
 	}
 	if c.Profile == nil {
 		bad("profile: want one")

@@ -140,7 +140,7 @@ func newWorld(t testing.TB, change func(*edge.Config)) *world {
 	w := &world{t: t, clock: clock.NewManual(noon), shown: make(chan edge.Event, 5000)}
 	_, sam := newPSAM(t)
 	w.cfg = edge.Config{
-		Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAMs: []keys.SAM{sam},
+		Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAM: sam,
 		JournalPath: filepath.Join(t.TempDir(), "journal.db"), Lanes: lanes(), Clock: w.clock,
 		Rand: rand.New(rand.NewPCG(1, 2)), Show: w.see,
 	}

@@ -32,8 +32,15 @@ func TestWhatOpenRefuses(t *testing.T) {
 		{"terminal", func(c *edge.Config) { c.Terminal = "bus 1" }, `terminal id "bus 1"`},
 		{"merchant", func(c *edge.Config) { c.Merchant = "" }, "merchant id"},
 		{"journal", func(c *edge.Config) { c.JournalPath = "" }, "journal path"},
-		{"no SAM", func(c *edge.Config) { c.SAMs = nil }, "SAM: want one"},
-		{"a blank SAM", func(c *edge.Config) { c.SAMs = []keys.SAM{blankSAM{}} }, "not personalised"},
+		{"no SAM", func(c *edge.Config) { c.SAM = nil }, "SAM: want one"},
+		{"a SAM and a pool", func(c *edge.Config) { c.Pool = &keys.Pool{} }, "not both"},
+		{"a blank SAM in the pool", func(c *edge.Config) {
+			var err error
+			c.SAM = nil
+			c.Pool, err = keys.NewPool(&slotted{SAM: blankSAM{}})
+			require.NoError(t, err)
+		}, "not personalised"},
+		{"a blank SAM", func(c *edge.Config) { c.SAM = blankSAM{} }, "not personalised"},
 		{"no profile", func(c *edge.Config) { c.Profile = nil }, "profile: want one"},
 		{"a bad profile", func(c *edge.Config) { c.Profile.Version = 0 }, "profile: version"},
 		{"no lanes", func(c *edge.Config) { c.Lanes = nil }, "lanes: want"},
@@ -46,7 +53,7 @@ func TestWhatOpenRefuses(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, sam := newPSAM(t)
-			cfg := edge.Config{Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAMs: []keys.SAM{sam}, Lanes: lanes(),
+			cfg := edge.Config{Terminal: "bus-1", Merchant: "m-1", Profile: firmwareconfig.Sample(), SAM: sam, Lanes: lanes(),
 				JournalPath: filepath.Join(t.TempDir(), "journal.db")}
 			c.change(&cfg)
 			_, err := edge.Open(cfg)

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/vpcd"
@@ -56,7 +55,7 @@ func TestPCSCTerminal(t *testing.T) {
 	sam, err := edge.OpenPSAM(t.Context(), open(slot), ep.PSAMTUnion)
 	require.NoError(t, err)
 	w := newWorld(t, func(cfg *edge.Config) {
-		cfg.SAMs = []keys.SAM{sam}
+		cfg.SAM = sam
 		cfg.Lanes[bus].Reader = open(door)
 	})
 	stop := w.run()

@@ -73,7 +73,7 @@ func (p *PSAM) CheckMAC2(ctx context.Context, mac2 [4]byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sam == nil {
-		return fmt.Errorf("PSAM: %w: its session ended during the purchase", apdu.ErrNotSent)
+		return fmt.Errorf("PSAM: %w: its session ended during the purchase: %w", keys.ErrSAMOrder, apdu.ErrNotSent)
 	}
 	err := p.sam.CheckMAC2(ctx, mac2)
 	p.dead(err)
@@ -107,11 +107,11 @@ func (p *PSAM) session(ctx context.Context) (*ep.PSAM, error) {
 		card, err = p.r.Wait(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no PSAM in reader %s: %w", p.r.Name(), err)
+		return nil, fmt.Errorf("no PSAM in reader %s: %w: %w", p.r.Name(), keys.ErrSAMGone, err)
 	}
 	sam, err := ep.OpenPSAM(ctx, card, p.application)
 	if err == nil && p.number != (ep.TerminalNumber{}) && sam.TerminalNumber() != p.number {
-		err = fmt.Errorf("PSAM %v instead of %v: %w", ep.TerminalNumber(sam.TerminalNumber()), p.number, ErrOtherPSAM)
+		err = fmt.Errorf("PSAM %v instead of %v: %w: %w", ep.TerminalNumber(sam.TerminalNumber()), p.number, ErrOtherPSAM, keys.ErrSAMNumber)
 	}
 	p.card = card
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
 	"github.com/purselane/purselane/terminal/edge"
@@ -27,7 +26,7 @@ func TestAPSAMThatIsPulledAndPutBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, [6]byte{0x11, 0x22, 0x33, 0x44, 0x55, 0x66}, door.TerminalNumber())
 		require.EqualValues(t, 1, door.KeyIndex())
-		w := newWorld(t, func(cfg *edge.Config) { cfg.SAMs = []keys.SAM{door} })
+		w := newWorld(t, func(cfg *edge.Config) { cfg.SAM = door })
 		stop := w.run()
 		require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, 1, 10_00, nil)).Outcome)
 

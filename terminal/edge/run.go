@@ -41,6 +41,9 @@ func (t *Terminal) Run(ctx context.Context) error {
 	if t.link != nil {
 		all.Go(func() { _ = t.link.Run(ctx) }) // it returns nil: no failure of the link ends it
 	}
+	if t.cfg.Pool != nil {
+		all.Go(func() { _ = t.cfg.Pool.Run(ctx) }) // its only error is that ctx has ended
+	}
 	all.Go(func() { t.keepHouse(ctx) })
 	select {
 	case <-ctx.Done():

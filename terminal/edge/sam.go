@@ -13,25 +13,22 @@ import (
 // samLimit is the time one SAM command may take. A SAM answers in milliseconds.
 const samLimit = 5 * time.Second
 
-// lease is the terminal's SAMs, for lanes that sell at the same time. A SAM holds one purchase at a time, so a visit has one for itself
-// from INITIALIZE until its MAC2 is checked, and at the latest until the visit ends.
-type lease struct{ free chan keys.SAM }
+// lease is a terminal's only SAM, for lanes that sell at the same time. A SAM holds one purchase at a time, so a visit has it for itself
+// from INITIALIZE until its MAC2 is checked, and at the latest until the visit ends. Several SAMs are a keys.Pool.
+type lease struct {
+	sam  keys.SAM
+	gate chan struct{} // holds one token: whoever put it in has the SAM
+}
 
 var _ keys.SAMs = (*lease)(nil)
 
-func newLease(all []keys.SAM) *lease {
-	l := &lease{free: make(chan keys.SAM, len(all))}
-	for _, s := range all {
-		l.free <- s
-	}
-	return l
-}
+func newLease(sam keys.SAM) *lease { return &lease{sam: sam, gate: make(chan struct{}, 1)} }
 
-// Acquire implements keys.SAMs. A SAM is waited for as long as the visit may take.
+// Acquire implements keys.SAMs. The SAM is waited for as long as the visit may take.
 func (l *lease) Acquire(ctx context.Context) (keys.SAM, func(), error) {
 	select {
-	case s := <-l.free:
-		return timed{s}, sync.OnceFunc(func() { l.free <- s }), nil
+	case l.gate <- struct{}{}:
+		return timed{l.sam}, sync.OnceFunc(func() { <-l.gate }), nil
 	case <-ctx.Done():
 		return nil, nil, fmt.Errorf("%w: %w", keys.ErrSAMBusy, ctx.Err())
 	}
@@ -58,27 +55,28 @@ func samTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), samLimit)
 }
 
-// probe asks the SAMs whether they work, and none in the middle of a purchase. One that works is enough to sell.
-func (l *lease) probe(ctx context.Context) error {
-	var all []error
-	for range cap(l.free) {
-		s, release, err := l.Acquire(ctx)
-		if err != nil {
-			return errors.Join(append(all, err)...)
-		}
-		defer release() // at the end: so each is asked once
-		p, ok := s.(timed).SAM.(prober)
-		if !ok {
-			all = append(all, errors.New("a SAM that cannot be probed: the next sale shows whether it works"))
-			continue
-		}
-		limited, cancel := context.WithTimeout(ctx, samLimit)
-		err = p.Probe(limited)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		all = append(all, err)
+// sams are the terminal's SAMs as its drivers draw on them.
+func (c *Config) sams() keys.SAMs {
+	if c.Pool != nil {
+		return c.Pool
 	}
-	return errors.Join(all...)
+	return newLease(c.SAM)
+}
+
+// probeSAM asks the terminal's SAMs whether one works, and not in the middle of a purchase. A pool asks its own, and gives none that is out.
+func (t *Terminal) probeSAM(ctx context.Context) error {
+	if _, ok := t.cfg.SAM.(prober); !ok && t.cfg.Pool == nil {
+		return errors.New("a SAM that cannot be probed: the next sale shows whether it works")
+	}
+	_, release, err := t.sams.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if t.cfg.Pool != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, samLimit)
+	defer cancel()
+	return t.cfg.SAM.(prober).Probe(ctx)
 }

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
@@ -22,7 +23,7 @@ type Terminal struct {
 	cfg      Config
 	journal  *journal.Journal
 	tap      tap.Terminal // but Journal, which each visit has its own view of, and Drivers, which each lane has its own of
-	sams     *lease
+	sams     keys.SAMs
 	drivers  [][]purse.Driver // by lane
 	sales    *sales
 	exposure exposure
@@ -71,7 +72,7 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 		return nil, fmt.Errorf("draw the boot id: %w", err)
 	}
 	t := &Terminal{
-		cfg: cfg, journal: j, sams: newLease(cfg.SAMs), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
+		cfg: cfg, journal: j, sams: cfg.sams(), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
 		counts: map[tap.Outcome]uint64{},
 	}
 	for range cfg.Lanes {
@@ -172,8 +173,9 @@ func (t *Terminal) notify() {
 type Stats struct {
 	Outcomes map[tap.Outcome]uint64 // shown since Open
 	Journal  journal.Stats
-	Uplink   *client.Stats // nil: there is no Sender
-	OutOfUse string        // why it cannot sell, empty when it can
+	Uplink   *client.Stats   // nil: there is no Sender
+	SAMs     []keys.SAMState // of a Pool
+	OutOfUse string          // why it cannot sell, empty when it can
 }
 
 // Stats reads the figures.
@@ -191,6 +193,9 @@ func (t *Terminal) Stats() Stats {
 	if t.sender != nil {
 		u := t.sender.Stats()
 		s.Uplink = &u
+	}
+	if t.cfg.Pool != nil {
+		s.SAMs = t.cfg.Pool.States()
 	}
 	if err := t.OutOfUse(); err != nil {
 		s.OutOfUse = err.Error()
@@ -220,5 +225,5 @@ func (t *Terminal) probe(ctx context.Context) error {
 	if _, err := t.journal.Stats(); err != nil {
 		return err
 	}
-	return t.sams.probe(ctx)
+	return t.probeSAM(ctx)
 }

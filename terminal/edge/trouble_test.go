@@ -10,11 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
+	"github.com/purselane/purselane/simulator/psam"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/reader/inproc"
@@ -152,8 +154,8 @@ func TestASAMThatFailsAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sam *sickSAM
 		w := newWorld(t, func(cfg *edge.Config) {
-			sam = &sickSAM{SAM: cfg.SAMs[0]}
-			cfg.SAMs = []keys.SAM{sam}
+			sam = &sickSAM{SAM: cfg.SAM}
+			cfg.SAM = sam
 		})
 		stop := w.run()
 		card := newCard(t, 1, 10_00, nil)
@@ -180,7 +182,7 @@ func TestASAMThatFailsAndComesBack(t *testing.T) {
 }
 
 func TestASAMThatFailsAfterTheDebit(t *testing.T) {
-	w := newWorld(t, func(cfg *edge.Config) { cfg.SAMs = []keys.SAM{deafSAM{cfg.SAMs[0]}} })
+	w := newWorld(t, func(cfg *edge.Config) { cfg.SAM = deafSAM{cfg.SAM} })
 	card := newCard(t, 1, 10_00, nil)
 	_, err := w.Present(t.Context(), bus, epcard.Present(card, epcard.Tear{}))
 	require.ErrorIs(t, err, errSick)
@@ -435,4 +437,93 @@ func (c *counter) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		c.at = c.Commands()
 	}
 	return answer, err
+}
+
+// slotted is a PSAM that can be probed, and pulled.
+type slotted struct {
+	keys.SAM
+	mu     sync.Mutex
+	pulled bool
+}
+
+func (s *slotted) pull(out bool) { s.mu.Lock(); defer s.mu.Unlock(); s.pulled = out }
+
+func (s *slotted) Probe(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pulled {
+		return keys.ErrSAMGone
+	}
+	return nil
+}
+
+func (s *slotted) InitPurchase(ctx context.Context, r keys.PurchaseRequest) (serial uint32, mac1 [4]byte, err error) {
+	if err := s.Probe(ctx); err != nil {
+		return 0, mac1, err
+	}
+	return s.SAM.InitPurchase(ctx, r)
+}
+
+// twoSAMs is a terminal with two PSAMs.
+func twoSAMs(t *testing.T) (w *world, first, second *slotted) {
+	first, second = &slotted{SAM: psamOf(t, ep.TerminalNumber{1: 1})}, &slotted{SAM: psamOf(t, ep.TerminalNumber{1: 2})}
+	pool, err := keys.NewPool(first, second)
+	require.NoError(t, err)
+	return newWorld(t, func(cfg *edge.Config) { cfg.SAM, cfg.Pool = nil, pool }), first, second
+}
+
+func psamOf(t *testing.T, n ep.TerminalNumber) keys.SAM {
+	img, err := personalise.PSAM(masters(), personalise.PSAMSpec{Terminal: n, Issuer: factor(t), NextSerial: 1})
+	require.NoError(t, err)
+	chip, err := psam.New(img)
+	require.NoError(t, err)
+	door, err := ep.OpenPSAM(t.Context(), chip, ep.PSAMTUnion)
+	require.NoError(t, err)
+	return door
+}
+
+// TestTwoLanesWithTwoSAMsDoNotWait holds one lane at its DEBIT; the other lane sells meanwhile.
+func TestTwoLanesWithTwoSAMsDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, second := twoSAMs(t)
+		slow := &stuck{Field: epcard.Present(newCard(t, 1, 10_00, nil), epcard.Tear{}), ins: 0x54}
+		first := make(chan tap.Result, 1)
+		go func() {
+			r, err := w.Present(context.Background(), bus, slow)
+			if err != nil {
+				t.Error(err)
+			}
+			first <- r
+		}()
+		synctest.Wait() // it hangs in DEBIT and has a SAM
+		started := time.Now()
+		require.Equal(t, tap.Granted, w.tapOn(bus2, newCard(t, 2, 10_00, nil)).Outcome)
+		require.Zero(t, time.Since(started))
+		require.Equal(t, tap.PresentAgain, (<-first).Outcome)
+		number := second.TerminalNumber()
+		require.Equal(t, number[:], w.records()[0].GetPsamTerminal())
+	})
+}
+
+// TestASAMOfTwoIsPulled: the other serves, no rider is turned away, and the one comes back when it is put back.
+func TestASAMOfTwoIsPulled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, first, second := twoSAMs(t)
+		stop := w.run()
+		first.pull(true)
+		for n := range byte(4) {
+			require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, n+1, 10_00, nil)).Outcome)
+		}
+		require.Error(t, w.Stats().SAMs[0].Out)
+		require.NoError(t, w.Failure())
+		second.pull(true)
+		r, err := w.present(bus, 5)
+		require.ErrorIs(t, err, keys.ErrSAMGone)
+		require.Equal(t, tap.OutOfService, r.Outcome)
+		first.pull(false)
+		time.Sleep(5 * time.Minute)
+		require.NoError(t, w.Failure(), "Run has found it well")
+		require.Equal(t, tap.Granted, w.tapOn(bus, newCard(t, 5, 10_00, nil)).Outcome)
+		require.NoError(t, stop())
+	})
 }

@@ -142,6 +142,13 @@ func TestOutcomes(t *testing.T) {
 		{name: "a sale of nothing", place: tap.Request{Mode: tap.Sale, RequestID: "x"}, want: tap.RefusedTrip},
 		{name: "a sale larger than a purse command carries", place: tap.Request{Mode: tap.Sale, Amount: money.Minor(1 << 33), RequestID: "x"}, want: tap.RefusedTrip},
 
+		{name: "too little, and an overdraft limit beside it", place: bus, change: func(c, r []byte) []byte {
+			if is(c, 0x80, 0x50) {
+				copy(r, []byte{0, 0, 0, 100}) // INITIALIZE: the balance; the limit stands at byte 6
+				r[8] = 1
+			}
+			return r
+		}, want: tap.RefusedBalance},
 		{name: "a card that subtracts wrongly", place: bus, change: afterDebit(func(c, r []byte) []byte {
 			if is(c, 0x80, 0x5C) {
 				r[3]++

@@ -29,11 +29,33 @@ type debit struct {
 // Begin implements purse.Card: INITIALIZE, and MAC1 of the SAM. A SAM is held from here on, because its number goes to the card with
 // INITIALIZE already, until its MAC2 is checked or the debit has failed.
 func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error) {
+	if err := v.acquire(ctx); err != nil {
+		return purse.Attempt{}, err
+	}
 	a, err := v.begin(ctx, o)
+	if errors.Is(err, purse.ErrTerminal) && v.another(ctx) {
+		a, err = v.begin(ctx, o) // INITIALIZE again, with that SAM's number
+	}
 	if err != nil {
 		return purse.Attempt{}, v.failed(err)
 	}
 	return a, nil
+}
+
+func (v *visit) acquire(ctx context.Context) error {
+	v.giveBack()
+	sam, release, err := v.d.sams.Acquire(ctx)
+	if err != nil {
+		return samTold(err)
+	}
+	v.sam, v.release = sam, release
+	return nil
+}
+
+// another takes another SAM for one that has failed before anything was debited, and reports whether there was one.
+func (v *visit) another(ctx context.Context) bool {
+	failed := v.sam.TerminalNumber()
+	return v.acquire(ctx) == nil && v.sam.TerminalNumber() != failed
 }
 
 func (v *visit) begin(ctx context.Context, o purse.Order) (a purse.Attempt, err error) {
@@ -44,11 +66,6 @@ func (v *visit) begin(ctx context.Context, o purse.Order) (a purse.Attempt, err 
 	}
 	if b.at, err = ep.DateTimeOf(o.At.In(v.s.Location)); err != nil {
 		return a, err
-	}
-	v.giveBack()
-	if v.sam, v.release, err = v.d.sams.Acquire(ctx); err != nil {
-		v.sam, v.release = nil, nil
-		return a, samTold(err)
 	}
 	b.terminal = v.sam.TerminalNumber()
 

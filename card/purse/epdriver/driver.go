@@ -3,6 +3,8 @@ package epdriver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/purselane/purselane/card/apdu"
@@ -89,6 +91,9 @@ type visit struct {
 }
 
 var _ purse.Card = (*visit)(nil)
+
+// Format prints no card.
+func (v *visit) Format(f fmt.State, _ rune) { io.WriteString(f, "[EP card]") }
 
 // Close implements purse.Card.
 func (v *visit) Close() { v.giveBack() }

@@ -73,9 +73,26 @@ func (v *visit) counter(ctx context.Context, term ep.TerminalNumber) (uint16, er
 	return init.Counter, err
 }
 
-// byLog reads the card's log for the debit. With a proof in hand the debit is completed with its TAC; without, the log is
-// all there is.
+// byLog reads the card's log for the debit, and reads it again before it says anything but completed: nobody signs the log, and one record
+// misread must not make a debit that was made void. Completed needs a record that fits in every field.
 func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
+	verdict, e, err := v.readLog(ctx, q)
+	if err != nil || verdict == purse.Completed {
+		return verdict, e, err
+	}
+	again, _, err := v.readLog(ctx, q)
+	switch {
+	case err != nil:
+		return 0, purse.Evidence{}, err
+	case again != verdict:
+		return 0, purse.Evidence{}, errors.New("epdriver: the card's log reads differently each time; present the card again")
+	}
+	return verdict, e, nil
+}
+
+// readLog reads the card's log for the debit. With a proof in hand the debit is completed with its TAC; without, the log is
+// all there is.
+func (v *visit) readLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
 	// Of a card that does not count a debit of nothing (C3), the counter says nothing: there is a proof and the log.
 	uncounted := q.counter == q.before && q.proven
 	logged, newest := v.logged(q.before), true
