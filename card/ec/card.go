@@ -53,6 +53,12 @@ func (e *StatusError) Unwrap() error {
 		return ErrOtherInterface
 	case 0x6985:
 		return ErrConditions
+	case 0x6974:
+		return ErrRecordNotWritten
+	case 0x9406:
+		return ErrNoProof
+	case 0x6A84:
+		return ErrSpace
 	case 0x6A82, 0x6A83, 0x6A88:
 		return ErrNotFound
 	}

@@ -45,6 +45,15 @@ type Tap struct {
 // A Tap comes back even with an error once the card has answered with one. ErrUncertain among the errors means that an older card, which debits at GET PROCESSING OPTIONS,
 // may have done so. A StatusError and apdu.ErrNotSent without it mean that nothing was done.
 func (c *Card) Begin(ctx context.Context, terminal Terminal) (*Tap, error) {
+	t, err := c.ask(ctx, terminal)
+	if err != nil {
+		return t, err
+	}
+	return t, c.readOn(ctx, t)
+}
+
+// ask sends GET PROCESSING OPTIONS.
+func (c *Card) ask(ctx context.Context, terminal Terminal) (*Tap, error) {
 	values, err := terminal.Values()
 	if err != nil {
 		return nil, err
@@ -74,16 +83,21 @@ func (c *Card) Begin(ctx context.Context, terminal Terminal) (*Tap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
+	return t, nil
+}
+
+// readOn reads all records but the last.
+func (c *Card) readOn(ctx context.Context, t *Tap) error {
 	for len(t.Records) < len(t.Places)-1 {
 		r, err := c.ReadRecord(ctx, t.Places[len(t.Records)])
 		if err == nil {
 			err = t.add(r)
 		}
 		if err != nil {
-			return t, fmt.Errorf("%w: %w", ErrUncertain, err)
+			return fmt.Errorf("%w: %w", ErrUncertain, err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // newTap reads the answer to GET PROCESSING OPTIONS (EC facts 8).

@@ -56,9 +56,9 @@ func ParseTap(raw []byte) (*Tap, error) {
 	}
 	for _, o := range list[3:] {
 		place, _ := tlv.Find(o.Children, tagKeptPlace)
-		record, _ := tlv.Find(o.Children, tagKeptRaw)
+		record, holds := tlv.Find(o.Children, tagKeptRaw)
 		n := len(t.Records)
-		if o.Tag != tagKeptRecord || n >= len(t.Places) || !bytes.Equal(place, []byte{t.Places[n].SFI, t.Places[n].Number}) {
+		if o.Tag != tagKeptRecord || !holds || len(record) == 0 || n >= len(t.Places) || !bytes.Equal(place, []byte{t.Places[n].SFI, t.Places[n].Number}) {
 			return nil, fmt.Errorf("kept tap: %w: record out of order", ErrMalformed)
 		}
 		if err := t.add(Record{Place: t.Places[n], Raw: record}); err != nil {
@@ -173,6 +173,9 @@ func (c *Card) Recover(ctx context.Context, t *Tap, a *Authorities) (Recovery, e
 
 // compare judges by ATC and balance, which nobody signs.
 func (c *Card) compare(ctx context.Context, t *Tap) (Recovery, error) {
+	if t.transit() {
+		return c.compareTransit(ctx, t)
+	}
 	after, ok := t.IAD.Balance()
 	amount, err := t.Amount()
 	if err != nil || !ok || amount.IsZero() {

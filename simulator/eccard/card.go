@@ -47,6 +47,8 @@ type state struct {
 	second   bool               // the second GENERATE AC is done
 	answered bool               // EXTERNAL AUTHENTICATE was tried
 	online   bool               // and was good: scripts are taken
+	before   uint16             // class and instruction of the command before
+	reading  *reading           // of transit records
 }
 
 // pending is an approved tap that is not debited.
@@ -54,6 +56,10 @@ type pending struct {
 	balance money.Amount
 	last    []byte
 	log     []byte
+	transit bool
+	deposit money.Amount // taken from it besides
+	updates []update
+	tc      [8]byte
 }
 
 // Card is a simulated card and the Transmitter to it. It serves one reader at a time.
@@ -65,6 +71,7 @@ type Card struct {
 	ac, mac, enc keys.Key
 	records      []ec.Record
 	online       ec.Record // what full PBOC reads besides
+	pdol         []byte
 
 	// Persistent: it stays when the card leaves the field.
 	data    map[tlv.Tag][]byte // what GET DATA and PUT DATA know: balance, limits, counters
@@ -76,6 +83,8 @@ type Card struct {
 	blocked bool // the application
 	dead    bool // the card
 	history history
+	files   map[byte]*transitFile
+	proof   *proof
 
 	state state
 	gone  bool
@@ -136,7 +145,9 @@ func (c *Card) answer(raw []byte) ([]byte, apdu.SW) {
 	if c.dead && (a.INS != 0xA4 || a.CLA != 0x00) {
 		return nil, 0x6A81
 	}
-	switch uint16(a.CLA)<<8 | uint16(a.INS) {
+	name := uint16(a.CLA)<<8 | uint16(a.INS)
+	defer func() { c.state.before = name }()
+	switch name {
 	case 0x00A4:
 		return c.selectName(a.Data)
 	case 0x80A8:
@@ -151,6 +162,14 @@ func (c *Card) answer(raw []byte) ([]byte, apdu.SW) {
 		return nil, c.authenticate(a.Data)
 	case 0x0020:
 		return nil, c.verify(a)
+	case 0x80B4:
+		return c.readTransit(a)
+	case 0x84DE:
+		return c.updateTransit(a)
+	case 0x04E2:
+		return nil, c.appendTransit(a)
+	case 0x805A:
+		return c.prove(a)
 	case 0x04DA, 0x04DC, 0x8416, 0x8418, 0x841E, 0x8424:
 		return nil, c.script(a)
 	}
@@ -183,10 +202,12 @@ func (c *Card) selectName(name []byte) ([]byte, apdu.SW) {
 		if c.blocked {
 			sw = 0x6283
 		}
+		own := []tlv.Object{object(ec.TagLogEntry, []byte{logSFI, byte(logSize)}), object(ec.TagLoadLogEntry, []byte{loadSFI, byte(logSize)})}
+		if support, ok := c.data[ec.TagTransitSupport]; ok {
+			own = append(own, object(ec.TagTransitSupport, support))
+		}
 		return code(tlv.Object{Tag: 0x6F, Children: []tlv.Object{object(ec.TagDFName, name), {Tag: 0xA5, Children: []tlv.Object{
-			object(ec.TagLabel, label), object(ec.TagPDOL, pdol), {Tag: 0xBF0C, Children: []tlv.Object{
-				object(ec.TagLogEntry, []byte{logSFI, byte(logSize)}), object(ec.TagLoadLogEntry, []byte{loadSFI, byte(logSize)}),
-			}},
+			object(ec.TagLabel, label), object(ec.TagPDOL, c.pdol), {Tag: 0xBF0C, Children: own},
 		}}}}), sw
 	}
 	return nil, 0x6A82

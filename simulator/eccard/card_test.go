@@ -290,16 +290,28 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, money.Minor(5_000), card.Balance())
 }
 
-// FuzzCard sends any commands: the card never panics, and its balance moves only by a debit it approved.
+// FuzzCard sends any commands to a card that has everything: it never panics, and its balance moves only by a debit it approved or a script.
 func FuzzCard(f *testing.F) {
-	_, card, _ := setUp(f, 10_000)
-	f.Add(apdu8("00A4040008A000000333010101"), apdu8("80A80000238321280000800000000002000000000000000156000000000001562601050012345678"))
+	i, err := issuer()
+	require.NoError(f, err)
+	number, err := ec.NewPAN("6210948000000011")
+	require.NoError(f, err)
+	pin, err := ec.NewPIN("1234")
+	require.NoError(f, err)
+	card, err := i.Personalise(eccard.Profile{PAN: number, PSN: 1, Balance: money.Minor(10_000), PIN: pin, Transit: map[byte]int{0x15: 64}})
+	require.NoError(f, err)
+	selected := apdu8("00A4040008A000000333010101")
+	f.Add(selected, apdu8("80A8000024832228000080000000000200000000000000015600000000000156260105001234567801"))
+	f.Add(selected, apdu8("80A8000024832250008000000000000200000000000000015600000000000156260105001234567800"))
 	f.Add(apdu8("80CA9F7900"), apdu8("00B2011400"))
 	f.Add(apdu8("008200000A00000000000000003030"), apdu8("04DA9F790A00000000050000000000"))
+	f.Add(apdu8("80B400A8022801"), apdu8("84DE00A80828010102E8EECE06"))
+	f.Add(apdu8("04E200A81800112233445566778899AABBCCDDEEFF28010102E8EECE06"), apdu8("805A000002000108"))
+	f.Add(apdu8("80AE80002000000000000000000000000001560000000000015626010500123456781200"), apdu8("0020008008241234FFFFFFFFFF"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		card.Insert()
 		before := card.Balance()
-		for _, raw := range [][]byte{a, b} {
+		for _, raw := range [][]byte{selected, a, b} {
 			answer, err := card.Transmit(t.Context(), raw)
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, len(answer), 2)

@@ -37,6 +37,7 @@ type Issuer struct {
 	iin         [4]byte
 	certificate []byte // of the issuer's key
 	masters     ec.Masters
+	operator    struct{ initial, management keys.Key }
 }
 
 // NewIssuer makes the keys of an authority and of an issuer whose cards begin with iin, 3 to 8 digits. chance is where keys and card randoms come from.
@@ -56,7 +57,7 @@ func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
 	if i.signer, err = rsa.GenerateKey(chance, issuerBits); err != nil {
 		return nil, fmt.Errorf("eccard: issuer's key: %w", err)
 	}
-	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC, &i.masters.ENC} {
+	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC, &i.masters.ENC, &i.operator.initial, &i.operator.management} {
 		if _, err := io.ReadFull(chance, k[:]); err != nil {
 			return nil, fmt.Errorf("eccard: master keys: %w", err)
 		}
@@ -99,6 +100,14 @@ type Profile struct {
 	Single  money.Amount // 9F78, for one tap; zero: 500.00
 	Reset   money.Amount // 9F6D, below which a reader that can go online does; zero: 10.00
 	PIN     ec.PIN       // zero: none
+	// Transit gives the card the transit extension: the operator's files, by number, with their room in bytes. Nil: none.
+	Transit map[byte]int
+	Deposit money.Amount // DF62, what segmented fares may take beyond the balance
+}
+
+// Operator is a transit operator's door to the keys of its records, for terminals.
+func (i *Issuer) Operator() ec.Operator {
+	return ec.NewSoftOperator(i.operator.initial, i.operator.management)
 }
 
 // Card personalises a card with the limits of [Profile].
@@ -114,7 +123,7 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	}
 	pan, psn := p.PAN, p.PSN
 	c := &Card{
-		chance: i.chance, key: k, pan: pan, psn: psn, pin: p.PIN,
+		chance: i.chance, key: k, pan: pan, psn: psn, pin: p.PIN, pdol: pdol, files: map[byte]*transitFile{},
 		ac: ec.CardKey(i.masters.AC, pan, psn), mac: ec.CardKey(i.masters.MAC, pan, psn), enc: ec.CardKey(i.masters.ENC, pan, psn),
 		data: map[tlv.Tag][]byte{ec.TagApplicationMoney: currency, 0x9F4F: logDOL, ec.TagLoadLogFormat: loadDOL, ec.TagLastOnlineATC: {0, 0}},
 	}
@@ -128,6 +137,17 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 		}
 		if c.data[t], err = packed(value); err != nil {
 			return nil, err
+		}
+	}
+	if p.Transit != nil {
+		c.pdol = slices.Concat(pdol, []byte{0xDF, 0x60, 1})
+		c.data[ec.TagTransitSupport] = []byte{0x81} // segmented fares, MAC on READ CAPP DATA
+		c.data[ec.TagDepositUsed] = n12(money.Amount{})
+		if c.data[ec.TagDepositLimit], err = packed(p.Deposit); err != nil {
+			return nil, err
+		}
+		for sfi, room := range p.Transit {
+			c.files[sfi] = &transitFile{initial: ec.CardKey(i.operator.initial, pan, psn), room: room}
 		}
 	}
 	if !p.PIN.IsZero() {

@@ -17,7 +17,7 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 	if !c.state.selected || c.state.asked {
 		return nil, 0x6985
 	}
-	dol := mustDOL(pdol)
+	dol := mustDOL(c.pdol)
 	if len(data) != 2+dol.Length() || data[0] != 0x83 || int(data[1]) != dol.Length() {
 		return nil, 0x6700
 	}
@@ -33,7 +33,12 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 	if full {
 		return code(object(0x80, slices.Concat(fullAIP[:], fullAFL.Bytes()))), apdu.OK
 	}
-	decision, cvr, after := c.decide(ttq, amount, bytes.Equal(sent[ec.TagCurrency], currency))
+	transit := bytes.Equal(sent[ec.TagTransit], []byte{ec.SegmentedFare}) && c.supportsTransit()
+	decision, cvr := c.decide(ttq, amount, bytes.Equal(sent[ec.TagCurrency], currency), transit)
+	after, deposit := c.amount(ec.TagBalance), money.Amount{}
+	if decision == ec.TC {
+		after, deposit = split(after, amount)
+	}
 	iad, ac, err := c.cryptogram(sent, aip, cvr, after)
 	if err != nil {
 		return nil, 0x6F00
@@ -54,10 +59,12 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		}
 		out = append(out, object(ec.TagAFL, afl.Bytes()), object(ec.TagSDAD, signature))
 		entry := slices.Concat(sent[ec.TagDate], sent[ec.TagAmount], sent[ec.TagCurrency], sent[ec.TagType], counter)
-		c.state.pending = &pending{balance: after, last: last, log: entry}
+		c.state.pending = &pending{balance: after, last: last, log: entry, transit: transit, deposit: deposit, tc: ac}
 	}
 	return code(tlv.Object{Tag: 0x77, Children: out}), apdu.OK
 }
+
+func (c *Card) supportsTransit() bool { return fill(c.data[ec.TagTransitSupport], 1)[0]&0x01 != 0 }
 
 func mustDOL(raw []byte) ec.DOL {
 	dol, err := ec.ParseDOL(raw)
@@ -109,7 +116,7 @@ func (c *Card) sign(ttq ec.TTQ, sent map[tlv.Tag][]byte, ctq []byte) (signature,
 	}
 	terminal := sent[ec.TagUN]
 	if ttq.FDDA01() {
-		auth := []byte{0x01, 0, 0, 0, 0, ctq[0], ctq[1], 0}
+		auth := []byte{0x01, 0, 0, 0, 0, ctq[0], ctq[1], fill(c.data[ec.TagTransitSupport], 1)[0]}
 		if _, err := io.ReadFull(c.chance, auth[1:5]); err != nil {
 			return nil, nil, err
 		}

@@ -31,15 +31,34 @@ func (c *Card) read(sfi, number byte) ([]byte, apdu.SW) {
 		return c.records[n].Raw, apdu.OK
 	}
 	switch p := c.state.pending; {
-	case p != nil:
-		c.data[ec.TagBalance], c.last = n12(p.balance), p.last
-		c.log = push(c.log, p.log)
+	case p != nil && p.transit && !c.written(p):
 		c.state.pending = nil
+		return nil, 0x6974
+	case p != nil:
+		c.commit(p)
 		return c.last, apdu.OK
 	case c.last != nil:
 		return c.last, apdu.OK
 	}
 	return c.records[n].Raw, apdu.OK
+}
+
+// commit makes an approved tap true: balance, deposit, transit records, log and stored answer in one step.
+func (c *Card) commit(p *pending) {
+	c.data[ec.TagBalance], c.last = n12(p.balance), p.last
+	c.log = push(c.log, p.log)
+	if p.transit {
+		used, err := c.amount(ec.TagDepositUsed).Add(p.deposit)
+		if err != nil {
+			panic(err) // at most the deposit limit
+		}
+		c.data[ec.TagDepositUsed] = n12(used)
+		for _, u := range p.updates {
+			c.files[u.sfi].records[u.index].data = u.data
+		}
+		c.proof = &proof{c.atc, p.tc}
+	}
+	c.state.pending = nil
 }
 
 func entry(log [][]byte, number byte) ([]byte, apdu.SW) {

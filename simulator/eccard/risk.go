@@ -6,19 +6,19 @@ import (
 )
 
 // decide is the EC rows of card risk management (EC facts 7).
-func (c *Card) decide(ttq ec.TTQ, amount money.Amount, match bool) (ec.Cryptogram, ec.CVR, money.Amount) {
-	refuse := func(second byte) (ec.Cryptogram, ec.CVR, money.Amount) {
+func (c *Card) decide(ttq ec.TTQ, amount money.Amount, match, transit bool) (ec.Cryptogram, ec.CVR) {
+	refuse := func(second byte) (ec.Cryptogram, ec.CVR) {
 		if ttq.OfflineOnly() {
-			return ec.AAC, ec.CVR{0x80, second, 0}, c.amount(ec.TagBalance)
+			return ec.AAC, ec.CVR{0x80, second, 0}
 		}
-		return ec.ARQC, ec.CVR{0xA0, second, 0}, c.amount(ec.TagBalance)
+		return ec.ARQC, ec.CVR{0xA0, second, 0}
 	}
-	after, err := c.amount(ec.TagBalance).Sub(amount)
+	left, err := c.spendable(amount, transit).Sub(amount)
 	switch {
 	case !match, !ttq.OfflineOnly() && ttq[1]&0x80 != 0:
 		return refuse(0)
-	case err != nil, after.Sign() < 0, amount.Cmp(c.amount(ec.TagSingleLimit)) > 0, !ttq.OfflineOnly() && after.Cmp(c.amount(ec.TagResetThreshold)) < 0:
+	case err != nil, left.Sign() < 0, amount.Cmp(c.amount(ec.TagSingleLimit)) > 0, !ttq.OfflineOnly() && left.Cmp(c.amount(ec.TagResetThreshold)) < 0:
 		return refuse(0x20)
 	}
-	return ec.TC, ec.CVR{0x90, 0, 0}, after
+	return ec.TC, ec.CVR{0x90, 0, 0}
 }
