@@ -27,6 +27,7 @@ const (
 
 	CmdChallenge            CommandName = "GET CHALLENGE"
 	CmdExternalAuthenticate CommandName = "EXTERNAL AUTHENTICATE"
+	CmdInternalAuthenticate CommandName = "INTERNAL AUTHENTICATE"
 	CmdVerify               CommandName = "VERIFY"
 	CmdChangePIN            CommandName = "CHANGE PIN"
 	CmdReloadPIN            CommandName = "RELOAD PIN"
@@ -37,6 +38,8 @@ const (
 	CmdUpdateLimit          CommandName = "UPDATE OVERDRAFT LIMIT"
 	CmdUpdateBinary         CommandName = "UPDATE BINARY"
 	CmdUpdateRecord         CommandName = "UPDATE RECORD"
+	CmdAppendRecord         CommandName = "APPEND RECORD"
+	CmdWriteKey             CommandName = "WRITE KEY"
 	CmdBlock                CommandName = "APPLICATION BLOCK"
 	CmdUnblock              CommandName = "APPLICATION UNBLOCK"
 	CmdBlockCard            CommandName = "CARD BLOCK"

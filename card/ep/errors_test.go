@@ -104,6 +104,28 @@ func commands() []command {
 			return err
 		}, 48},
 		{ep.CmdGetBalance, func(ctx context.Context, t apdu.Transmitter) error { _, err := purse(ctx, t).Balance(ctx); return err }, 4},
+		{ep.CmdGetBalance, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).BalanceOf(ctx, ep.OwnMoney)
+			return err
+		}, 4},
+		{ep.CmdSelect, func(ctx context.Context, t apdu.Transmitter) error {
+			_, _, err := ep.SelectFID(ctx, t, [2]byte{0x3F, 0x01})
+			return err
+		}, -1},
+		{ep.CmdInternalAuthenticate, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).InternalAuthenticate(ctx, ep.WorkEncipher, 0, make([]byte, 8))
+			return err
+		}, 8},
+		{ep.CmdInternalAuthenticate, func(ctx context.Context, t apdu.Transmitter) error {
+			_, err := purse(ctx, t).InternalAuthenticate(ctx, ep.WorkMAC, 0, make([]byte, 9))
+			return err
+		}, 4},
+		{ep.CmdAppendRecord, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, t).AppendRecord(ctx, ep.SFITripHistory, make([]byte, 48))
+		}, -1},
+		{ep.CmdWriteKey, func(ctx context.Context, t apdu.Transmitter) error {
+			return purse(ctx, t).WriteKey(ctx, ep.NewKey{Type: ep.KeyLoad, Value: make([]byte, 16)})
+		}, -1},
 		{ep.CmdInitPurchase, func(ctx context.Context, t apdu.Transmitter) error {
 			_, err := purse(ctx, t).InitPurchase(ctx, ep.TypePurchase, 1, one, term)
 			return err

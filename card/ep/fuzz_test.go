@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/ep"
+	"github.com/purselane/purselane/card/keys"
 )
 
 // FuzzFiles reads bytes as each file of the card: nothing panics, and what is read is coded back to the same bytes.
@@ -70,11 +71,30 @@ func FuzzFCI(f *testing.F) {
 func FuzzAnswers(f *testing.F) {
 	f.Add(unhex(f, "9000"), unhex(f, "6101"))
 	f.Add(unhex(f, "00001770 0011 000000 01 00 F0E0D0C0 9000"), unhex(f, "6C08"))
+	f.Add(unhex(f, "6F2E840E325041592E5359532E4444463031A51CBF0C1961174F08A00000063201010550084D4F545F545F45508701019000"), unhex(f, "11223344 9000"))
 	f.Add(unhex(f, "6108"), unhex(f, "FD66FC1F E2DD1004 9000"))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		for _, c := range commands() {
 			// A card that gives the two answers in turn for ever.
 			_ = c.send(t.Context(), &turns{give: [2][]byte{first, second}})
 		}
+		_, _ = ep.Directory(t.Context(), &turns{give: [2][]byte{first, second}})
+		line := lineOf(keys.Key{1})
+		_, _ = ep.Selected(&turns{give: [2][]byte{first, second}}).ReadBinaryBy(t.Context(), ep.SFIHolder, 0, line)
+		_, _ = ep.Selected(&turns{give: [2][]byte{first, second}}).ReadRecordBy(t.Context(), ep.SFITripHistory, 1, line)
+	})
+}
+
+// FuzzNewKey reads bytes as the data of WRITE KEY: what is read is coded back to the same bytes.
+func FuzzNewKey(f *testing.F) {
+	f.Add(byte(ep.KeyExternal), byte(0), unhex(f, "01003300D03A01624D2E0255E5CE47218BA45DC8"))
+	f.Add(byte(ep.KeyPIN), byte(1), unhex(f, "00003300123456"))
+	f.Fuzz(func(t *testing.T, p1, p2 byte, data []byte) {
+		k, err := ep.ParseNewKey(p1, p2, data)
+		if err != nil {
+			require.ErrorIs(t, err, ep.ErrMalformed)
+			return
+		}
+		require.Equal(t, upper(data), upper(k.Bytes()))
 	})
 }

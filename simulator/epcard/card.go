@@ -169,9 +169,13 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 	case 0x00:
 		switch cmd.INS {
 		case 0xB0:
-			return c.readBinary(cmd)
+			return c.readBinary(cmd, nil)
 		case 0xB2:
-			return c.readRecord(cmd)
+			return c.readRecord(cmd, nil)
+		case 0x88:
+			return c.internalAuthenticate(cmd)
+		case 0xE2:
+			return c.appendRecord(cmd, nil)
 		case 0x84:
 			return c.challengeCommand(cmd)
 		case 0x82:
@@ -186,6 +190,12 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 		return sw(swINS)
 	case 0x04:
 		switch cmd.INS {
+		case 0xB0:
+			return c.readBinary(cmd, challenge)
+		case 0xB2:
+			return c.readRecord(cmd, challenge)
+		case 0xE2:
+			return c.appendRecord(cmd, challenge)
 		case 0xD6:
 			return c.updateBinary(cmd, challenge)
 		case 0xDC:
@@ -198,6 +208,8 @@ func (c *Card) dispatch(cmd apdu.Command) apdu.Response {
 			return c.block(cmd, challenge)
 		case 0x24:
 			return c.unblockPIN(cmd, challenge)
+		case 0xD4:
+			return c.writeKey(cmd, challenge)
 		}
 		return sw(swINS)
 	case 0x80:
@@ -229,6 +241,8 @@ func (c *Card) purseCommand(cmd apdu.Command) apdu.Response {
 		return c.changePIN(cmd)
 	case 0xCA:
 		return c.getMessage(cmd)
+	case 0xD4:
+		return c.writeKey(cmd, nil)
 	}
 	return sw(swINS)
 }

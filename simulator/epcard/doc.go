@@ -7,6 +7,5 @@
 //
 // Where cards differ, [Settings] says which kind this one is.
 //
-// Left out: INTERNAL AUTHENTICATE, WRITE KEY and APPEND RECORD, enciphered files, grey-lock. Such commands
-// answer 6D00.
+// Left out: making and erasing files, and grey-lock. Such commands answer 6D00.
 package epcard

@@ -163,11 +163,8 @@ func (c *Card) hasFile(sfi byte) bool {
 	return found
 }
 
-// readBinary is READ BINARY: 00 B0 80+SFI offset, or 00 B0 offset on the file selected by FID.
-func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
-	if len(cmd.Data) > 0 {
-		return sw(swLength)
-	}
+// readBinary is READ BINARY: 00 B0 80+SFI offset, or 00 B0 offset on the file selected by FID; 04 B0 over the line.
+func (c *Card) readBinary(cmd apdu.Command, challenge []byte) apdu.Response {
 	sfi, offset := c.current, int(cmd.P1)<<8|int(cmd.P2)
 	if cmd.P1&0x80 != 0 {
 		sfi, offset = cmd.P1&0x1F, int(cmd.P2)
@@ -182,18 +179,21 @@ func (c *Card) readBinary(cmd apdu.Command) apdu.Response {
 		}
 		return sw(swNoFile)
 	}
-	if offset >= len(content) {
+	protect, s := c.readable(cmd, challenge, sfi)
+	switch {
+	case s != apdu.OK:
+		return sw(s)
+	case offset >= len(content):
 		return sw(swOffset)
+	case protect != nil:
+		return protect([]byte(content[offset:]))
 	}
 	return part([]byte(content[offset:]), cmd.Le)
 }
 
 // readRecord is READ RECORD: 00 B2 P1 (SFI<<3 + mode) with mode 4 by number, 5 from that number to the last, 0 by
-// identifier. SFI 0 is the file selected by FID.
-func (c *Card) readRecord(cmd apdu.Command) apdu.Response {
-	if len(cmd.Data) > 0 {
-		return sw(swLength)
-	}
+// identifier. SFI 0 is the file selected by FID. 04 B2 reads over the line, by number.
+func (c *Card) readRecord(cmd apdu.Command, challenge []byte) apdu.Response {
 	sfi := cmd.P2 >> 3
 	if sfi == 0 {
 		sfi = c.current
@@ -207,6 +207,19 @@ func (c *Card) readRecord(cmd apdu.Command) apdu.Response {
 			return sw(swFileType)
 		}
 		return sw(swNoFile)
+	}
+	protect, s := c.readable(cmd, challenge, sfi)
+	if s != apdu.OK {
+		return sw(s)
+	}
+	if protect != nil {
+		switch {
+		case cmd.P2&0x07 != 4:
+			return sw(swP1P2)
+		case cmd.P1 == 0 || int(cmd.P1) > len(file):
+			return sw(swNoRecord)
+		}
+		return protect(file[cmd.P1-1])
 	}
 	switch cmd.P2 & 0x07 {
 	case 4:

@@ -93,11 +93,14 @@ type Image struct {
 	MaintenanceKey image.Key `json:"maintenance_key,omitzero"`
 	ReloadKey      image.Key `json:"reload_key,omitzero"`
 	UnblockKey     image.Key `json:"unblock_key,omitzero"`
+	InternalKey    PurseKey  `json:"internal_key,omitzero"` // of INTERNAL AUTHENTICATE, by its index
 	PIN            PIN       `json:"pin,omitzero"`
 	AuthKey        AuthKey   `json:"auth_key,omitzero"`
 	MACFailures    byte      `json:"mac_failures,omitempty"` // in a row
 	CardBlocked    bool      `json:"card_blocked,omitempty"` // CARD BLOCK: for ever
 	Settings       Settings  `json:"settings,omitzero"`
+	Lines          Lines     `json:"lines,omitzero"`
+	Blank          bool      `json:"blank,omitempty"` // in personalisation: takes WRITE KEY in clear
 
 	// The EP purse; its overdraft limit is Limit.
 	Balance        money.Amount `json:"balance"`
@@ -222,7 +225,13 @@ func (m Image) Check() error {
 	if !m.HasDeposit && m.Deposit != (Purse{}) {
 		all = append(all, errors.New("deposit: has_deposit is false"))
 	}
-	all = append(all, m.Settings.check())
+	if m.Blank && m.AuthKey.Limit > 0 && m.AuthKey.ID == controlID {
+		all = append(all, errors.New("blank: the card has its control key, which ends personalisation"))
+	}
+	if m.Lines != (Lines{}) && m.MaintenanceKey == (image.Key{}) && !m.Blank {
+		all = append(all, errors.New("lines: want a maintenance key"))
+	}
+	all = append(all, m.Settings.check(), m.Lines.check())
 	return errors.Join(all...)
 }
 

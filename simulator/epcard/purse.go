@@ -130,7 +130,7 @@ func kindOf(p1, p2 byte, s Settings) ep.Type {
 
 func (c *Card) initPurchase(cmd apdu.Command, p *pending, purse Purse) apdu.Response {
 	switch {
-	case cmd.Data[0] != p.key.Index:
+	case cmd.Data[0] != p.key.Index || p.key == (PurseKey{}):
 		return sw(swKey)
 	case purse.OfflineCounter == math.MaxUint16:
 		return sw(swCounterMax)

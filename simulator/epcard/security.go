@@ -202,10 +202,10 @@ func (c *Card) wrongMAC(word apdu.SW) apdu.SW {
 
 // secureMAC checks a secured command's MAC and returns its data without it. A wrong one is counted where the standard says so.
 func (c *Card) secureMAC(cmd apdu.Command, challenge []byte, counted bool) ([]byte, apdu.SW) {
-	return c.secureMACBy(c.img.MaintenanceKey.Key, cmd, challenge, counted)
+	return c.secureMACBy(c.maintenance(), c.img.MaintenanceKey.Key, cmd, challenge, counted)
 }
 
-func (c *Card) secureMACBy(key keys.Key, cmd apdu.Command, challenge []byte, counted bool) ([]byte, apdu.SW) {
+func (c *Card) secureMACBy(cipher keys.Cipher, key keys.Key, cmd apdu.Command, challenge []byte, counted bool) ([]byte, apdu.SW) {
 	switch {
 	case key == (keys.Key{}):
 		return nil, swNoKey
@@ -215,7 +215,7 @@ func (c *Card) secureMACBy(key keys.Key, cmd apdu.Command, challenge []byte, cou
 		return nil, swNoMAC
 	}
 	data, mac := cmd.Data[:len(cmd.Data)-4], cmd.Data[len(cmd.Data)-4:]
-	want, err := c.maintenance().SecureMAC(key, challenge, ep.SecureInput(cmd.CLA, cmd.INS, cmd.P1, cmd.P2, data))
+	want, err := cipher.SecureMAC(key, challenge, ep.SecureInput(cmd.CLA, cmd.INS, cmd.P1, cmd.P2, data))
 	if err != nil || !bytes.Equal(want[:], mac) {
 		if counted {
 			return nil, c.wrongMAC(swSecureMAC)
@@ -236,7 +236,7 @@ func (c *Card) unblockPIN(cmd apdu.Command, challenge []byte) apdu.Response {
 	case c.img.PIN.Limit == 0 || c.img.PIN.ID != cmd.P1 || !c.selected:
 		return sw(swNoKey)
 	}
-	data, s := c.secureMACBy(key, cmd, challenge, true)
+	data, s := c.secureMACBy(c.maintenance(), key, cmd, challenge, true)
 	if s != apdu.OK {
 		return sw(s)
 	}
@@ -278,12 +278,25 @@ func (c *Card) block(cmd apdu.Command, challenge []byte) apdu.Response {
 	return sw(c.commit(next))
 }
 
-// writable checks who may write a file: a terminal with a MAC (class 04), or one that has authenticated itself. It returns the data.
+// writable checks who may write a file: a terminal with a MAC (class 04), or one that has authenticated itself where the file's line is
+// open. It returns the data in clear.
 func (c *Card) writable(cmd apdu.Command, challenge []byte, sfi byte) ([]byte, apdu.SW) {
+	line := c.line(sfi)
 	if cmd.CLA == 0x04 {
-		return c.secureMAC(cmd, challenge, sfi == ep.SFIPublic || sfi == ep.SFIHolder)
+		data, s := c.secureMAC(cmd, challenge, sfi == ep.SFIPublic || sfi == ep.SFIHolder)
+		if s != apdu.OK || line != LineEnciphered {
+			return data, s
+		}
+		data, err := c.maintenance().Decipher(c.img.MaintenanceKey.Key, data)
+		if err != nil {
+			return nil, swData
+		}
+		return data, apdu.OK
 	}
-	if !c.authenticated {
+	switch {
+	case line != LineOpen:
+		return nil, swNoMAC
+	case !c.authenticated:
 		return nil, swSecurity
 	}
 	return cmd.Data, apdu.OK

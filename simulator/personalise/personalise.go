@@ -80,7 +80,9 @@ type CardSpec struct {
 	Holder   ep.Holder       // EF 16; without an identity number the card has no such file
 	PIN      ep.PIN          // with PIN id 0 and three tries
 	Deposit  bool            // the ED purse; it wants a PIN
-	Auth     bool            // EXTERNAL AUTHENTICATE with the maintenance key, key id 0 and three tries
+	Auth     bool            // EXTERNAL AUTHENTICATE with the maintenance key, key id 0 and three tries; it is the control key too
+	Internal keys.Key        // of INTERNAL AUTHENTICATE, key id 0; zero: none
+	Lines    epcard.Lines    // files whose reading is protected
 	Settings epcard.Settings // where cards differ
 }
 
@@ -183,6 +185,10 @@ func Card(masters Masters, spec CardSpec) (epcard.Image, error) {
 	if s.Auth {
 		img.AuthKey = epcard.AuthKey{Algorithm: s.Keys.Algorithm, Key: img.MaintenanceKey, Limit: pinTries, Left: pinTries}
 	}
+	if s.Internal != (keys.Key{}) {
+		img.InternalKey = epcard.PurseKey{Version: s.Keys.Version, Algorithm: s.Keys.Algorithm, Key: image.Key{Key: s.Internal}}
+	}
+	img.Lines = s.Lines
 	img.HasDeposit = s.Deposit
 	if len(s.Holder.IDNumber) > 0 {
 		holder, err := s.Holder.Bytes()
