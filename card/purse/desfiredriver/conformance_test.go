@@ -2,7 +2,6 @@ package desfiredriver_test
 
 import (
 	"context"
-	"encoding/json"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -75,13 +74,7 @@ func (c chip) Balance() money.Amount { return c.Image().Value }
 func (c chip) Debits() uint64        { return uint64(c.Image().TMC) }
 func (c chip) Number() []byte        { return c.uid[:] }
 
-func (c chip) Memory() string {
-	raw, err := json.Marshal(c.Image())
-	if err != nil {
-		panic(err)
-	}
-	return string(raw)
-}
+func (c chip) Memory() any { return c.Image() }
 
 // sams lends software SAMs and counts them.
 type sams struct {

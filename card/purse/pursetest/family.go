@@ -38,8 +38,8 @@ type Chip interface {
 	// Balance is what is on the card; Debits how many debits it has ever made, those of nothing included.
 	Balance() money.Amount
 	Debits() uint64
-	// Memory is all that outlives the field, in any form that can be compared.
-	Memory() string
+	// Memory is all that outlives the field, as a value to compare with ==.
+	Memory() any
 	// Number is the full card number, or a part of it, that must never print.
 	Number() []byte
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -131,7 +132,9 @@ func (r *report) undisturbed(f Family, s scenario) (ran, bool) {
 	last := got.last()
 	after := got.bench.Card(0).Balance()
 	r.want(last.evidence.Mismatch == "" && !last.evidence.Unread && last.evidence.Balance == after, Debited, "read back %v, unread %v, %q: the card has %v", last.evidence.Balance, last.evidence.Unread, last.evidence.Mismatch, after)
-	r.want(last.attempt.Family == got.bench.Driver(0).Family(), Works, "attempt of family %q", last.attempt.Family)
+	a, read := last.attempt, got.visit.before.Card
+	r.want(a.Family == got.bench.Driver(0).Family(), Works, "attempt of family %q", a.Family)
+	r.want(a.Card != ids.CardNumber{} && (read == ids.CardNumber{} || a.Card == read), Works, "the attempt is of card %v, the reading of %v", a.Card, read)
 	r.trips(got)
 	// A debit whose answer came can be asked about as well, and its evidence is still the same one.
 	verdict, e, _, err := r.ask(got.bench, 0, 0, last.attempt, fault{})
