@@ -1,0 +1,149 @@
+package ecdriver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
+	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/card/tlv"
+	"github.com/purselane/purselane/internal/bcd"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// purchase is the transaction type (9C) of all debits.
+const purchase = 0x00
+
+// Begin implements purse.Card by GET PROCESSING OPTIONS: the card decides, and tells who it is. It has not debited.
+func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error) {
+	v.tap = nil
+	if o.Kind != purse.Sale && o.Kind != purse.BusRide {
+		return purse.Attempt{}, fmt.Errorf("%w: electronic cash without the transit extension has no trip records", purse.ErrDeclined)
+	}
+	terminal, err := v.terminal(o)
+	if err != nil {
+		return purse.Attempt{}, err
+	}
+	if err := v.fresh(ctx); err != nil {
+		return purse.Attempt{}, err
+	}
+	tap, err := v.ask(ctx, terminal)
+	if err != nil {
+		return purse.Attempt{}, told(err)
+	}
+	before, after, err := v.balances(ctx, tap, o.Amount)
+	if err != nil {
+		return purse.Attempt{}, err
+	}
+	state, err := keep(tap)
+	if err != nil {
+		return purse.Attempt{}, err
+	}
+	v.tap, v.token, v.after = tap, Token(v.s.TokenKey, tap.Track2.PAN, tap.PSN), after
+	return purse.Attempt{
+		Family: Family, Application: bytes.Clone(tap.AID), Card: v.token, KeyVersion: tap.IAD.DKI, Algorithm: tap.IAD.Algorithm, Type: purchase,
+		Counter: uint32(tap.ATC), Amount: o.Amount, Before: before, After: after, Time: purseTime(o, v.s), State: state,
+	}, nil
+}
+
+// terminal is what is said to the card of an order.
+func (v *visit) terminal(o purse.Order) (ec.Terminal, error) {
+	q, err := ec.Prepare(v.s.TTQ, v.s.Limits, o.Amount)
+	if err != nil {
+		return ec.Terminal{}, told(err)
+	}
+	at := o.At.In(v.s.Location)
+	t := ec.Terminal{
+		TTQ: q, Amount: o.Amount, Country: v.s.Country, Currency: v.s.Currency, Date: ec.DateOf(at), Type: purchase, Merchant: v.s.Merchant,
+	}
+	if t.Merchant == "" {
+		t.Merchant = o.Merchant
+	}
+	copy(t.Time[:], purseTime(o, v.s)[4:])
+	if err := draw(v.d.rand, t.UN[:]); err != nil {
+		return ec.Terminal{}, fmt.Errorf("%w: %w", purse.ErrTerminal, err)
+	}
+	return t, nil
+}
+
+// purseTime is the order's time as YYYYMMDDhhmmss in packed decimal, as attempts of all families have it.
+func purseTime(o purse.Order, s *Settings) []byte {
+	at := o.At.In(s.Location)
+	y, m, d := at.Date()
+	n := uint64(y)*1e10 + uint64(m)*1e8 + uint64(d)*1e6 + uint64(at.Hour())*1e4 + uint64(at.Minute())*1e2 + uint64(at.Second())
+	out := make([]byte, 7)
+	if err := bcd.Put(out, n); err != nil {
+		panic(err) // the terminal refuses years that are no four digits
+	}
+	return out
+}
+
+// ask sends GET PROCESSING OPTIONS. It is the first half of [ec.Card.Begin], whose records go to the card while the attempt goes to disk.
+func (v *visit) ask(ctx context.Context, terminal ec.Terminal) (*ec.Tap, error) {
+	sent, err := terminal.Values()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", purse.ErrDeclined, err) // an amount that no card holds
+	}
+	pdol := v.card.FCI.PDOL
+	data := pdol.Fill(sent)
+	sent, asked, at := maps.Clone(sent), map[tlv.Tag]int{}, 0
+	for _, a := range pdol {
+		sent[a.Tag], asked[a.Tag] = data[at:at+a.Length], a.Length
+		at += a.Length
+	}
+	for tag, n := range map[tlv.Tag]int{ec.TagTTQ: 4, ec.TagUN: 4, ec.TagAmount: 6, ec.TagCurrency: 2} {
+		if asked[tag] != n {
+			return nil, ec.ErrPDOL
+		}
+	}
+	template, err := tlv.Encode([]tlv.Object{{Tag: 0x83, Value: data}})
+	if err != nil {
+		return nil, err
+	}
+	v.asked = true
+	const name = "GET PROCESSING OPTIONS"
+	r, err := apdu.Exchange(ctx, v.t, apdu.Command{CLA: 0x80, INS: 0xA8, Data: template, Le: 256})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if r.SW != apdu.OK {
+		return nil, &ec.StatusError{Command: name, SW: r.SW}
+	}
+	return tapOf(v.card.FCI.AID, sent, r.Data, nil)
+}
+
+// tapOf is a tap by what was said, with all its checks.
+func tapOf(aid []byte, sent map[tlv.Tag][]byte, answer []byte, records []ec.Record) (*ec.Tap, error) {
+	raw, err := (&ec.Tap{AID: aid, Sent: sent, GPO: answer, Records: records}).Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ec.ErrMalformed, err)
+	}
+	return ec.ParseTap(raw)
+}
+
+// balances are the card's before and after the debit. A card that does not approve ends the debit here.
+func (v *visit) balances(ctx context.Context, tap *ec.Tap, amount money.Amount) (before, after money.Amount, err error) {
+	now, known := tap.IAD.Balance()
+	if tap.Decision != ec.TC {
+		why := ec.ErrCardDeclined
+		if tap.Decision == ec.ARQC {
+			why = ec.ErrNeedsOnline
+		}
+		if known && now.Cmp(amount) < 0 { // of a refusal it is the balance of before
+			return before, after, fmt.Errorf("%w: balance %v, amount %v: %w", purse.ErrInsufficient, now, amount, why)
+		}
+		return before, after, fmt.Errorf("%w: %w", purse.ErrDeclined, why)
+	}
+	if known {
+		before, err = now.Add(amount)
+		return before, now, err
+	}
+	if before, err = v.balance(ctx); err != nil {
+		return before, after, told(err)
+	}
+	after, err = before.Sub(amount)
+	return before, after, err
+}

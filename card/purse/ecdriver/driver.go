@@ -1,0 +1,106 @@
+package ecdriver
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
+	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// Family is the family's name in records.
+const Family = "ec"
+
+// Driver implements purse.Driver. It keeps nothing from visit to visit.
+type Driver struct {
+	s    Settings
+	rand io.Reader
+}
+
+var _ purse.Driver = (*Driver)(nil)
+
+// New makes a driver. From rand it draws the unpredictable number of each debit: the card's signature proves nothing else. The settings must not be
+// changed afterwards.
+func New(s Settings, rand io.Reader) (*Driver, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return &Driver{s: s, rand: rand}, nil
+}
+
+// Family implements purse.Driver.
+func (d *Driver) Family() string { return Family }
+
+// Format prints no key.
+func (d *Driver) Format(f fmt.State, _ rune) { io.WriteString(f, "[EC driver]") }
+
+// Open implements purse.Driver: SELECT of the directory and of the best application that both sides accept.
+func (d *Driver) Open(ctx context.Context, t apdu.Transmitter) (purse.Card, error) {
+	v := &visit{d: d, s: &d.s, t: t}
+	if err := v.open(ctx); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// visit is an opened card.
+type visit struct {
+	d     *Driver
+	s     *Settings
+	t     apdu.Transmitter
+	card  *ec.Card
+	asked bool                   // GET PROCESSING OPTIONS was sent: the card takes one a selection
+	seen  map[ec.Place]ec.Record // records read before that, for Recover
+
+	// Of the debit that is under way.
+	tap   *ec.Tap
+	token ids.CardNumber
+	after money.Amount // what it leaves
+}
+
+var _ purse.Card = (*visit)(nil)
+
+func (v *visit) open(ctx context.Context) (err error) {
+	if v.card, err = ec.Select(ctx, v.t, v.s.Accepted); err != nil {
+		return openTold(err)
+	}
+	v.asked, v.seen = false, map[ec.Place]ec.Record{}
+	return nil
+}
+
+// fresh is the card as it must be for Begin and Recover: selected, and not asked since.
+func (v *visit) fresh(ctx context.Context) error {
+	if !v.asked {
+		return nil
+	}
+	return v.open(ctx)
+}
+
+// Read implements purse.Card. Who the card is, it tells only when it is asked for a debit.
+func (v *visit) Read(ctx context.Context, n purse.Need) (r purse.Reading, err error) {
+	if n.Balance {
+		if r.Balance, err = v.balance(ctx); err != nil {
+			return r, told(err)
+		}
+	}
+	return r, nil
+}
+
+// balance reads the balance that the card tells, signed by nobody.
+func (v *visit) balance(ctx context.Context) (a money.Amount, err error) {
+	raw, err := v.card.GetData(ctx, ec.TagBalance)
+	if err != nil {
+		return a, err
+	}
+	return ec.ParseAmount(raw)
+}
+
+// Close implements purse.Card. A visit holds nothing of the terminal's.
+func (v *visit) Close() {}
+
+// Format prints no more than that it is a card: fmt would reach the records in the fields.
+func (v *visit) Format(f fmt.State, _ rune) { io.WriteString(f, "[EC card]") }
