@@ -34,18 +34,19 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	if q.counter, err = v.counter(ctx, q.terminal); err != nil {
 		return 0, purse.Evidence{}, told(err)
 	}
-	if moved := q.counter - q.before; moved <= 1 { // modulo 2^16, as the counter is
+	moved := q.counter - q.before // modulo 2^16, as the counter is
+	if moved <= 1 {
 		switch q.proof, err = v.card.Prove(ctx, q.kind, q.before+1); {
 		case err == nil:
 			// The proof is of the last debit with that counter; only the log says that it was ours: a debit at another terminal uses the
-			// same counter if ours did not take place. A card that does not count zero amounts (conflict C3) proves them with the
-			// counter unmoved.
+			// same counter if ours did not take place.
 			q.proven = q.proof != ep.Proof{}
 		case isLeft(err):
 			return 0, purse.Evidence{}, err
-		case moved == 0:
-			return purse.Voided, purse.Evidence{}, nil
 		}
+	}
+	if moved == 0 && !q.proven && !q.amount.IsZero() {
+		return purse.Voided, purse.Evidence{}, nil
 	}
 	return v.byLog(ctx, q)
 }
@@ -76,11 +77,15 @@ func (v *visit) counter(ctx context.Context, term ep.TerminalNumber) (uint16, er
 // byLog reads the card's log for the debit, and reads it again before it says anything but completed: nobody signs the log, and one record
 // misread must not make a debit that was made void. Completed needs a record that fits in every field.
 func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
-	verdict, e, err := v.readLog(ctx, q)
+	read := v.counted
+	if q.counter == q.before && q.amount.IsZero() {
+		read = v.uncounted
+	}
+	verdict, e, err := read(ctx, q)
 	if err != nil || verdict == purse.Completed {
 		return verdict, e, err
 	}
-	again, _, err := v.readLog(ctx, q)
+	again, _, err := read(ctx, q)
 	switch {
 	case err != nil:
 		return 0, purse.Evidence{}, err
@@ -90,43 +95,93 @@ func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evi
 	return verdict, e, nil
 }
 
-// readLog reads the card's log for the debit. With a proof in hand the debit is completed with its TAC; without, the log is
-// all there is.
-func (v *visit) readLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
-	// Of a card that does not count a debit of nothing (C3), the counter says nothing: there is a proof and the log.
-	uncounted := q.counter == q.before && q.proven
+// counted asks about a debit whose counter has gone to it or to another. With a proof in hand the debit is completed with its TAC; without,
+// the log is all there is.
+func (v *visit) counted(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
 	logged, newest := v.logged(q.before), true
+	another := false // has that counter
 	for n := byte(1); n <= logRecords; n++ {
-		l, err := v.card.ReadLog(ctx, n)
-		if isLeft(err) {
+		l, found, err := v.debitLogged(ctx, n)
+		if err != nil {
 			return 0, purse.Evidence{}, err
 		}
-		if err != nil || l.Empty() {
+		if !found && another {
+			return purse.Voided, purse.Evidence{}, nil
+		}
+		if !found {
 			break
 		}
-		if l.Type != ep.TypePurchase && l.Type != ep.TypeComposite {
+		if l == (ep.LogRecord{}) {
 			continue
 		}
 		if newest {
 			logged, newest = loggedBy(l, q.counter, q.before, logged), false
 		}
-		ours := isOurs(l, q.kind, q.before, q.amount, q.terminal, q.at)
-		if l.Counter != logged && !uncounted || uncounted && !ours {
-			continue
-		}
-		if !ours {
+		switch {
+		case q.isOurs(l) && (l.Counter == logged || q.amount.IsZero() || q.counter == q.before):
+			return purse.Completed, q.evidence(q.proven && !another), nil
+		case another && int16(l.Counter-logged) < 0:
+			return purse.Voided, purse.Evidence{}, nil
+		case l.Counter != logged || q.counter == q.before:
+		case q.amount.IsZero():
+			another = true // a card that does not count a debit of nothing (C3) has more than one with a counter
+		default:
 			return purse.Voided, purse.Evidence{}, nil // the counter went to another tap
 		}
-		e := purse.Evidence{How: purse.CardLog, Kind: evidenceKind, Balance: q.after}
-		if q.proven {
-			e.How, e.MAC2, e.TAC = purse.Prove, q.proof.MAC2[:], q.proof.TAC[:]
-		}
-		return purse.Completed, e, nil
 	}
 	if q.counter == q.before {
 		return purse.Voided, purse.Evidence{}, nil
 	}
 	return purse.Aged, purse.Evidence{}, nil // the log has rolled past it: the backend must find out
+}
+
+// uncounted asks about a debit of nothing while the counter stands where it stood. Some cards do not count such a one (conflict C3): they write
+// it down in their log, with a proof or without.
+func (v *visit) uncounted(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
+	newest := true
+	for n := byte(1); n <= logRecords; n++ {
+		l, found, err := v.debitLogged(ctx, n)
+		switch {
+		case err != nil:
+			return 0, purse.Evidence{}, err
+		case !found:
+			return purse.Voided, purse.Evidence{}, nil
+		case l == ep.LogRecord{}:
+			continue
+		case q.isOurs(l):
+			return purse.Completed, q.evidence(q.proven && newest), nil
+		case !l.Amount.IsZero(), l.Counter != q.before && l.Counter != q.before+1:
+			return purse.Voided, purse.Evidence{}, nil // counted, and so older than ours would be
+		}
+		newest = false
+	}
+	return purse.Aged, purse.Evidence{}, nil // ten others of nothing: ours may have been before them
+}
+
+// debitLogged is log record n, zero if it is of no debit. Found is false at the end of the log. The error says that the card left.
+func (v *visit) debitLogged(ctx context.Context, n byte) (l ep.LogRecord, found bool, err error) {
+	l, err = v.card.ReadLog(ctx, n)
+	switch {
+	case isLeft(err):
+		return l, false, err
+	case err != nil || l.Empty():
+		return l, false, nil
+	case l.Type != ep.TypePurchase && l.Type != ep.TypeComposite:
+		return ep.LogRecord{}, true, nil
+	}
+	return l, true, nil
+}
+
+func (q question) isOurs(l ep.LogRecord) bool {
+	return isOurs(l, q.kind, q.before, q.amount, q.terminal, q.at)
+}
+
+func (q question) evidence(proven bool) purse.Evidence {
+	e := purse.Evidence{How: purse.CardLog, Kind: evidenceKind, Balance: q.after}
+	if proven {
+		e.How, e.MAC2, e.TAC = purse.Prove, q.proof.MAC2[:], q.proof.TAC[:]
+	}
+	return e
 }
 
 // logged is how this scheme's cards log the counter of a debit, by the settings.
