@@ -21,7 +21,7 @@ func (p *Pipeline) Accept(ctx context.Context, a uplink.Accepted) (uplink.Commit
 	}
 	for i, body := range a.Records {
 		seq := a.FirstSeq + uint64(i)
-		if _, err := read(body, a.Terminal, a.Epoch, seq); err != nil {
+		if _, err := read(p.readers, body, a.Terminal, a.Epoch, seq); err != nil {
 			unreadable = append(unreadable, uplink.Unreadable{Seq: seq, Reason: err.Error()})
 		}
 	}

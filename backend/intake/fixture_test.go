@@ -44,6 +44,7 @@ type scheme struct {
 	store *store.Store
 	hsm   *keys.Soft
 	clock *clock.Manual
+	opt   intake.Options // beside what every scheme has
 	pipe  *intake.Pipeline
 	seq   map[ids.TerminalID]uint64
 }
@@ -111,8 +112,14 @@ func (s *scheme) open(opt store.Options) {
 	opt.NoSync = true
 	s.store, err = store.Open(s.ctx, s.path, opt)
 	require.NoError(s.t, err)
-	s.pipe, err = intake.New(s.store, s.hsm, s.clock, intake.Options{TokenKey: tokenKey, Log: slog.New(slog.DiscardHandler)})
+	s.pipe, err = intake.New(s.store, s.hsm, s.clock, s.options())
 	require.NoError(s.t, err)
+}
+
+func (s *scheme) options() intake.Options {
+	o := s.opt
+	o.TokenKey, o.Log = tokenKey, slog.New(slog.DiscardHandler)
+	return o
 }
 
 func (s *scheme) update(f func(*store.Tx) error) {
@@ -125,11 +132,15 @@ func (s *scheme) view(f func(*store.Tx) error) {
 
 // load puts money on a card's shadow account, paid for in the books.
 func (s *scheme) load(tx *store.Tx, card byte, counter uint16, minor int64) {
+	s.loadOf(tx, number(card), counter, minor)
+}
+
+func (s *scheme) loadOf(tx *store.Tx, n ids.CardNumber, counter uint16, minor int64) {
 	lines, err := books.Move(books.Trust, books.Float, money.Minor(minor))
 	require.NoError(s.t, err)
-	id := fmt.Sprintf("load-%d-%d", card, counter)
+	id := fmt.Sprintf("load-%x-%d", n[:], counter)
 	require.NoError(s.t, tx.Post(s.ctx, books.Entry{ID: id, Kind: "load", Day: "2026-11-24", Lines: lines}))
-	require.NoError(s.t, tx.PutCardLoad(s.ctx, number(card), shadowaccount.Load{Counter: counter, Amount: money.Minor(minor), Loaded: true}, id))
+	require.NoError(s.t, tx.PutCardLoad(s.ctx, n, shadowaccount.Load{Counter: counter, Amount: money.Minor(minor), Loaded: true}, id))
 }
 
 // tap is one record in short.
@@ -242,11 +253,13 @@ func (s *scheme) balances() map[string]string {
 	return out
 }
 
-func (s *scheme) card(card byte) store.Card {
+func (s *scheme) card(card byte) store.Card { return s.cardOf(number(card)) }
+
+func (s *scheme) cardOf(n ids.CardNumber) store.Card {
 	var c store.Card
 	s.view(func(tx *store.Tx) error {
 		var err error
-		c, err = tx.CardByNumber(s.ctx, number(card))
+		c, err = tx.CardByNumber(s.ctx, n)
 		require.NoError(s.t, err)
 		return nil
 	})
@@ -254,10 +267,12 @@ func (s *scheme) card(card byte) store.Card {
 }
 
 // statuses are what the claims of a card are worth, by terminal, tap and counter.
-func (s *scheme) statuses(card byte) map[string]string {
+func (s *scheme) statuses(card byte) map[string]string { return s.statusesOf(number(card)) }
+
+func (s *scheme) statusesOf(n ids.CardNumber) map[string]string {
 	out := map[string]string{}
 	s.view(func(tx *store.Tx) error {
-		taps, err := tx.CardTaps(s.ctx, number(card))
+		taps, err := tx.CardTaps(s.ctx, n)
 		require.NoError(s.t, err)
 		for _, p := range taps {
 			out[fmt.Sprintf("%s/%d@%d", p.Tap.Terminal, p.Tap.Tap, p.Counter)] = p.Status.String()

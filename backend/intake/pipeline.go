@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/desfire"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
@@ -22,6 +23,11 @@ type Options struct {
 	// TokenKey keys the tokens of cards that we never issued and whose records our keys verify. It must be the key that the
 	// tokens of issued cards are made with. Required.
 	TokenKey []byte
+
+	// DESFire is the key that transaction MACs of DESFire cards are verified with.
+	//
+	// Default nil: such records are refused as unreadable.
+	DESFire desfire.HSM
 
 	// Location is the scheme's time zone: clearing days begin at its midnight.
 	//
@@ -49,10 +55,11 @@ const maxHoles = 16
 
 // Pipeline accepts batches and posts their records. It is safe for concurrent use.
 type Pipeline struct {
-	store *store.Store
-	hsm   keys.HSM
-	clock clock.Clock
-	opt   Options
+	store   *store.Store
+	doors   doors
+	readers map[string]reader // by family
+	clock   clock.Clock
+	opt     Options
 
 	step sync.Mutex    // one Step at a time: two would post the same records, the second one in vain
 	work chan struct{} // something was accepted
@@ -80,7 +87,8 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Pipeline{store: s, hsm: hsm, clock: c, opt: o, work: make(chan struct{}, 1)}, nil
+	k := doors{ep: hsm, desfire: o.DESFire}
+	return &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, work: make(chan struct{}, 1)}, nil
 }
 
 // Device is the Device of an uplink Processor: the public key of a terminal that is registered and not stopped.

@@ -7,35 +7,31 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// debit is a record of an EP purse, every field of it checked for its form and none for its truth.
+// debit is a record of any family, every field of it checked for its form and none for its truth.
 type debit struct {
-	card      ids.CardNumber
-	issuer    ep.Factor
-	levels    int
-	version   byte
-	algorithm byte
-	kind      ep.Type
-	counter   uint16
-	amount    money.Amount
-	before    money.Amount
-	after     money.Amount
-	sam       ep.TerminalNumber
-	serial    uint32
-	at        ep.DateTime
-	tac       *ep.MAC // nil: none came
-	said      shadowaccount.Said
-	wantsTAC  bool // it says that it was debited and gives a TAC as the reason
-	tap, seq  uint64
-	timeMS    int64
-	what      wire.Kind
-	rule      string
+	family     string
+	evidence   evidence
+	counter    uint32
+	amount     money.Amount
+	before     money.Amount
+	after      money.Amount
+	sam        *[6]byte // nil: the family has none
+	said       shadowaccount.Said
+	wantsProof bool // it says that it was debited and gives the card's word as the reason
+	unlike     bool // it says that the card read back was not as the debit should have left it
+	tap, seq   uint64
+	timeMS     int64
+	what       wire.Kind
+	rule       string
+
+	issuer [8]byte // of an EP purse
+	levels int
 }
 
 // errForm says that a record cannot be read. Its text is for the receipt and the result file.
@@ -45,8 +41,11 @@ func badForm(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errForm, fmt.Errorf(format, args...))
 }
 
+// flagUnlike is bit 1 of a record's flags.
+const flagUnlike = 1 << 1
+
 // read parses the stored bytes of the record that stands at a place in a terminal's journal.
-func read(body []byte, terminal ids.TerminalID, epoch, seq uint64) (debit, error) {
+func read(readers map[string]reader, body []byte, terminal ids.TerminalID, epoch, seq uint64) (debit, error) {
 	var r wire.Record
 	if err := proto.Unmarshal(body, &r); err != nil {
 		return debit{}, badForm("these bytes are no record") // the library's own text differs from build to build
@@ -57,52 +56,56 @@ func read(body []byte, terminal ids.TerminalID, epoch, seq uint64) (debit, error
 	if r.GetTerminal() != string(terminal) || r.GetEpoch() != epoch || r.GetSeq() != seq {
 		return debit{}, badForm("record says it is %q/%x/%d: it stands as %s/%x/%d", r.GetTerminal(), r.GetEpoch(), r.GetSeq(), terminal, epoch, seq)
 	}
-	if r.GetFamily() != "ep" {
-		return debit{}, badForm("purse family %q: want ep", r.GetFamily())
+	own := readers[r.GetFamily()]
+	if own == nil {
+		return debit{}, unknownFamily(r.GetFamily(), readers)
 	}
 	d := debit{
-		levels: int(r.GetKeyLevels()), version: byte(r.GetKeyVersion()), algorithm: byte(r.GetAlgorithm()), kind: ep.Type(r.GetTxnType()),
-		counter: uint16(r.GetOfflineCounter()), amount: money.Minor(r.GetAmount()), before: money.Minor(r.GetBalanceBefore()),
-		after: money.Minor(r.GetBalanceAfter()), serial: r.GetPsamSerial(), tap: r.GetTap(), seq: seq, timeMS: r.GetTerminalTimeMs(),
+		family: r.GetFamily(), counter: r.GetOfflineCounter(), amount: money.Minor(r.GetAmount()), before: money.Minor(r.GetBalanceBefore()),
+		after: money.Minor(r.GetBalanceAfter()), unlike: r.GetFlags()&flagUnlike != 0, tap: r.GetTap(), seq: seq, timeMS: r.GetTerminalTimeMs(),
 		what: r.GetKind(), rule: r.GetFareRule(),
 	}
-	for _, f := range []struct {
-		name string
-		ok   bool
-	}{
+	if err := (fields{
 		{"tap", d.tap > 0 && d.tap <= math.MaxInt64},
 		{"kind", d.what > wire.Kind_KIND_UNSPECIFIED && d.what <= wire.Kind_KIND_CORRECTION},
-		{"card_number", copy(d.card[:], r.GetCardNumber()) == len(d.card) && len(r.GetCardNumber()) == len(d.card)},
-		{"issuer", copy(d.issuer[:], r.GetIssuer()) == len(d.issuer) && len(r.GetIssuer()) == len(d.issuer)},
-		{"key_levels", d.levels == 1 || d.levels == 2},
-		{"key_version", r.GetKeyVersion() <= 0xFF},
-		{"algorithm", r.GetAlgorithm() <= 0xFF},
-		{"txn_type", d.kind == ep.TypePurchase || d.kind == ep.TypeComposite},
-		{"offline_counter", r.GetOfflineCounter() <= 0xFFFF},
-		{"amount", fits4(r.GetAmount())},
-		{"balance_before", fits4(r.GetBalanceBefore())},
-		{"balance_after", r.GetBalanceAfter() <= math.MaxUint32 && r.GetBalanceAfter() >= -math.MaxUint32}, // an overdrawn purse goes below zero
-		{"psam_terminal", copy(d.sam[:], r.GetPsamTerminal()) == len(d.sam) && len(r.GetPsamTerminal()) == len(d.sam)},
-		{"purse_time", copy(d.at[:], r.GetPurseTime()) == len(d.at) && len(r.GetPurseTime()) == len(d.at)},
-	} {
-		if !f.ok {
-			return debit{}, badForm("field %s is out of its range", f.name)
-		}
+		{"amount", r.GetAmount() >= 0 && r.GetAmount() <= maxMinor},
+		{"balance_before", r.GetBalanceBefore() >= -maxMinor && r.GetBalanceBefore() <= maxMinor},
+		{"balance_after", r.GetBalanceAfter() >= -maxMinor && r.GetBalanceAfter() <= maxMinor}, // an overdrawn purse goes below zero
+	}).check(); err != nil {
+		return debit{}, err
 	}
 	var ok bool
-	if d.said, d.wantsTAC, ok = said(r.GetState(), r.GetEvidence()); !ok {
+	if d.said, d.wantsProof, ok = said(r.GetState(), r.GetEvidence()); !ok {
 		return debit{}, badForm("state %d with evidence %d says nothing", r.GetState(), r.GetEvidence())
 	}
-	if raw := r.GetTac(); d.wantsTAC && len(raw) == len(ep.MAC{}) {
-		d.tac = (*ep.MAC)(raw)
-	}
-	return d, nil
+	var err error
+	d.evidence, err = own(&r, &d)
+	return d, err
 }
 
-func fits4(n int64) bool { return n >= 0 && n <= math.MaxUint32 }
+// maxMinor is more than any family's purse can show: twelve decimal digits.
+const maxMinor = 999_999_999_999
 
-// said reads what a terminal says of a tap, and whether a TAC must come with it.
-func said(s wire.State, e wire.Evidence) (what shadowaccount.Said, wantsTAC, ok bool) {
+// fields are a record's fields and whether each is in its range.
+type fields []struct {
+	name string
+	ok   bool
+}
+
+func (all fields) check() error {
+	for _, f := range all {
+		if !f.ok {
+			return badForm("field %s is out of its range", f.name)
+		}
+	}
+	return nil
+}
+
+// take fills dst from a field that must be as long.
+func take(dst, field []byte) bool { return copy(dst, field) == len(dst) && len(field) == len(dst) }
+
+// said reads what a terminal says of a tap, and whether the card's own word must come with it.
+func said(s wire.State, e wire.Evidence) (what shadowaccount.Said, wantsProof, ok bool) {
 	switch s {
 	case wire.State_STATE_UNKNOWN:
 		return shadowaccount.SaidUnknown, false, true

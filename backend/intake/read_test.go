@@ -10,6 +10,8 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
+var onlyEP = readersOf(doors{})
+
 func good() *wire.Record {
 	return &wire.Record{
 		Version: 1, Terminal: "bus-1", Epoch: 7, Seq: 3, Tap: 2, Kind: wire.Kind_KIND_PURCHASE, State: wire.State_STATE_COMPLETED, Evidence: wire.Evidence_EVIDENCE_REPLY,
@@ -25,7 +27,7 @@ func marshal(t testing.TB, r *wire.Record) []byte {
 }
 
 func TestARecordIsReadOnlyIfEveryFieldIsInItsRange(t *testing.T) {
-	_, err := read(marshal(t, good()), "bus-1", 7, 3)
+	_, err := read(onlyEP, marshal(t, good()), "bus-1", 7, 3)
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(*wire.Record){
 		"a version to come":                   func(r *wire.Record) { r.Version = 2 },
@@ -57,11 +59,11 @@ func TestARecordIsReadOnlyIfEveryFieldIsInItsRange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := good()
 			spoil(r)
-			_, err := read(marshal(t, r), "bus-1", 7, 3)
+			_, err := read(onlyEP, marshal(t, r), "bus-1", 7, 3)
 			require.ErrorIs(t, err, errForm)
 		})
 	}
-	_, err = read([]byte{0xFF}, "bus-1", 7, 3)
+	_, err = read(onlyEP, []byte{0xFF}, "bus-1", 7, 3)
 	require.ErrorIs(t, err, errForm)
 }
 
@@ -74,12 +76,12 @@ func FuzzRead(f *testing.F) {
 	f.Add(marshal(f, unknown))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		d, err := read(raw, "bus-1", 7, 3)
+		d, err := read(onlyEP, raw, "bus-1", 7, 3)
 		if err != nil {
 			require.ErrorIs(t, err, errForm)
 			return
 		}
-		require.Len(t, d.input(), 22)
+		require.Len(t, d.evidence.(epDebit).input(), 22)
 		_, err = d.before.Sub(d.amount)
 		require.NoError(t, err)
 	})

@@ -2,14 +2,11 @@ package intake
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/purselane/purselane/backend/store"
-	"github.com/purselane/purselane/card/ep"
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/shadowaccount"
 )
@@ -147,65 +144,40 @@ func (p *Pipeline) verifyAll(ctx context.Context, pending []store.Pending, termi
 	return out, errors.Join(errs...)
 }
 
-// verify reads one record and verifies its TAC. The error is the HSM's: nothing is decided about the record then.
+// verify reads one record and verifies what it has to show. The error is the keys': nothing is decided about the record then.
 func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal) (looked, error) {
-	d, form := read(r.Body, r.Terminal, r.Epoch, r.Seq)
-	if m.ID == "" {
-		form = badForm("its terminal is not registered: nobody is owed for it")
-	}
-	if form != nil {
+	unread := func(form error) (looked, error) {
 		return looked{Verified: store.Verified{Pending: r}, form: form}, nil
 	}
-	v := store.Verified{Pending: r, Card: d.card, Issuer: d.issuer, Levels: d.levels, Counter: uint32(d.counter), Kind: int32(d.what), Rule: d.rule,
+	if m.ID == "" {
+		return unread(badForm("its terminal is not registered: nobody is owed for it"))
+	}
+	d, form := read(p.readers, r.Body, r.Terminal, r.Epoch, r.Seq)
+	if form != nil {
+		return unread(form)
+	}
+	card, form := d.evidence.whose(p.doors)
+	if form != nil {
+		return unread(form)
+	}
+	v := store.Verified{Pending: r, Card: card, Family: d.family, Issuer: d.issuer, Levels: d.levels, Counter: d.counter, Kind: int32(d.what), Rule: d.rule,
 		Claim: shadowaccount.Claim{
 			Tap: ids.TapID{Terminal: r.Terminal, Epoch: r.Epoch, Tap: d.tap}, Seq: d.seq, At: d.timeMS, Merchant: m.Merchant,
 			Amount: d.amount, Before: d.before, After: d.after, Said: d.said,
 		}}
-	if !m.HasPSAM(d.sam) {
+	if d.sam != nil && !m.HasPSAM(*d.sam) {
 		v.Claim.Flags |= shadowaccount.FlagWrongSAM
 	}
-	if d.wantsTAC {
-		proof, reason, err := p.verifyTAC(ctx, d)
-		if err != nil {
-			return looked{}, fmt.Errorf("record %s/%x/%d: %w", r.Terminal, r.Epoch, r.Seq, err)
-		}
-		v.Claim.Proof, v.Reason = proof, reason
-		switch {
-		case proof == shadowaccount.ProofGood:
-			v.Claim.Debit = string(d.input())
-		case reason == reasonNoKey:
-			v.Claim.Flags |= shadowaccount.FlagUnknownKey
-		default:
-			v.Claim.Flags |= shadowaccount.FlagBadTAC
-		}
+	said, err := d.evidence.verify(ctx, p.doors, &d)
+	if err != nil {
+		return looked{}, fmt.Errorf("record %s/%x/%d: %w", r.Terminal, r.Epoch, r.Seq, err)
+	}
+	v.Claim.Proof, v.Claim.Debit, v.Reason = said.proof, said.debit, said.reason
+	switch {
+	case said.noKey:
+		v.Claim.Flags |= shadowaccount.FlagUnknownKey
+	case said.proof == shadowaccount.ProofBad:
+		v.Claim.Flags |= shadowaccount.FlagBadTAC
 	}
 	return looked{Verified: v}, nil
-}
-
-// Reasons of a proof that is not good.
-const (
-	reasonNoTAC  = "no TAC came with it"
-	reasonBadTAC = "its TAC does not verify"
-	reasonNoKey  = "we have no key of its version and algorithm"
-)
-
-// input is what the card's TAC was made over (purse facts 6.5): it names a debit of a card for ever.
-func (d debit) input() []byte { return ep.PurchaseTAC(d.amount, d.kind, d.sam, d.serial, d.at) }
-
-func (p *Pipeline) verifyTAC(ctx context.Context, d debit) (shadowaccount.Proof, string, error) {
-	if d.tac == nil {
-		return shadowaccount.ProofBad, reasonNoTAC, nil
-	}
-	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: d.version, Algorithm: d.algorithm},
-		Factors: ep.Public{Issuer: d.issuer, CardNumber: d.card}.Factors(d.levels)}
-	want, err := p.hsm.TAC(ctx, card, d.input())
-	switch {
-	case errors.Is(err, keys.ErrUnknownKey):
-		return shadowaccount.ProofBad, reasonNoKey, nil
-	case err != nil:
-		return 0, "", fmt.Errorf("TAC: %w", err)
-	case subtle.ConstantTimeCompare(want[:], d.tac[:]) != 1:
-		return shadowaccount.ProofBad, reasonBadTAC, nil
-	}
-	return shadowaccount.ProofGood, "", nil
 }
