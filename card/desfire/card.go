@@ -79,6 +79,9 @@ func Open(ctx context.Context, to apdu.Transmitter, s Settings, sam SAM) (*Card,
 	return c, nil
 }
 
+// UID is the card's own, as it said it in the session.
+func (c *Card) UID() [7]byte { return c.uid }
+
 // native sends a command outside the session, wrapped as ISO/IEC 7816-4 has it (MF2DLHX0 8.4).
 func (c *Card) native(ctx context.Context, ins byte, data []byte) (apdu.Response, error) {
 	return apdu.Exchange(ctx, c.to, apdu.Command{CLA: 0x90, INS: ins, Data: data, Le: 256})
