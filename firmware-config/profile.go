@@ -51,6 +51,8 @@ type Profile struct {
 	Limits   Limits        `yaml:"limits"`
 	SameTrip time.Duration `yaml:"same_trip"` // the same card for the same line or gate within it is one trip
 	Fares    fare.Tables   `yaml:"fares"`
+
+	DESFire *DESFire `yaml:"desfire"` // left out: the scheme has no DESFire cards
 }
 
 // Card says how the purse of this scheme differs from others (purse facts chapter 12).
@@ -159,6 +161,7 @@ func (p *Profile) Check() error {
 	oneOf("card.log_counter", p.Card.LogCounter, "before", "after")
 	oneOf("card.readback", p.Card.Readback, "full", "balance", "none")
 	all = append(all, p.Card.Variant.faults()...)
+	all = append(all, p.DESFire.faults()...)
 	size := func(field string, h Hex, n int) {
 		if len(h) != n {
 			bad("%s: %d bytes: want %d", field, len(h), n)

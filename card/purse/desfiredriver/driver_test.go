@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -208,4 +209,33 @@ func TestNothingPrintsACard(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "[DESFire card]", fmt.Sprintf("%+v", c))
 	require.Equal(t, "desfire attempt on card ****E5F6: 1.25, counter 41", fmt.Sprintf("%+v", a))
+}
+
+// TestOneSAMForTwoReaders: the second waits until the first has authenticated, or its visit ends.
+func TestOneSAMForTwoReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := desfiredriver.Lend(desfire.NewSoftSAM(appKey, seeded(2)))
+		_, release, err := s.Acquire(t.Context())
+		require.NoError(t, err)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _, err = s.Acquire(ended)
+		require.ErrorIs(t, err, keys.ErrSAMBusy)
+		require.ErrorIs(t, err, context.Canceled)
+
+		got := make(chan error, 1)
+		go func() {
+			_, again, err := s.Acquire(t.Context())
+			got <- err
+			again()
+		}()
+		synctest.Wait()
+		require.Empty(t, got)
+		release()
+		release() // the second call does nothing
+		require.NoError(t, <-got)
+		_, again, err := s.Acquire(ended)
+		require.NoError(t, err, "a free one is given whatever the time")
+		again()
+	})
 }
