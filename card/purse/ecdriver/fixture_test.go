@@ -37,6 +37,7 @@ var drivers atomic.Uint32
 var world = sync.OnceValue(func() (w struct {
 	issuer *eccard.Issuer
 	cards  [2]*eccard.Card
+	blank  [2]*eccard.Card // the same, never used
 	pans   [2]ec.PAN
 	seal   *ecdh.PrivateKey
 }) {
@@ -53,6 +54,7 @@ var world = sync.OnceValue(func() (w struct {
 		check()
 		w.cards[n], err = w.issuer.Card(w.pans[n], 1, money.Minor(100_000))
 		check()
+		w.blank[n] = w.cards[n].Clone()
 	}
 	w.seal, err = ecdh.X25519().GenerateKey(rand.Reader)
 	check()
