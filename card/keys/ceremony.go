@@ -30,7 +30,10 @@ const maxComponent = 256
 
 // ParseComponent reads a component as its holder has it on paper: 32 hexadecimal digits, in groups if that is easier to read, and after them
 // the 6 of its check value, which is then compared. Parity is taken as it is given.
-func ParseComponent(text []byte) (Key, error) {
+func ParseComponent(text []byte) (Key, error) { return Kind3DES.ParseComponent(text) }
+
+// ParseComponent is [ParseComponent] for a key of that kind: check values differ.
+func (kind Kind) ParseComponent(text []byte) (Key, error) {
 	if len(text) > maxComponent {
 		return Key{}, ErrComponent
 	}
@@ -40,16 +43,19 @@ func ParseComponent(text []byte) (Key, error) {
 	if err != nil || n != len(Key{}) && n != len(Key{})+3 {
 		return Key{}, ErrComponent // hex's own error quotes a digit
 	}
-	k := Key(raw[:len(Key{})])
-	if n > len(Key{}) && CheckValue(k) != [3]byte(raw[len(Key{}):n]) {
+	part := Key(raw[:len(Key{})])
+	if n > len(Key{}) && kind.CheckValue(part) != [3]byte(raw[len(Key{}):n]) {
 		return Key{}, ErrComponentCheck
 	}
-	return k, nil
+	return part, nil
 }
 
+// Combine is Kind.Combine for a 3DES key.
+func Combine(components ...Key) (Key, error) { return Kind3DES.Combine(components...) }
+
 // Combine makes a key of two or three components. It refuses what betrays a slip: a component that says nothing or comes twice, and a key
-// of two equal halves, with which 3DES is single DES.
-func Combine(components ...Key) (Key, error) {
+// of zeros or, with 3DES, of two equal halves, with which it is single DES.
+func (kind Kind) Combine(components ...Key) (Key, error) {
 	if n := len(components); n != 2 && n != 3 {
 		return Key{}, fmt.Errorf("keys: %d components: want 2 or 3", n)
 	}
@@ -67,7 +73,10 @@ func Combine(components ...Key) (Key, error) {
 			k[b] ^= c[b]
 		}
 	}
-	if sameDES([8]byte(k[:8]), [8]byte(k[8:])) {
+	if k == (Key{}) {
+		return Key{}, fmt.Errorf("keys: the key is all zeros: %w", ErrWeak)
+	}
+	if kind == Kind3DES && sameDES([8]byte(k[:8]), [8]byte(k[8:])) {
 		return Key{}, fmt.Errorf("keys: both halves of the key are the same: %w", ErrWeak)
 	}
 	return k, nil
@@ -98,8 +107,8 @@ func Parity(k Key) string {
 	return "mixed"
 }
 
-// Add puts a master key into the ring, or fails with ErrHeld.
-func (r *Ring) Add(id ID, k Key) error {
+// MayAdd says whether a master key of that name may come into the ring. Errors are ErrHeld, ErrDestroyed, ErrRole.
+func (r *Ring) MayAdd(id ID) error {
 	if err := checkWord(string(id.Purpose)); err != nil {
 		return fmt.Errorf("keys: purpose %q: %w", id.Purpose, err)
 	}
@@ -111,6 +120,14 @@ func (r *Ring) Add(id ID, k Key) error {
 	}
 	if old := r.Retired[id]; old.Gone != "" {
 		return fmt.Errorf("keys: %v: %w", id, ErrDestroyed)
+	}
+	return nil
+}
+
+// Add puts a master key into the ring. Errors are those of MayAdd.
+func (r *Ring) Add(id ID, k Key) error {
+	if err := r.MayAdd(id); err != nil {
+		return err
 	}
 	if r.Masters == nil {
 		r.Masters = map[ID]Key{}

@@ -90,7 +90,7 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	img, err := personalise.Card(ring.Masters, spec)
+	img, err := personalise.Card(ring.ForNewWork(), spec)
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,9 @@ func (f schemeFolder) config(ctx context.Context, log *slog.Logger) (node.Config
 
 // hsm opens the door to the master keys: the HSM that the scheme names, else the key file.
 func (f schemeFolder) hsm(ctx context.Context, s *node.Scheme, ring *keys.Ring, log *slog.Logger) (keys.HSM, error) {
+	for _, id := range ring.Due(keys.DayOf(now())) {
+		log.Warn("a retired key is past its last day: destroy it (purselane keys destroy)", "key", id.String())
+	}
 	if !s.HSM.Used() {
 		if err := needs(maps.Keys(ring.Masters)); err != nil {
 			return nil, fmt.Errorf("the key file %w", err)
@@ -103,7 +106,7 @@ func (f schemeFolder) hsm(ctx context.Context, s *node.Scheme, ring *keys.Ring, 
 	if len(ring.Masters) > 0 {
 		log.Warn("the key file still holds master keys beside the HSM: whoever copies it needs no HSM; seal one without them (docs/keys.md)", "keys", len(ring.Masters))
 	}
-	d, err := keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Sessions: s.HSM.Sessions, Cache: keys.DefaultCache})
+	d, err := keys.OpenDevice(keys.DeviceOptions{Module: s.HSM.Module, Token: s.HSM.Token, PIN: keys.Secret(pin), Sessions: s.HSM.Sessions, Retired: ring.RetiredIDs(), Cache: keys.DefaultCache})
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ type KeysCmd struct {
 
 	Ceremony KeysCeremonyCmd `cmd:"" help:"Combine a master key from the components of two or three people."`
 	Add      KeysAddCmd      `cmd:"" help:"Draw the next version of a master key."`
+	Retire   KeysRetireCmd   `cmd:"" help:"Take a version of a master key out of new work; its proofs are still judged until a day."`
+	Destroy  KeysDestroyCmd  `cmd:"" help:"Take a retired version out for good."`
+	Split    KeysSplitCmd    `cmd:"" help:"Make a key file for an issuer, a host or an acquirer from a scheme's."`
 	Export   KeysExportCmd   `cmd:"" help:"Write one master key into a key block, under a transport key."`
 	Import   KeysImportCmd   `cmd:"" help:"Add the master key of a key block."`
 	HSM      KeysHSMCmd      `cmd:"" name:"hsm" help:"Store and show master keys in an HSM (PKCS#11)."`
@@ -182,12 +185,32 @@ func (c *KeysShowCmd) Run(k *kong.Kong) error {
 // show prints each key by what may be known of it: a check value names a key to those who have it and tells others
 // nothing.
 func show(out io.Writer, r *keys.Ring) {
+	if r.Role != keys.RoleScheme {
+		fmt.Fprintf(out, "  role %s\n", r.Role)
+	}
 	for _, id := range slices.SortedFunc(maps.Keys(r.Masters), keys.ID.Compare) {
 		kind := keys.KindOf(id, 0)
 		fmt.Fprintf(out, "  master %-12s version %02X  algorithm %02X  %-4s  check value %X\n", id.Purpose, id.Version, id.Algorithm, kind, kind.CheckValue(r.Masters[id]))
 	}
+	showRetired(out, r)
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
 		fmt.Fprintf(out, "  secret %-12s %s\n", name, describe(r, name))
+	}
+}
+
+// showRetired prints the versions that do nothing new, and which of them are to be destroyed.
+func showRetired(out io.Writer, r *keys.Ring) {
+	due := r.Due(keys.DayOf(now()))
+	for _, id := range r.RetiredIDs() {
+		old := r.Retired[id]
+		switch {
+		case old.Gone != "":
+			fmt.Fprintf(out, "  destroyed %v on %s\n", id, old.Gone)
+		case slices.Contains(due, id):
+			fmt.Fprintf(out, "  retired %v, its proofs were judged until %s: destroy it (purselane keys destroy)\n", id, old.Until)
+		default:
+			fmt.Fprintf(out, "  retired %v, its proofs are judged until %s\n", id, old.Until)
+		}
 	}
 }
 

@@ -30,11 +30,12 @@ func (b *hexByte) UnmarshalText(text []byte) error {
 // changedFile is a key file and the new one that a command makes of it. The old one stays as it is: it may be the only one of a scheme.
 type changedFile struct {
 	sealedFile
-	Out string `required:"" placeholder:"NEW" type:"path" help:"The new key file, sealed as the old one; that one is not touched."`
+	Out   string `required:"" placeholder:"NEW" type:"path" help:"The new key file, sealed as the old one; that one is not touched."`
+	Audit string `placeholder:"FILE" type:"path" help:"File to which a line about the change is added; by default keys-audit.jsonl beside the new key file."`
 }
 
-// change opens the key file, changes the ring, and seals it into the new file.
-func (f changedFile) change(k *kong.Kong, do func(*keys.Ring) error) error {
+// change opens the key file, changes the ring, seals it into the new file, and writes a line about it.
+func (f changedFile) change(k *kong.Kong, what string, do func(*keys.Ring, *auditLine) error) (err error) {
 	if _, err := os.Lstat(f.Out); err == nil {
 		return fmt.Errorf("%s exists; it was not touched", f.Out)
 	}
@@ -46,7 +47,13 @@ func (f changedFile) change(k *kong.Kong, do func(*keys.Ring) error) error {
 	if err != nil {
 		return err
 	}
-	if err := do(ring); err != nil {
+	audit, err := openAudit(f.Audit, f.Out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = audit.close(err) }()
+	line := auditLine{Do: what, File: f.Out}
+	if err := do(ring, &line); err != nil {
 		return err
 	}
 	if err := keys.CreateFile(f.Out, ring, to); err != nil {
@@ -58,7 +65,7 @@ func (f changedFile) change(k *kong.Kong, do func(*keys.Ring) error) error {
 	}
 	fmt.Fprintf(k.Stdout, "%s\n\nmade %s\n", developmentOnly, f.Out)
 	show(k.Stdout, written)
-	return nil
+	return audit.add(k.Stdout, line)
 }
 
 // relock returns what opens the file, and what seals another in the same way.
@@ -86,14 +93,14 @@ type components struct {
 }
 
 // combine reads all components and shows their check values. The key itself is shown by its check value only.
-func (c components) combine(k *kong.Kong, what string) (keys.Key, error) {
+func (c components) combine(k *kong.Kong, kind keys.Kind, what string) (keys.Key, error) {
 	var parts []keys.Key
 	for i, path := range c.Component {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return keys.Key{}, fmt.Errorf("component %d: %w", i+1, err)
 		}
-		part, err := keys.ParseComponent(text)
+		part, err := kind.ParseComponent(text)
 		clear(text)
 		if err != nil {
 			return keys.Key{}, fmt.Errorf("component %d, %s: %w", i+1, path, err)
@@ -102,30 +109,33 @@ func (c components) combine(k *kong.Kong, what string) (keys.Key, error) {
 	}
 	if len(c.Component) == 0 {
 		var err error
-		if parts, err = c.ask(); err != nil {
+		if parts, err = c.ask(kind); err != nil {
 			return keys.Key{}, err
 		}
 	}
 	for i, part := range parts {
-		check := keys.CheckValue(part)
-		fmt.Fprintf(k.Stdout, "component %d of %s: check value %X, %s parity\n", i+1, what, check, keys.Parity(part))
+		fmt.Fprintf(k.Stdout, "component %d of %s: check value %X", i+1, what, kind.CheckValue(part))
+		if kind == keys.Kind3DES {
+			fmt.Fprintf(k.Stdout, ", %s parity", keys.Parity(part))
+		}
+		fmt.Fprintln(k.Stdout)
 	}
-	key, err := keys.Combine(parts...)
+	key, err := kind.Combine(parts...)
 	if err != nil {
 		return keys.Key{}, err
 	}
-	fmt.Fprintf(k.Stdout, "%s: check value %X\n", what, keys.CheckValue(key))
+	fmt.Fprintf(k.Stdout, "%s: check value %X (%s)\n", what, kind.CheckValue(key), kind)
 	return key, nil
 }
 
-func (c components) ask() ([]keys.Key, error) {
+func (c components) ask(kind keys.Kind) ([]keys.Key, error) {
 	if c.Parts != 2 && c.Parts != 3 {
 		return nil, fmt.Errorf("--parts %d: want 2 or 3", c.Parts)
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, errors.New("nobody to ask for the components: want --component for each of them")
 	}
-	return askComponents(c.Parts, askHidden)
+	return askComponents(c.Parts, kind, askHidden)
 }
 
 func askHidden(prompt string) (string, error) {
@@ -136,14 +146,14 @@ func askHidden(prompt string) (string, error) {
 }
 
 // askComponents asks each holder, and again when the digits are not right.
-func askComponents(n int, ask func(prompt string) (string, error)) ([]keys.Key, error) {
+func askComponents(n int, kind keys.Kind, ask func(prompt string) (string, error)) ([]keys.Key, error) {
 	var parts []keys.Key
 	for len(parts) < n {
 		text, err := ask(fmt.Sprintf("Component %d of %d (not shown): ", len(parts)+1, n))
 		if err != nil {
 			return nil, err
 		}
-		part, err := keys.ParseComponent([]byte(text))
+		part, err := kind.ParseComponent([]byte(text))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			continue
@@ -165,17 +175,16 @@ type KeysCeremonyCmd struct {
 // Run combines a master key and adds it.
 func (c *KeysCeremonyCmd) Run(k *kong.Kong) error {
 	id := keys.ID{Purpose: keys.Purpose(c.Purpose), Version: byte(c.Version), Algorithm: byte(c.Algorithm)}
-	if keys.CipherOf(id.Algorithm, 0) == keys.SM4 {
-		return fmt.Errorf("--algorithm %02X is SM4: components and their check values are for 3DES keys", id.Algorithm)
-	}
-	return c.change(k, func(r *keys.Ring) error {
-		if _, held := r.Masters[id]; held {
-			return fmt.Errorf("%v: %w", id, keys.ErrHeld) // before anyone types
+	kind := keys.KindOf(id, 0)
+	return c.change(k, "ceremony", func(r *keys.Ring, l *auditLine) error {
+		if err := r.MayAdd(id); err != nil {
+			return err // before anyone types
 		}
-		key, err := c.combine(k, fmt.Sprintf("master key %v", id))
+		key, err := c.combine(k, kind, fmt.Sprintf("master key %v", id))
 		if err != nil {
 			return err
 		}
+		l.named(id, kind.CheckValue(key))
 		return r.Add(id, key)
 	})
 }
@@ -189,7 +198,7 @@ type KeysAddCmd struct {
 
 // Run draws the next version of a key.
 func (c *KeysAddCmd) Run(k *kong.Kong) error {
-	return c.change(k, func(r *keys.Ring) error {
+	return c.change(k, "add", func(r *keys.Ring, l *auditLine) error {
 		id, err := r.Next(keys.Purpose(c.Purpose), byte(c.Algorithm))
 		if err != nil {
 			return err
@@ -198,6 +207,7 @@ func (c *KeysAddCmd) Run(k *kong.Kong) error {
 		if _, err := rand.Read(key[:]); err != nil {
 			return err
 		}
+		l.named(id, keys.KindOf(id, 0).CheckValue(key))
 		return r.Add(id, key)
 	})
 }
@@ -209,28 +219,37 @@ type KeysExportCmd struct {
 	Version   hexByte `default:"01" help:"Its version, two hexadecimal digits."`
 	Algorithm hexByte `default:"00" help:"Its algorithm byte, two hexadecimal digits."`
 	Block     string  `required:"" placeholder:"NEW" type:"path" help:"New file for the key block."`
+	Audit     string  `placeholder:"FILE" type:"path" help:"File to which a line about it is added; by default keys-audit.jsonl beside the key block."`
 	components
 }
 
 // Run writes one master key under a transport key.
-func (c *KeysExportCmd) Run(k *kong.Kong) error {
+func (c *KeysExportCmd) Run(k *kong.Kong) (err error) {
 	ring, err := c.open()
 	if err != nil {
 		return err
 	}
-	transport, err := c.combine(k, "transport key")
+	id := keys.ID{Purpose: keys.Purpose(c.Purpose), Version: byte(c.Version), Algorithm: byte(c.Algorithm)}
+	transport, err := c.combine(k, keys.TransportKind(id, 0), "transport key")
 	if err != nil {
 		return err
 	}
-	text, err := ring.Export(keys.ID{Purpose: keys.Purpose(c.Purpose), Version: byte(c.Version), Algorithm: byte(c.Algorithm)}, 0, transport)
+	text, err := ring.Export(id, 0, transport)
 	if err != nil {
 		return err
 	}
+	audit, err := openAudit(c.Audit, c.Block)
+	if err != nil {
+		return err
+	}
+	defer func() { err = audit.close(err) }()
 	if err := writeNew(c.Block, text, 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(k.Stdout, "made %s\n", c.Block)
-	return nil
+	l := auditLine{Do: "export", File: c.Block}
+	l.named(id, keys.KindOf(id, 0).CheckValue(ring.Masters[id]))
+	return audit.add(k.Stdout, l)
 }
 
 // KeysImportCmd is `purselane keys import`.
@@ -246,8 +265,12 @@ func (c *KeysImportCmd) Run(k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	return c.change(k, func(r *keys.Ring) error {
-		transport, err := c.combine(k, "transport key")
+	return c.change(k, "import", func(r *keys.Ring, l *auditLine) error {
+		kind, err := keys.TransportKindOf(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Block, err)
+		}
+		transport, err := c.combine(k, kind, "transport key")
 		if err != nil {
 			return err
 		}
@@ -255,6 +278,7 @@ func (c *KeysImportCmd) Run(k *kong.Kong) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Block, err)
 		}
+		l.named(id, keys.KindOf(id, 0).CheckValue(key))
 		return r.Add(id, key)
 	})
 }

@@ -70,6 +70,14 @@ func TestACeremony(t *testing.T) {
 		require.NotContains(t, strings.ToLower(out), strings.ToLower(secret))
 	}
 
+	// The same components make an AES key with a check value of its own.
+	out, err = v.run("ceremony", "--purpose", "desfire-tmac", "--component", a, "--component", b)
+	require.NoError(t, err)
+	key = v.ring().Masters[keys.ID{Purpose: keys.DESFireTMAC, Version: 1}]
+	check = keys.KindAES.CheckValue(key)
+	require.Contains(t, out, "master key desfire-tmac/01/00: check value "+strings.ToUpper(hex.EncodeToString(check[:]))+" (AES)")
+	require.Contains(t, lines(out, "  master")[0], " AES ")
+
 	for name, c := range map[string]struct {
 		args string
 		says string
@@ -81,7 +89,6 @@ func TestACeremony(t *testing.T) {
 		"a mistyped one":         {"--purpose load --component " + a + " --component " + v.write("slip", partB+" 000000"), "check value differs"},
 		"a purpose of two words": {"--purpose Load --component " + a + " --component " + b, "small letters"},
 		"a version of one digit": {"--purpose load --version 1 --component " + a + " --component " + b, "two hexadecimal digits"},
-		"SM4":                    {"--purpose load --algorithm 04 --component " + a + " --component " + b, "SM4"},
 		"nobody to ask":          {"--purpose load", "nobody to ask"},
 		"a component nobody has": {"--purpose load --component " + a + " --component " + a + ".not", "component 2"},
 	} {
@@ -97,7 +104,7 @@ func TestACeremony(t *testing.T) {
 
 func TestComponentsAreAskedForAgain(t *testing.T) {
 	answers := []string{"no digits", partA, partB + " 123456", partB}
-	parts, err := askComponents(2, func(prompt string) (string, error) {
+	parts, err := askComponents(2, keys.Kind3DES, func(prompt string) (string, error) {
 		require.Contains(t, prompt, "not shown")
 		next := answers[0]
 		answers = answers[1:]
@@ -106,10 +113,10 @@ func TestComponentsAreAskedForAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, parts, 2)
 	require.Empty(t, answers)
-	_, err = askComponents(2, func(string) (string, error) { return "", errors.New("hung up") })
+	_, err = askComponents(2, keys.Kind3DES, func(string) (string, error) { return "", errors.New("hung up") })
 	require.ErrorContains(t, err, "hung up")
 	for _, n := range []int{1, 4} {
-		_, err = components{Parts: n}.ask()
+		_, err = components{Parts: n}.ask(keys.Kind3DES)
 		require.ErrorContains(t, err, "want 2 or 3")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,7 @@ import (
 type KeysHSMCmd struct {
 	Show KeysHSMShowCmd `cmd:"" help:"Show the master keys in an HSM by their check values, and check that none can leave it."`
 	Put  KeysHSMPutCmd  `cmd:"" help:"Store the master keys of a key file in an HSM, so that they cannot leave it again."`
+	Draw KeysHSMDrawCmd `cmd:"" help:"Draw a data key inside an HSM: it seals key files."`
 }
 
 // hsmFlags name a token.
@@ -65,6 +67,7 @@ type KeysHSMPutCmd struct {
 	hsmFlags
 	Backend string   `placeholder:"NEW" type:"path" help:"New key file for the backend, sealed as the old one: its own secrets, and no master key."`
 	Purpose []string `help:"Only keys of these purposes; by default all. A backend needs load and tac, and not purchase."`
+	Audit   string   `placeholder:"FILE" type:"path" help:"File to which a line about it is added; by default keys-audit.jsonl beside the key file."`
 }
 
 // Run stores the keys: all of them or none.
@@ -87,8 +90,19 @@ func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if len(masters) == 0 {
 		return fmt.Errorf("%s holds no master key to store", c.File)
 	}
-	return c.with(func(d keys.Device) error {
+	audit, err := openAudit(c.Audit, c.File)
+	if err != nil {
+		return err
+	}
+	return audit.close(c.with(func(d keys.Device) error {
 		if err := d.Put(ctx, masters); err != nil {
+			return err
+		}
+		l := auditLine{Do: "hsm-put", Token: c.Token, File: c.Backend}
+		for _, id := range slices.SortedFunc(maps.Keys(masters), keys.ID.Compare) {
+			l.named(id, keys.KindOf(id, 0).CheckValue(masters[id]))
+		}
+		if err := audit.add(k.Stdout, l); err != nil {
 			return err
 		}
 		if err := showDevice(ctx, k, d); err != nil || c.Backend == "" {
@@ -96,5 +110,33 @@ func (c *KeysHSMPutCmd) Run(ctx context.Context, k *kong.Kong) error {
 		}
 		clear(ring.Masters)
 		return keys.CreateFile(c.Backend, ring, to)
-	})
+	}))
+}
+
+// KeysHSMDrawCmd is `purselane keys hsm draw`.
+type KeysHSMDrawCmd struct {
+	hsmFlags
+	Version hexByte `default:"01" help:"Version of the data key, two hexadecimal digits."`
+	Audit   string  `required:"" placeholder:"FILE" type:"path" help:"File to which a line about it is added."`
+}
+
+// Run draws a data key.
+func (c *KeysHSMDrawCmd) Run(ctx context.Context, k *kong.Kong) error {
+	id := keys.ID{Purpose: keys.Data, Version: byte(c.Version)}
+	audit, err := openAudit(c.Audit, c.Audit)
+	if err != nil {
+		return err
+	}
+	return audit.close(c.with(func(d keys.Device) error {
+		if err := d.Draw(ctx, id); err != nil {
+			return err
+		}
+		found, err := d.Masters(ctx)
+		if err != nil {
+			return err
+		}
+		l := auditLine{Do: "hsm-draw", Token: c.Token}
+		l.named(id, found[id])
+		return errors.Join(showDevice(ctx, k, d), audit.add(k.Stdout, l))
+	}))
 }

@@ -48,7 +48,10 @@ func TestHSMTakesTheKeysOfAFile(t *testing.T) {
 	require.NoFileExists(t, put[3])
 	again, err := runKeys(t, append([]string{"hsm", "show"}, where...)...)
 	require.NoError(t, err)
-	require.Equal(t, out, again)
+	require.Equal(t, lines(out, "  master"), lines(again, "  master"))
+	lines := v.audited()
+	require.Equal(t, "hsm-put", lines[len(lines)-1].Do)
+	require.Len(t, lines[len(lines)-1].Keys, 2)
 
 	f := schemeFolder{Dir: v.dir}
 	s := &node.Scheme{HSM: node.HSM{Module: token.Module, Token: token.Label, PINFile: filepath.Base(pin)}}
@@ -69,4 +72,51 @@ func TestHSMTakesTheKeysOfAFile(t *testing.T) {
 	require.NoError(t, os.Remove(pin))
 	_, err = f.hsm(t.Context(), s, v.ring(), slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "hsm.pin_file")
+}
+
+// TestHSMEndsAVersion retires and destroys a version whose key is in the HSM, by the backend's key file, which has none.
+func TestHSMEndsAVersion(t *testing.T) {
+	token, err := softhsm.New(t.TempDir(), func(name, value string) { t.Setenv(name, value) })
+	require.NoError(t, err)
+	v := newVault(t)
+	at(t, "2026-11-25")
+	for _, p := range []string{"load", "tac", "tac"} {
+		_, err := v.run("add", "--purpose", p)
+		require.NoError(t, err)
+	}
+	pin := v.write("pin", token.PIN+"\n")
+	where := []string{"--module", token.Module, "--token", token.Label, "--pin-file", pin}
+	backend := filepath.Join(v.dir, "backend.age")
+	_, err = runKeys(t, append([]string{"hsm", "put", "--backend", backend, "--file", v.file, "--identity-file", v.identity}, where...)...)
+	require.NoError(t, err)
+	full := v.ring()
+	v.file = backend
+	retire := []string{"retire", "--purpose", "tac", "--version", "01", "--cards-expire", "2027-06-30", "--yes", "tac/01/00"}
+	_, err = v.run(retire...)
+	require.ErrorIs(t, err, keys.ErrUnknownKey, "the file alone knows no such key")
+	_, err = v.run(append(retire, "--token", token.Label)...)
+	require.ErrorContains(t, err, "go together")
+	_, err = v.run(append(retire, where...)...)
+	require.NoError(t, err)
+
+	f := schemeFolder{Dir: v.dir}
+	s := &node.Scheme{HSM: node.HSM{Module: token.Module, Token: token.Label, PINFile: filepath.Base(pin)}}
+	door, err := f.hsm(t.Context(), s, v.ring(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}}}
+	got, err := door.TAC(t.Context(), card, nil)
+	require.NoError(t, err)
+	want, err := full.HSM().TAC(t.Context(), card, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.NoError(t, door.(keys.Device).Close())
+
+	at(t, "2027-08-10")
+	out, err := v.run(append([]string{"destroy", "--purpose", "tac", "--version", "01", "--settled", "2027-08-09", "--yes", "tac/01/00"}, where...)...)
+	require.NoError(t, err)
+	require.Contains(t, out, "destroyed tac/01/00")
+	shown, err := runKeys(t, append([]string{"hsm", "show"}, where...)...)
+	require.NoError(t, err)
+	require.Len(t, lines(shown, "  master"), 2)
+	require.NotContains(t, shown, "tac          version 01")
 }

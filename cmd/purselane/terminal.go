@@ -204,7 +204,7 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	receipts, err1 := ring.SigningKey(keys.SecretReceipt)
 	profiles, err2 := ring.SigningKey(keys.SecretProfile)
 	tokenKey, err3 := ring.Secret(keys.SecretToken, 32)
-	img, err4 := personalise.PSAM(ring.Masters, personalise.PSAMSpec{Terminal: number, Issuer: sampleIssuer, NextSerial: 1})
+	img, err4 := personalise.PSAM(ring.ForNewWork(), personalise.PSAMSpec{Terminal: number, Issuer: sampleIssuer, NextSerial: 1})
 	if err := errors.Join(err1, err2, err3, err4, os.MkdirAll(c.Out, 0o700)); err != nil {
 		return err
 	}
