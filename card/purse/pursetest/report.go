@@ -44,6 +44,7 @@ type report struct {
 	where    string
 	findings []Finding
 	shown    map[string][]string // notations by number
+	printed  map[string]bool     // types with a content that has been looked at
 }
 
 func (r *report) found(rule Rule, format string, args ...any) {
@@ -63,17 +64,23 @@ const verbs = "%[1]v %+[1]v %#[1]v %[1]s %[1]d %[1]x %[1]q"
 
 // hidden looks for a card number in each way to print the values.
 func (r *report) hidden(number []byte, values ...any) {
-	shown, ok := r.shown[string(number)]
-	if !ok {
-		shown = notations(number)
-		r.shown = map[string][]string{string(number): shown}
+	if r.shown == nil {
+		r.shown, r.printed = map[string][]string{}, map[string]bool{}
+	}
+	if r.shown[string(number)] == nil {
+		r.shown[string(number)] = notations(number)
 	}
 	for _, v := range values {
 		if v == nil || reflect.ValueOf(v).IsZero() {
 			continue
 		}
+		once := fmt.Sprintf("%x %T %v", number, v, v)
+		if r.printed[once] {
+			continue
+		}
+		r.printed[once] = true
 		out := strings.ToLower(fmt.Sprintf(verbs, v))
-		for _, n := range shown {
+		for _, n := range r.shown[string(number)] {
 			if strings.Contains(out, n) {
 				r.found(Hidden, "a printed %T shows %q", v, n)
 				break
