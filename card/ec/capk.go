@@ -28,22 +28,24 @@ type CAKey struct {
 	Index    byte
 	Modulus  []byte
 	Exponent []byte // 03 or 010001
+	Point    []byte // of an SM2 key: X and Y; Modulus and Exponent are empty then
 	Expiry   Date   // the last day it is good for; zero: no date was given, and it does not expire
 }
 
-// Checksum is SHA-1(RID || index || modulus || exponent). It names the key: some indices exist with two moduli.
+// Checksum is SHA-1(RID || index || modulus || exponent). It names the key: some indices exist with two moduli. With SM2 it is over the point; no published
+// key shows whether the scheme does the same.
 func (k CAKey) Checksum() [20]byte {
-	return sha1.Sum(slices.Concat(k.RID[:], []byte{k.Index}, k.Modulus, k.Exponent))
+	return sha1.Sum(slices.Concat(k.RID[:], []byte{k.Index}, k.Modulus, k.Exponent, k.Point))
 }
 
 // Errors of a CA key that is loaded.
 var (
 	ErrChecksum  = errors.New("CA key checksum is wrong")
-	ErrAlgorithm = errors.New("algorithm is not supported: RSA with SHA-1 only")
+	ErrAlgorithm = errors.New("algorithm is not supported: RSA with SHA-1, or SM2 with SM3")
 )
 
 // ParseCAKey reads a key as terminals download it: 9F06 RID, 9F22 index, DF05 expiry (YYYYMMDD as 4 BCD bytes or 8 ASCII digits), DF06 and DF07
-// algorithms, DF02 modulus, DF04 exponent, DF03 checksum. The checksum must be there and right.
+// algorithms (01 and 01: RSA with SHA-1; 07 and 04: SM2 with SM3), DF02 modulus or point, DF04 exponent, DF03 checksum. The checksum must be there and right.
 func ParseCAKey(raw []byte) (CAKey, error) {
 	o := Objects{}
 	if err := o.Add(raw); err != nil {
@@ -61,12 +63,24 @@ func ParseCAKey(raw []byte) (CAKey, error) {
 	if err != nil {
 		return CAKey{}, fmt.Errorf("CA key: %w", err)
 	}
-	for _, t := range []tlv.Tag{0xDF06, 0xDF07} {
-		if v, ok := o[t]; ok && !bytes.Equal(v, []byte{1}) {
-			return CAKey{}, fmt.Errorf("CA key %X index %02X: %w: tag %X is %X", rid, index[0], ErrAlgorithm, uint32(t), v)
+	algorithms := [2]byte{1, 1}
+	for n, t := range []tlv.Tag{0xDF06, 0xDF07} {
+		if v, ok := o[t]; ok {
+			algorithms[n] = 0
+			if len(v) == 1 {
+				algorithms[n] = v[0]
+			}
 		}
 	}
-	k := CAKey{RID: RID(rid), Index: index[0], Modulus: o[0xDF02], Exponent: o[0xDF04]}
+	k := CAKey{RID: RID(rid), Index: index[0]}
+	switch algorithms {
+	case [2]byte{1, 1}:
+		k.Modulus, k.Exponent = o[0xDF02], o[0xDF04]
+	case [2]byte{7, 4}:
+		k.Point = o[0xDF02]
+	default:
+		return CAKey{}, fmt.Errorf("CA key %X index %02X: %w: tags DF06 and DF07 are %X", rid, index[0], ErrAlgorithm, algorithms)
+	}
 	if v, ok := o[0xDF05]; ok {
 		if len(v) == 8 {
 			if v, err = hex.DecodeString(string(v)); err != nil {
@@ -89,6 +103,12 @@ func ParseCAKey(raw []byte) (CAKey, error) {
 
 // check refuses a key that cannot verify anything: 512 to 1984 bits and an odd exponent, as the certificates' layouts allow.
 func (k CAKey) check() error {
+	if len(k.Point) > 0 {
+		if _, err := SM2Key(k.Point); err != nil || len(k.Modulus) > 0 || len(k.Exponent) > 0 {
+			return fmt.Errorf("CA key %v index %02X: %w: want a point of the SM2 curve and nothing of RSA", k.RID, k.Index, ErrMalformed)
+		}
+		return nil
+	}
 	if n := len(k.Modulus); n < 64 || n > 248 || k.Modulus[0] == 0 || k.Modulus[n-1]&1 == 0 {
 		return fmt.Errorf("CA key %v index %02X: %w: modulus of %d bytes, want 64 to 248 and odd", k.RID, k.Index, ErrMalformed, n)
 	}

@@ -28,10 +28,11 @@ var (
 	ErrStaticTags       = errors.New("static tag list names more than the AIP")
 )
 
-// PublicKey is an RSA public key out of a certificate.
+// PublicKey is a public key out of a certificate: of RSA, or of SM2.
 type PublicKey struct {
 	Modulus  []byte
 	Exponent []byte // 03 or 010001
+	Point    []byte // of SM2: X and Y; the others are empty then
 }
 
 // Certificate is what an issuer's or card's certificate says, its hash checked.
@@ -71,10 +72,15 @@ func (a *Authorities) Issuer(rid RID, index byte, certificate, remainder, expone
 			continue
 		}
 		var c Certificate
-		if c, err = a.issuer(k, certificate, remainder, exponent, pan, today); err == nil {
+		if len(k.Point) > 0 {
+			c, err = a.smIssuer(k, certificate, pan, today)
+		} else {
+			c, err = a.issuer(k, certificate, remainder, exponent, pan, today)
+		}
+		if err == nil {
 			return c, nil
 		}
-		if !errors.Is(err, ErrLength) && !errors.Is(err, ErrRecovered) {
+		if !errors.Is(err, ErrLength) && !errors.Is(err, ErrRecovered) && !errors.Is(err, ErrSignature) {
 			return Certificate{}, err // this key signed it, so no other one did
 		}
 	}
@@ -82,17 +88,24 @@ func (a *Authorities) Issuer(rid RID, index byte, certificate, remainder, expone
 }
 
 func (a *Authorities) issuer(k CAKey, certificate, remainder, exponent []byte, pan PAN, today Date) (Certificate, error) {
-	x, err := PublicKey{k.Modulus, k.Exponent}.recover(certificate, 0x02, remainder, exponent)
+	x, err := PublicKey{Modulus: k.Modulus, Exponent: k.Exponent}.recover(certificate, 0x02, remainder, exponent)
 	if err != nil {
 		return Certificate{}, err
 	}
+	return a.issued(k, [4]byte(x[2:6]), pan, today, func() (Certificate, error) {
+		return certified(x[6:], 15-6, len(x)-21-6, remainder, exponent, today)
+	})
+}
+
+// issued holds what an authority's signature covers against the authority's own expiry, the card number and the revocation list.
+func (a *Authorities) issued(k CAKey, identifier [4]byte, pan PAN, today Date, read func() (Certificate, error)) (Certificate, error) {
 	if k.Expiry != 0 && today > k.Expiry {
 		return Certificate{}, fmt.Errorf("%w: index %02X on %v", ErrCAExpired, k.Index, k.Expiry)
 	}
-	if !pan.issuedBy([4]byte(x[2:6])) {
+	if !pan.issuedBy(identifier) {
 		return Certificate{}, ErrIssuerIdentifier
 	}
-	c, err := certified(x[6:], 15-6, len(x)-21-6, remainder, exponent, today)
+	c, err := read()
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -104,6 +117,13 @@ func (a *Authorities) issuer(k CAKey, certificate, remainder, exponent []byte, p
 
 // Card verifies a card's certificate (9F46) under the issuer's key, with the key's remainder (9F48) and exponent (9F47) and the static data.
 func (k PublicKey) Card(certificate, remainder, exponent, static []byte, pan PAN, today Date) (Certificate, error) {
+	if k.sm2() {
+		c, err := k.smCard(certificate, static, pan, today)
+		if err != nil {
+			return Certificate{}, fmt.Errorf("card certificate: %w", err)
+		}
+		return c, nil
+	}
 	x, err := k.recover(certificate, 0x04, remainder, exponent, static)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("card certificate: %w", err)
@@ -149,11 +169,15 @@ func certified(x []byte, keyAt, end int, remainder, exponent []byte, today Date)
 	if len(modulus) != length {
 		return Certificate{}, fmt.Errorf("%w: key of %d bytes, certificate and remainder hold %d", ErrMissing, length, len(modulus))
 	}
-	return Certificate{Key: PublicKey{modulus, bytes.Clone(exponent)}, Serial: [3]byte(x[2:5]), Expiry: until}, nil
+	return Certificate{Key: PublicKey{Modulus: modulus, Exponent: bytes.Clone(exponent)}, Serial: [3]byte(x[2:5]), Expiry: until}, nil
 }
 
-// Static verifies signed static application data (93) under the issuer's key and returns the data authentication code. qPBOC does not use it.
+// Static verifies signed static application data (93) under the issuer's key and returns the data authentication code. qPBOC does not use it, and
+// how SM2 has it is not known: ErrAlgorithm.
 func (k PublicKey) Static(signature, static []byte) (code [2]byte, err error) {
+	if k.sm2() {
+		return code, fmt.Errorf("signed static data: %w", ErrAlgorithm)
+	}
 	x, err := k.recover(signature, 0x03, static)
 	if err != nil {
 		return code, fmt.Errorf("signed static data: %w", err)
@@ -164,6 +188,13 @@ func (k PublicKey) Static(signature, static []byte) (code [2]byte, err error) {
 // Dynamic verifies signed dynamic application data (9F4B) under the card's key, over the terminal's data, and returns the card's dynamic data: in qPBOC
 // 02 and the ATC. Contact cards have more of it (EC facts 12).
 func (k PublicKey) Dynamic(signature, terminalData []byte) ([]byte, error) {
+	if k.sm2() {
+		dynamic, err := k.smDynamic(signature, terminalData)
+		if err != nil {
+			return nil, fmt.Errorf("signed dynamic data: %w", err)
+		}
+		return dynamic, nil
+	}
 	x, err := k.recover(signature, 0x05, terminalData)
 	if err != nil {
 		return nil, fmt.Errorf("signed dynamic data: %w", err)

@@ -241,7 +241,16 @@ func (t *Tap) early(a *Authorities, today Date) error {
 	if !t.AIP.DDA() {
 		return ErrNoDDA
 	}
-	for _, want := range []tlv.Tag{TagCAIndex, TagIssuerCertificate, TagIssuerExponent, TagICCCertificate, TagICCExponent} {
+	wanted := []tlv.Tag{TagCAIndex, TagIssuerCertificate, TagICCCertificate, TagIssuerExponent, TagICCExponent}
+	if index := t.Objects[TagCAIndex]; len(index) == 1 {
+		switch rsa, sm2 := a.kinds(t.RID(), index[0]); {
+		case !rsa && !sm2:
+			return fmt.Errorf("%w: %v index %02X", ErrUnknownCA, t.RID(), index[0]) // whatever the last record brings
+		case !rsa:
+			wanted = wanted[:3] // these have no exponents
+		}
+	}
+	for _, want := range wanted {
 		if _, ok := t.Objects[want]; !ok {
 			return nil
 		}

@@ -19,6 +19,7 @@ type Terminal struct {
 	UN                [4]byte
 	Transit           byte   // DF60 (EC facts 16)
 	Merchant          string // 9F4E
+	SM                bool   // DF69: the terminal takes SM2, SM3 and SM4
 }
 
 // Values are the terminal's data objects for a PDOL. The TVR is zeros: nothing has been verified when the card is asked.
@@ -32,9 +33,13 @@ func (t Terminal) Values() (map[tlv.Tag][]byte, error) {
 		return nil, err
 	}
 	date := t.Date.BCD()
+	sm := []byte{0}
+	if t.SM {
+		sm[0] = 1
+	}
 	return map[tlv.Tag][]byte{
 		TagTTQ: t.TTQ[:], TagAmount: amount[:], TagAmountOther: other[:], TagCountry: t.Country[:], TagTVR: make([]byte, 5), TagCurrency: t.Currency[:],
-		TagDate: date[:], TagTime: t.Time[:], TagType: {t.Type}, TagUN: t.UN[:], TagECSupport: {1}, TagTransit: {t.Transit}, TagMerchantName: []byte(t.Merchant),
+		TagDate: date[:], TagTime: t.Time[:], TagType: {t.Type}, TagUN: t.UN[:], TagECSupport: {1}, TagTransit: {t.Transit}, TagMerchantName: []byte(t.Merchant), TagSMSupport: sm,
 	}, nil
 }
 

@@ -3,13 +3,11 @@ package eccard
 import (
 	"bytes"
 	"context"
-	"crypto/rsa"
 	"fmt"
 	"io"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
-	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/card/tlv"
 	"github.com/purselane/purselane/internal/money"
 )
@@ -17,6 +15,7 @@ import (
 var (
 	aip      = ec.AIP{0x7C, 0x00}
 	afl      = ec.AFL{{SFI: 1, First: 1, Last: 1}, {SFI: 2, First: 1, Last: 4, Signed: 1}}
+	smAFL    = ec.AFL{{SFI: 1, First: 1, Last: 1}, {SFI: 2, First: 1, Last: 1, Signed: 1}, {SFI: 4, First: 1, Last: 3}}
 	pdol     = []byte{0x9F, 0x66, 4, 0x9F, 0x02, 6, 0x9F, 0x03, 6, 0x9F, 0x1A, 2, 0x95, 5, 0x5F, 0x2A, 2, 0x9A, 3, 0x9C, 1, 0x9F, 0x37, 4}
 	logDOL   = []byte{0x9A, 3, 0x9F, 0x02, 6, 0x5F, 0x2A, 2, 0x9C, 1, 0x9F, 0x36, 2}
 	loadDOL  = []byte{0x9A, 3, 0x9F, 0x21, 3, 0x9F, 0x36, 2}
@@ -64,19 +63,19 @@ type pending struct {
 
 // Card is a simulated card and the Transmitter to it. It serves one reader at a time.
 type Card struct {
-	chance       io.Reader
-	key          *rsa.PrivateKey
-	pan          ec.PAN
-	psn          byte
-	ac, mac, enc keys.Key
-	records      []ec.Record
-	online       ec.Record // what full PBOC reads besides
-	pdol         []byte
+	chance    io.Reader
+	pan       ec.PAN
+	psn       byte
+	plain, sm *variant  // sm is nil where the card has none
+	online    ec.Record // what full PBOC reads besides
+	pdol      []byte
 
 	// Persistent: it stays when the card leaves the field.
 	data    map[tlv.Tag][]byte // what GET DATA and PUT DATA know: balance, limits, counters
 	atc     uint16
+	now     *variant // of the present ATC
 	last    []byte   // the answer to the last committed tap's last record
+	place   ec.Place // and which that was
 	log     [][]byte // newest first
 	loads   [][]byte // the load log, newest first
 	pin     ec.PIN

@@ -38,6 +38,7 @@ type gate struct {
 	ttq         ec.TTQ
 	authorities *ec.Authorities
 	un          uint32
+	sm          bool // offers SM2, SM3 and SM4
 	torn        []byte
 	sold        int64 // minor units of completed taps
 	flagged     int   // completed without a proof
@@ -73,7 +74,7 @@ func (g *gate) tap(t *testing.T, card *eccard.Card, fare int64) (bool, error) {
 		g.torn = nil
 	}
 	g.un++
-	terminal := ec.Terminal{TTQ: g.ttq, Amount: money.Minor(fare), Country: [2]byte{1, 0x56}, Currency: [2]byte{1, 0x56}, Date: 20260105}
+	terminal := ec.Terminal{TTQ: g.ttq, Amount: money.Minor(fare), Country: [2]byte{1, 0x56}, Currency: [2]byte{1, 0x56}, Date: 20260105, SM: g.sm}
 	binary.BigEndian.PutUint32(terminal.UN[:], g.un)
 	tapped, err := c.Begin(t.Context(), terminal)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/emmansun/gmsm/sm2"
+
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/card/tlv"
@@ -24,8 +26,10 @@ const (
 )
 
 const (
-	caIndex = 0xF1
-	dki     = 0x01
+	caIndex   = 0xF1
+	smCAIndex = 0x57
+	dki       = 0x01 // of the 3DES master keys
+	smDKI     = 0x02 // and of those of SM4
 )
 
 var exponent = []byte{1, 0, 1} // what crypto/rsa makes
@@ -38,6 +42,10 @@ type Issuer struct {
 	certificate []byte // of the issuer's key
 	masters     ec.Masters
 	operator    struct{ initial, management keys.Key }
+
+	smCA, smSigner *sm2.PrivateKey
+	smCertificate  []byte
+	smMasters      ec.Masters
 }
 
 // NewIssuer makes the keys of an authority and of an issuer whose cards begin with iin, 3 to 8 digits. chance is where keys and card randoms come from.
@@ -57,7 +65,7 @@ func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
 	if i.signer, err = rsa.GenerateKey(chance, issuerBits); err != nil {
 		return nil, fmt.Errorf("eccard: issuer's key: %w", err)
 	}
-	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC, &i.masters.ENC, &i.operator.initial, &i.operator.management} {
+	for _, k := range []*keys.Key{&i.masters.AC, &i.masters.MAC, &i.masters.ENC, &i.operator.initial, &i.operator.management, &i.smMasters.AC, &i.smMasters.MAC, &i.smMasters.ENC} {
 		if _, err := io.ReadFull(chance, k[:]); err != nil {
 			return nil, fmt.Errorf("eccard: master keys: %w", err)
 		}
@@ -65,7 +73,24 @@ func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
 	n := i.signer.N.Bytes()
 	head := slices.Concat([]byte{0x02}, i.iin[:], []byte{0x12, 0x40, 0x00, 0x01, 0x01, 1, 1, byte(len(n)), byte(len(exponent))})
 	i.certificate = sign(i.ca, head, n[:min(len(n), caBits/8-36)], n[min(len(n), caBits/8-36):], exponent)
-	return i, nil
+	return i, i.smKeys()
+}
+
+// smKeys makes the issuer's SM2 side: an authority, a key and its certificate.
+func (i *Issuer) smKeys() (err error) {
+	i.smMasters.Algorithm = ec.AlgorithmSM4
+	for _, k := range []**sm2.PrivateKey{&i.smCA, &i.smSigner} {
+		if *k, err = sm2.GenerateKey(i.chance); err != nil {
+			return fmt.Errorf("eccard: SM2 key: %w", err)
+		}
+	}
+	i.smCertificate, err = smSign(i.chance, i.smCA, slices.Concat([]byte{0x12}, i.iin[:], smCertificate(1, i.smSigner)), nil)
+	return err
+}
+
+// SMAuthority is the SM2 public key that a terminal must hold for cards with SM2.
+func (i *Issuer) SMAuthority() ec.CAKey {
+	return ec.CAKey{RID: ec.UnionPay, Index: smCAIndex, Point: smPoint(i.smCA), Expiry: 20401231}
 }
 
 // Format prints no key: fmt would reach those in the fields.
@@ -77,7 +102,9 @@ func (i *Issuer) Authority() ec.CAKey {
 }
 
 // Door is the issuing host's door to the master keys.
-func (i *Issuer) Door() ec.Issuer { return ec.NewSoft(map[byte]ec.Masters{dki: i.masters}) }
+func (i *Issuer) Door() ec.Issuer {
+	return ec.NewSoft(map[byte]ec.Masters{dki: i.masters, smDKI: i.smMasters})
+}
 
 // sign makes 6A, head, held filled with BB, SHA-1 over these (but the 6A) and what is behind, BC; and signs it.
 func sign(k *rsa.PrivateKey, head, held []byte, behind ...[]byte) []byte {
@@ -103,6 +130,7 @@ type Profile struct {
 	// Transit gives the card the transit extension: the operator's files, by number, with their room in bytes. Nil: none.
 	Transit map[byte]int
 	Deposit money.Amount // DF62, what segmented fares may take beyond the balance
+	SM      bool         // the card also has SM2 and SM4, and uses them where DF69 is 01
 }
 
 // Operator is a transit operator's door to the keys of its records, for terminals.
@@ -123,8 +151,7 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	}
 	pan, psn := p.PAN, p.PSN
 	c := &Card{
-		chance: i.chance, key: k, pan: pan, psn: psn, pin: p.PIN, pdol: pdol, files: map[byte]*transitFile{},
-		ac: ec.CardKey(i.masters.AC, pan, psn), mac: ec.CardKey(i.masters.MAC, pan, psn), enc: ec.CardKey(i.masters.ENC, pan, psn),
+		chance: i.chance, pan: pan, psn: psn, pin: p.PIN, pdol: pdol, files: map[byte]*transitFile{},
 		data: map[tlv.Tag][]byte{ec.TagApplicationMoney: currency, 0x9F4F: logDOL, ec.TagLoadLogFormat: loadDOL, ec.TagLastOnlineATC: {0, 0}},
 	}
 	for t, a := range map[tlv.Tag][2]money.Amount{
@@ -140,7 +167,7 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 		}
 	}
 	if p.Transit != nil {
-		c.pdol = slices.Concat(pdol, []byte{0xDF, 0x60, 1})
+		c.pdol = slices.Concat(c.pdol, []byte{0xDF, 0x60, 1})
 		c.data[ec.TagTransitSupport] = []byte{0x81} // segmented fares, MAC on READ CAPP DATA
 		c.data[ec.TagDepositUsed] = n12(money.Amount{})
 		if c.data[ec.TagDepositLimit], err = packed(p.Deposit); err != nil {
@@ -178,18 +205,40 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	if len(n) > room {
 		own = append(own, data(ec.TagICCRemainder, n[room:]...))
 	}
-	files := [][]tlv.Object{{data(ec.TagCardVersion, 0x00, 0x30)}, signed, issuer, own, {data(ec.TagProduct, make([]byte, 16)...)}}
-	for n, at := range afl.Places() {
-		raw, err := tlv.Encode([]tlv.Object{{Tag: 0x70, Children: files[n]}})
-		if err != nil {
+	version, last := []tlv.Object{data(ec.TagCardVersion, 0x00, 0x30)}, []tlv.Object{data(ec.TagProduct, make([]byte, 16)...)}
+	if c.plain, err = newVariant(i.masters, dki, p, afl, [][]tlv.Object{version, signed, issuer, own, last}); err != nil {
+		return nil, err
+	}
+	c.plain.dynamic = signRSA(k)
+	c.now = c.plain
+	if p.SM {
+		c.pdol = slices.Concat(c.pdol, []byte{0xDF, 0x69, 1})
+		if err := i.addSM(c, p, version, signed, last, body); err != nil {
 			return nil, err
 		}
-		c.records = append(c.records, ec.Record{Place: at, Raw: raw})
 	}
 	c.online = ec.Record{Place: ec.Place{SFI: 3, Number: 1}, Raw: code(tlv.Object{Tag: 0x70, Children: []tlv.Object{
 		object(ec.TagTrack2, c.track2()), object(ec.TagCDOL1, cdol1), object(ec.TagCDOL2, cdol2),
 	}})}
 	return c, nil
+}
+
+// addSM gives a card a key, a certificate and records of SM2. Version and static record are those of RSA.
+func (i *Issuer) addSM(c *Card, p Profile, version, signed, last []tlv.Object, body []byte) error {
+	k, err := sm2.GenerateKey(i.chance)
+	if err != nil {
+		return fmt.Errorf("eccard: card's SM2 key: %w", err)
+	}
+	certificate, err := smSign(i.chance, i.smSigner, slices.Concat([]byte{0x14}, p.PAN[:], smCertificate(2, k)), slices.Concat(body, aip[:]))
+	if err != nil {
+		return err
+	}
+	issuer := []tlv.Object{object(ec.TagCAIndex, []byte{smCAIndex}), object(ec.TagIssuerCertificate, i.smCertificate)}
+	if c.sm, err = newVariant(i.smMasters, smDKI, p, smAFL, [][]tlv.Object{version, signed, issuer, {object(ec.TagICCCertificate, certificate)}, last}); err != nil {
+		return err
+	}
+	c.sm.dynamic = signSM2(i.chance, k)
+	return nil
 }
 
 func packed(a money.Amount) ([]byte, error) {

@@ -22,6 +22,7 @@ type bank struct {
 	open     *ec.Load     // authorised, and not known to be done or failed
 	script   byte
 	reversed int
+	sm       bool // the kiosk offers SM4
 }
 
 // authorise takes the money at its source before the answer goes out.
@@ -65,7 +66,9 @@ func (b *bank) visit(t *testing.T, card *eccard.Card, amount int64) error {
 	if err != nil {
 		return err
 	}
-	o, err := c.BeginOnline(t.Context(), kioskTerminal)
+	terminal := kioskTerminal
+	terminal.SM = b.sm
+	o, err := c.BeginOnline(t.Context(), terminal)
 	if err != nil {
 		return err
 	}

@@ -112,8 +112,8 @@ func (c *Card) authenticate(data []byte) apdu.SW {
 		return 0x6700
 	}
 	c.state.answered = true
-	s := c.suite()
-	want := s.Response(s.SessionKey(c.ac, c.atc), *c.state.ac, [2]byte(data[8:]))
+	s := c.now.suite
+	want := s.Response(s.SessionKey(c.now.ac, c.atc), *c.state.ac, [2]byte(data[8:]))
 	c.history.authFailed = !bytes.Equal(want[:], data[:8])
 	if c.history.authFailed {
 		return 0x6300

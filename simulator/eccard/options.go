@@ -29,6 +29,10 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		return nil, 0x6985
 	}
 	c.atc++
+	c.now = c.plain
+	if c.sm != nil && bytes.Equal(sent[ec.TagSMSupport], []byte{1}) {
+		c.now = c.sm
+	}
 	c.state.asked, c.state.full, c.state.sent = true, full, sent
 	if full {
 		return code(object(0x80, slices.Concat(fullAIP[:], fullAFL.Bytes()))), apdu.OK
@@ -57,7 +61,7 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		if err != nil {
 			return nil, 0x6F00
 		}
-		out = append(out, object(ec.TagAFL, afl.Bytes()), object(ec.TagSDAD, signature))
+		out = append(out, object(ec.TagAFL, c.now.afl.Bytes()), object(ec.TagSDAD, signature))
 		entry := slices.Concat(sent[ec.TagDate], sent[ec.TagAmount], sent[ec.TagCurrency], sent[ec.TagType], counter)
 		c.state.pending = &pending{balance: after, last: last, log: entry, transit: transit, deposit: deposit, tc: ac}
 	}
@@ -89,13 +93,13 @@ func (c *Card) track2() []byte {
 
 // cryptogram makes the issuer application data, with a balance in it, and the application cryptogram.
 func (c *Card) cryptogram(sent map[tlv.Tag][]byte, aip ec.AIP, cvr ec.CVR, balance money.Amount) (iad ec.IAD, ac [8]byte, err error) {
-	s := c.suite()
-	iad = ec.IAD{DKI: dki, CVN: ec.CVN01, CVR: cvr, Algorithm: byte(s), Option: 1, Values: n12(balance)[1:]}
+	s := c.now.suite
+	iad = ec.IAD{DKI: c.now.dki, CVN: ec.CVN01, CVR: cvr, Algorithm: byte(s), Option: 1, Values: n12(balance)[1:]}
 	input, err := ec.BalanceInput(c.atc, iad, false)
 	if err != nil {
 		return iad, ac, err
 	}
-	mac, err := s.MAC(s.SessionKey(c.mac, c.atc), input)
+	mac, err := s.MAC(s.SessionKey(c.now.mac, c.atc), input)
 	if err != nil {
 		return iad, ac, err
 	}
@@ -103,13 +107,13 @@ func (c *Card) cryptogram(sent map[tlv.Tag][]byte, aip ec.AIP, cvr ec.CVR, balan
 	if input, _, err = ec.CryptogramInput(sent, aip, c.atc, iad); err != nil {
 		return iad, ac, err
 	}
-	ac, err = s.MAC(s.SessionKey(c.ac, c.atc), input)
+	ac, err = s.MAC(s.SessionKey(c.now.ac, c.atc), input)
 	return iad, ac, err
 }
 
 // sign makes the signature and the last record's answer, with 9F69 if the terminal knows version 01.
 func (c *Card) sign(ttq ec.TTQ, sent map[tlv.Tag][]byte, ctq []byte) (signature, last []byte, err error) {
-	stored := c.records[len(c.records)-1].Raw
+	stored := c.now.records[len(c.now.records)-1].Raw
 	list, err := tlv.Decode(stored)
 	if err != nil {
 		return nil, nil, err
@@ -126,6 +130,6 @@ func (c *Card) sign(ttq ec.TTQ, sent map[tlv.Tag][]byte, ctq []byte) (signature,
 			return nil, nil, err
 		}
 	}
-	head := binary.BigEndian.AppendUint16([]byte{0x05, 0x01, 0x03, 0x02}, c.atc)
-	return sign(c.key, head, nil, terminal), stored, nil
+	signature, err = c.now.dynamic(binary.BigEndian.AppendUint16(nil, c.atc), terminal)
+	return signature, stored, err
 }

@@ -2,7 +2,6 @@ package eccard
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
@@ -23,24 +22,28 @@ func (c *Card) read(sfi, number byte) ([]byte, apdu.SW) {
 	case sfi == c.online.SFI && number == c.online.Number:
 		return c.online.Raw, apdu.OK
 	}
-	n := slices.IndexFunc(c.records, func(r ec.Record) bool { return r.SFI == sfi && r.Number == number })
-	switch {
-	case n < 0:
-		return nil, 0x6A83
-	case n < len(c.records)-1:
-		return c.records[n].Raw, apdu.OK
+	for _, v := range c.variants() {
+		if n := v.find(sfi, number); n >= 0 {
+			return c.readOf(v, n)
+		}
 	}
-	switch p := c.state.pending; {
-	case p != nil && p.transit && !c.written(p):
+	return nil, 0x6A83
+}
+
+func (c *Card) readOf(v *variant, n int) ([]byte, apdu.SW) {
+	r, p := v.records[n], c.state.pending
+	switch last := n == len(v.records)-1; {
+	case last && p != nil && v == c.now && p.transit && !c.written(p):
 		c.state.pending = nil
 		return nil, 0x6974
-	case p != nil:
+	case last && p != nil && v == c.now:
 		c.commit(p)
+		c.place = r.Place
 		return c.last, apdu.OK
-	case c.last != nil:
+	case last && c.last != nil && c.place.SFI == r.SFI && c.place.Number == r.Number:
 		return c.last, apdu.OK
 	}
-	return c.records[n].Raw, apdu.OK
+	return r.Raw, apdu.OK
 }
 
 // commit makes an approved tap true: balance, deposit, transit records, log and stored answer in one step.
@@ -88,9 +91,7 @@ func (c *Card) loadProof() ([]byte, apdu.SW) {
 
 // sessionMAC is the MAC under the MAC session key of the present ATC.
 func (c *Card) sessionMAC(message []byte) ([4]byte, error) {
-	s := c.suite()
-	mac, err := s.MAC(s.SessionKey(c.mac, c.atc), s.Pad(message))
+	s := c.now.suite
+	mac, err := s.MAC(s.SessionKey(c.now.mac, c.atc), s.Pad(message))
 	return [4]byte(mac[:4]), err
 }
-
-func (c *Card) suite() ec.Suite { return ec.Suite3DES }

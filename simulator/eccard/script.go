@@ -125,14 +125,17 @@ func fill(v []byte, n int) []byte {
 
 // update is UPDATE RECORD: the beginning of a record that is there.
 func (c *Card) update(sfi, number byte, data []byte) apdu.SW {
-	n := slices.IndexFunc(c.records, func(r ec.Record) bool { return r.SFI == sfi && r.Number == number })
-	if n < 0 || len(data) > len(c.records[n].Raw) {
-		return 0x6A83
+	for _, v := range c.variants() {
+		n := v.find(sfi, number)
+		if n < 0 || len(data) > len(v.records[n].Raw) {
+			continue
+		}
+		raw := bytes.Clone(v.records[n].Raw)
+		copy(raw, data)
+		v.records[n].Raw = raw
+		return apdu.OK
 	}
-	raw := bytes.Clone(c.records[n].Raw)
-	copy(raw, data)
-	c.records[n].Raw = raw
-	return apdu.OK
+	return 0x6A83
 }
 
 // changePIN is PIN CHANGE/UNBLOCK: P2 00 gives the PIN its tries back; 01 and 02 also set a new one, which rests on the present one or not.
@@ -145,8 +148,8 @@ func (c *Card) changePIN(a apdu.Command) apdu.SW {
 	case a.P2 == 0 && len(a.Data) != 0, a.P2 != 0 && len(a.Data) != 16:
 		return 0x6700
 	case a.P2 != 0:
-		s := c.suite()
-		delta, err := s.Cipher().Decipher(s.SessionKey(c.enc, c.atc), a.Data)
+		s := c.now.suite
+		delta, err := s.Cipher().Decipher(s.SessionKey(c.now.enc, c.atc), a.Data)
 		if err != nil || len(delta) != 8 {
 			return 0x6A80
 		}
@@ -154,7 +157,7 @@ func (c *Card) changePIN(a apdu.Command) apdu.SW {
 		if a.P2 == 1 {
 			present = c.pin
 		}
-		next, err := ec.NextPIN(c.enc, present, [8]byte(delta))
+		next, err := ec.NextPIN(c.now.enc, present, [8]byte(delta))
 		if err != nil {
 			return 0x6A80
 		}

@@ -50,6 +50,7 @@ type barrier struct {
 	entries     int
 	sold        int64
 	flagged     int
+	sm          bool
 }
 
 // pass lets a card through, or clears up its torn tap.
@@ -94,7 +95,7 @@ func (g *barrier) pass(t *testing.T, card *eccard.Card) (bool, error) {
 		next, amount = []byte{metroID[0], metroID[1], 0, record.Data[3] + 1}, g.fare
 	}
 	tapped, err := c.BeginTransit(t.Context(), ec.Terminal{
-		TTQ: g.ttq, Amount: money.Minor(amount), Country: [2]byte{1, 0x56}, Currency: [2]byte{1, 0x56}, Date: 20260105, UN: [4]byte{g.un},
+		TTQ: g.ttq, Amount: money.Minor(amount), Country: [2]byte{1, 0x56}, Currency: [2]byte{1, 0x56}, Date: 20260105, UN: [4]byte{g.un}, SM: g.sm,
 	}, g.operator, record, next)
 	if err != nil {
 		return false, err
