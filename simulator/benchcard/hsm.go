@@ -39,7 +39,11 @@ func measureHSM(limit time.Duration) ([]result, error) {
 	// level, which every card asks for, is derived anew from time to time.
 	o.Cache.Cards = taps / 2
 	fresh, err := measureDevice("card-hsm", limit, o, all, func(b *bare) error { return b.fresh(all) })
-	return []result{fresh, held}, err
+	if err != nil {
+		return nil, err
+	}
+	families, err := measureFamilies(limit, o)
+	return append([]result{fresh, held}, families...), err
 }
 
 func measureDevice(name string, limit time.Duration, o keys.DeviceOptions, all []tap, floor func(*bare) error) (r result, err error) {

@@ -31,12 +31,33 @@ func TestOwnAndFloorTakeTurns(t *testing.T) {
 
 // TestTheFloorDoesTheSameWork: the bare loops check every TAC, so a floor that did less would not pass.
 func TestTheFloorDoesTheSameWork(t *testing.T) {
-	for name, f := range map[string]func(time.Duration) (result, error){"software": measureSoftware, "cached": measureCached} {
+	for name, f := range map[string]func(time.Duration) (result, error){"software": measureSoftware, "cached": measureCached, "SM4": measureSM4} {
 		r, err := f(0)
 		require.NoError(t, err, name)
 		require.Positive(t, r.own, name)
 		require.Positive(t, r.floor, name)
 	}
+	for name, f := range map[string]func(time.Duration) ([]result, error){"cryptograms": measureCryptograms, "transaction MACs": measureCommits} {
+		all, err := f(0)
+		require.NoError(t, err, name)
+		require.Len(t, all, 2, name)
+		for _, r := range all {
+			require.Positive(t, r.own, r.name)
+			require.Positive(t, r.floor, r.name)
+		}
+	}
+	cryptograms, err := makeCryptograms(1)
+	require.NoError(t, err)
+	cryptograms[0].ac[0] ^= 1
+	require.ErrorIs(t, verifyCryptograms(keys.NewSoft(masters()), cryptograms)(), errWrong)
+	require.ErrorIs(t, freshCryptograms(cryptograms), errWrong)
+	commits, err := makeCommits(1)
+	require.NoError(t, err)
+	commits[0].evidence.TMV[0] ^= 1
+	recheck, err := recheckAll(keys.NewSoft(masters()), commits)
+	require.NoError(t, err)
+	require.ErrorIs(t, recheck(), keys.ErrBadMAC)
+	require.ErrorIs(t, freshCommits(commits), errWrong)
 	all, err := makeTaps(1)
 	require.NoError(t, err)
 	all[0].tac[0] ^= 1

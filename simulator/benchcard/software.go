@@ -21,7 +21,9 @@ var (
 	tacKey = keys.Key{0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6A, 0x6B, 0x6C, 0x6D, 0x6E, 0x6F}
 )
 
-func masters() map[keys.ID]keys.Key { return map[keys.ID]keys.Key{tacID: tacKey} }
+func masters() map[keys.ID]keys.Key {
+	return map[keys.ID]keys.Key{tacID: tacKey, acID: acKey, tmID: tmKey}
+}
 
 // tap is a debit's proof: 22 bytes under a TAC, as a purchase has it.
 type tap struct {
