@@ -25,6 +25,7 @@ const (
 	Endless61       Lie = "endless 61xx"
 	Endless6C       Lie = "endless 6Cxx"
 	SilentZeroBytes Lie = "no bytes at all"
+	TwoPurses       Lie = "two purses" // Other is a second application on the card; while Hidden, the first one is not there
 )
 
 // Hostile is a chip that lies. It can be presented as a card can.
@@ -32,16 +33,19 @@ type Hostile struct {
 	chip Powered
 	lie  Lie
 	// From is the command at which it begins to lie, counted from 1 over all sessions; 0 is the first. It does not hold for lies that
-	// have a place of their own: WrongBorrow, CounterWraps, ConstantMAC2, Replay, ProofWithout, TooRich.
+	// have a place of their own: WrongBorrow, CounterWraps, ConstantMAC2, Replay, ProofWithout, TooRich, TwoPurses.
 	From int
-	// Other answers in the place of a Swapped card.
+	// Other answers in the place of a Swapped card, and is the second purse of one that has two.
 	Other Powered
+	// Hidden hides the first purse of a card that has two.
+	Hidden bool
 
 	mu       sync.Mutex
 	commands int
 	mac2     []byte
 	script   map[string][]byte // Replay: by the command's head
 	sessions int
+	second   bool // the second purse is selected
 }
 
 // NewHostile makes a liar of a chip. WrongBorrow and CounterWraps want a *Card, and it keeps them for good.
@@ -86,6 +90,9 @@ func (h *Hostile) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 	if h.lie == Swapped && h.Other != nil && h.commands >= h.From {
 		return h.Other.Transmit(ctx, command)
 	}
+	if h.lie == TwoPurses {
+		return h.select2(ctx, command)
+	}
 	answer, err := h.chip.Transmit(ctx, command)
 	if err != nil {
 		return nil, err
@@ -94,6 +101,26 @@ func (h *Hostile) Transmit(ctx context.Context, command []byte) ([]byte, error) 
 		h.script[string(command[:4])] = answer
 	}
 	return h.bend(command, answer), nil
+}
+
+// select2 takes a command to the purse that is selected, or selects one: the first that knows the name.
+func (h *Hostile) select2(ctx context.Context, command []byte) ([]byte, error) {
+	byName := command[0] == 0x00 && command[1] == 0xA4 && command[2] == 0x04
+	if !byName {
+		if h.second {
+			return h.Other.Transmit(ctx, command)
+		}
+		return h.chip.Transmit(ctx, command)
+	}
+	if !h.Hidden {
+		answer, err := h.chip.Transmit(ctx, command)
+		if err != nil || len(answer) > 2 {
+			h.second = false
+			return answer, err
+		}
+	}
+	h.second = true
+	return h.Other.Transmit(ctx, command)
 }
 
 // bend makes the lie of an answer.

@@ -10,6 +10,7 @@ import (
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
+	"github.com/purselane/purselane/simulator/image"
 )
 
 // TestWrongBorrow is the arithmetic of a known faulty card: 1000h − 10h = 0F10h, with every MAC valid.
@@ -58,4 +59,23 @@ func TestLies(t *testing.T) {
 	exchange(t, h, select82, fci82+"9000")
 	exchange(t, h, select82, fci82+"9000")
 	exchange(t, h, "805C000204", "00000007 9000")
+
+	pboc := other
+	pboc.AID = image.Bytes(ep.AIDPBOC)
+	h = epcard.NewHostile(newCard(t, image82(t, 1), seeded(1)), epcard.TwoPurses)
+	h.Other = newCard(t, pboc, seeded(2))
+	for _, hidden := range []bool{false, true} {
+		h.Hidden = hidden
+		h.Power(true)
+		_, _, err := ep.Select(t.Context(), h, ep.AIDTUnion)
+		if hidden {
+			require.ErrorIs(t, err, ep.ErrNoPurse)
+		} else {
+			require.NoError(t, err)
+			exchange(t, h, "805C000204", "00001770 9000")
+		}
+		_, _, err = ep.Select(t.Context(), h, ep.AIDPBOC)
+		require.NoError(t, err)
+		exchange(t, h, "805C000204", "00000007 9000")
+	}
 }

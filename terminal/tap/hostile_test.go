@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
+	"github.com/purselane/purselane/simulator/image"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
@@ -286,5 +287,57 @@ func TestACardSwappedInTheMiddle(t *testing.T) {
 			}
 			w.now = w.now.Add(time.Hour)
 		}
+	}
+}
+
+// TestACardThatHidesThePurseOfItsOpenTap: two applications of one number, each with a good counter of its own. The tap of the one is open
+// when the card shows the other, whose counter has not moved. Nothing is called off by that, nothing is sold, and the first one settles it.
+func TestACardThatHidesThePurseOfItsOpenTap(t *testing.T) {
+	for _, debited := range []bool{false, true} {
+		w := newTown(t.TempDir())
+		t.Cleanup(w.close)
+		w.profile.Card.AIDs = append(w.profile.Card.AIDs, ep.AIDPBOC)
+		m := w.terminal(t, till)
+		r := w.rider(t, nil)
+		img := r.Image()
+		img.AID = image.Bytes(ep.AIDPBOC)
+		second, err := epcard.New(img, seeded(99))
+		require.NoError(t, err)
+		liar := epcard.NewHostile(r.Card, epcard.TwoPurses)
+		liar.Other = second
+
+		place := m.place
+		place.Now, place.Clock = w.now, wire.ClockState_CLOCK_GOOD
+		// The commands of a sale: SELECT, EF 15, EF 17, INITIALIZE, DEBIT.
+		result, err := m.tap.Purchase(t.Context(), epcard.Present(liar, epcard.Tear{At: 5, After: debited}), place)
+		require.NoError(t, err)
+		require.Equal(t, tap.PresentAgain, result.Outcome)
+		torn := result.Tap
+
+		liar.Hidden = true
+		for range 2 {
+			w.now = w.now.Add(time.Second)
+			result = m.meet(t, r, liar)
+			require.Equal(t, tap.RefusedFaulty, result.Outcome)
+			require.Contains(t, result.Reason, "another purse than at its open tap")
+			require.Equal(t, torn, result.Tap)
+			require.Nil(t, result.Recovered)
+			require.Zero(t, second.OfflineCounter(), "the other purse was debited")
+			require.Equal(t, map[wire.State]int{wire.State_STATE_UNKNOWN: 1}, w.states(t, r))
+			_, unknown, found, err := m.journal.OpenIntent(r.Number())
+			require.NoError(t, err)
+			require.True(t, found && unknown, "the intent stays open")
+		}
+
+		liar.Hidden = false
+		w.now = w.now.Add(time.Second)
+		result = m.meet(t, r, liar)
+		want := tap.Granted
+		if debited {
+			want = tap.RecoveredGranted
+		}
+		require.Equal(t, want, result.Outcome, result.Reason)
+		require.EqualValues(t, 1, r.OfflineCounter())
+		w.check(t, r)
 	}
 }
