@@ -136,7 +136,7 @@ func (v *visit) Recover(ctx context.Context, p purse.Attempt) (purse.Verdict, pu
 	if err != nil {
 		return 0, purse.Evidence{}, err
 	}
-	if a.UID != v.uid || a.AID != v.d.s.Card.AID {
+	if a.UID != v.uid || a.AID != v.d.s.Card.AID || !bytes.Equal(p.Application, a.AID[:]) {
 		return 0, purse.Evidence{}, purse.ErrOtherCard
 	}
 	if err := v.fresh(ctx); err != nil {

@@ -25,7 +25,7 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	if err != nil {
 		return 0, none, err
 	}
-	if !bytes.Equal(k.aid, v.card.FCI.AID) {
+	if !bytes.Equal(k.aid, v.card.FCI.AID) || !bytes.Equal(k.aid, a.Application) {
 		return 0, none, fmt.Errorf("%w: another application", purse.ErrOtherCard)
 	}
 	if err := v.fresh(ctx); err != nil {

@@ -173,6 +173,26 @@ var breaks = []struct {
 			return v, e, err
 		}
 	}},
+	{"takes the card's leaving for another card", pursetest.OtherCard, func(_ *bench, _ apdu.Transmitter, c *card) {
+		sound := c.recover
+		c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+			v, e, err := sound(ctx, a)
+			if errors.Is(err, apdu.ErrNoAnswer) {
+				err = purse.ErrOtherCard
+			}
+			return v, e, err
+		}
+	}},
+	{"answers for another purse", pursetest.OtherCard, func(_ *bench, _ apdu.Transmitter, c *card) {
+		sound := c.recover
+		c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+			a.Application = layout.AID[:]
+			return sound(ctx, a)
+		}
+	}},
+	{"commits in Close", pursetest.Harmless, func(_ *bench, _ apdu.Transmitter, c *card) {
+		c.close = func() { _ = c.commit(context.Background()) }
+	}},
 	{"writes no trip", pursetest.Trips, func(_ *bench, _ apdu.Transmitter, c *card) {
 		sound := c.begin
 		c.begin = func(ctx context.Context, o purse.Order) (purse.Attempt, error) {

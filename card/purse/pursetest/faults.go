@@ -6,6 +6,7 @@ import (
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -62,8 +63,12 @@ func (r *report) settle(b Bench, lost result) {
 		return
 	}
 	defer v.close()
-	again, _, err := v.recover(lost.attempt)
-	r.want(err == nil && again == first, Repeatable, "verdict %d first, then %d: %v", first, again, err)
+	_, _, err = v.recover(foreign(lost.attempt))
+	r.want(isOther(err), OtherCard, "of another family's attempt the card says: %v", err)
+	for range 2 {
+		again, _, err := v.recover(lost.attempt)
+		r.want(err == nil && again == first, Repeatable, "verdict %d first, then %d: %v", first, again, err)
+	}
 	next := v.debit(lost.order)
 	r.want(next.known == made, Works, "a debit after Recover: %v", next.err)
 }
@@ -86,12 +91,20 @@ func (r *report) everyRecovery(f Family, s scenario) {
 				r.where = fmt.Sprintf("%s, then recovered, %v", where, y)
 				verdict, _, _, err := r.ask(got.bench, 0, 0, lost.attempt, y)
 				r.verdict(lost.took, verdict, err)
+				r.want(!isOther(err) || mayLookOther(got, y), OtherCard, "the very card says: %v", err)
 				verdict, _, _, err = r.ask(got.bench, 0, 0, lost.attempt, fault{})
 				r.want(err == nil && verdict == want, Repeatable, "verdict %d, and %d after a recovery that failed: %v", want, verdict, err)
 			}
 		}
 		r.where = where
 	}
+}
+
+// mayLookOther reports a fault with which the very card looks like another: its number is misread, or it refuses a file and has told no
+// number yet.
+func mayLookOther(got ran, x fault) bool {
+	unnamed := got.visit.before.Card == ids.CardNumber{}
+	return x.how.garbled() || unnamed && (x.how == refused || x.how == failed)
 }
 
 // lost are the two faults that a terminal cannot tell apart: the debit is lost before the card makes it, or after.
@@ -113,6 +126,7 @@ func (r *report) inBetween(f Family, s scenario) {
 			continue
 		}
 		where, lost := r.where, got.last()
+		r.begunElsewhere(got.bench, lost)
 		for n := 1; n <= 13; n++ {
 			r.where = fmt.Sprintf("%s, then %d debits elsewhere", where, n)
 			v, err := r.open(got.bench, 1, 0, fault{})
@@ -138,20 +152,56 @@ func (r *report) inBetween(f Family, s scenario) {
 	}
 }
 
-// otherCard asks another card, and another family's attempt of this one.
+// begunElsewhere begins a debit at another terminal, which never commits it. It leaves the card as it was, so the card tells what it told, or
+// that it has forgotten.
+func (r *report) begunElsewhere(b Bench, lost result) {
+	r.where += ", then a debit begun elsewhere"
+	was, _, _, err := r.ask(b, 0, 0, lost.attempt, fault{})
+	if err != nil {
+		return
+	}
+	start := stateOf(b.Card(0))
+	for _, staged := range []bool{false, true} {
+		v, err := r.open(b, 1, 0, fault{})
+		if !r.want(err == nil, Works, "%v", err) {
+			return
+		}
+		_, err = v.card.Begin(v.ctx, lost.order)
+		if r.want(err == nil, Works, "Begin: %v", err) && staged {
+			err = v.card.Stage(v.ctx)
+			r.want(err == nil, Works, "Stage: %v", err)
+		}
+		v.close()
+		r.want(stateOf(b.Card(0)) == start, Early, "the balance moved without Commit")
+		now, _, _, err := r.ask(b, 0, 0, lost.attempt, fault{})
+		r.verdict(lost.took, now, err)
+		r.want(err == nil && (now == was || now == purse.Aged), Repeatable, "verdict %d before, %d after: %v", was, now, err)
+	}
+}
+
+// otherCard asks another card, and this one about attempts of another family and of another purse on it.
 func (r *report) otherCard(f Family, s scenario) {
 	for _, x := range r.lost(f, s) {
 		got, ok := r.run(f, s, x)
 		if !ok || got.last().known != unknown {
 			continue
 		}
-		_, _, _, err := r.ask(got.bench, 0, 1, got.last().attempt, fault{})
-		r.want(isOther(err), OtherCard, "another card says: %v", err)
 		a := got.last().attempt
-		a.Family = "none of ours"
-		_, _, _, err = r.ask(got.bench, 0, 0, a, fault{})
+		_, _, _, err := r.ask(got.bench, 0, 1, a, fault{})
+		r.want(isOther(err), OtherCard, "another card says: %v", err)
+		_, _, _, err = r.ask(got.bench, 0, 0, foreign(a), fault{})
 		r.want(isOther(err), OtherCard, "of another family's attempt the card says: %v", err)
+		purseOf := disk(a)
+		purseOf.Application[len(purseOf.Application)-1]++
+		_, _, _, err = r.ask(got.bench, 0, 0, purseOf, fault{})
+		r.want(isOther(err), OtherCard, "of another purse's attempt the card says: %v", err)
 	}
+}
+
+// foreign is the attempt as another family's.
+func foreign(a purse.Attempt) purse.Attempt {
+	a.Family = "none of ours"
+	return a
 }
 
 // equalDebits makes one order twice, in one second, and wants two evidences.

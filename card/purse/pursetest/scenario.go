@@ -134,6 +134,7 @@ func (r *report) undisturbed(f Family, s scenario) (ran, bool) {
 	r.want(last.evidence.Mismatch == "" && !last.evidence.Unread && last.evidence.Balance == after, Debited, "read back %v, unread %v, %q: the card has %v", last.evidence.Balance, last.evidence.Unread, last.evidence.Mismatch, after)
 	a, read := last.attempt, got.visit.before.Card
 	r.want(a.Family == got.bench.Driver(0).Family(), Works, "attempt of family %q", a.Family)
+	r.want(len(a.Application) > 0, Works, "the attempt names no application")
 	r.want(a.Card != ids.CardNumber{} && (read == ids.CardNumber{} || a.Card == read), Works, "the attempt is of card %v, the reading of %v", a.Card, read)
 	r.trips(got)
 	// A debit whose answer came can be asked about as well, and its evidence is still the same one.
