@@ -98,11 +98,12 @@ type EPDebit struct {
 	At      ep.DateTime
 	TAC     *ep.MAC // nil: it came without one
 	Good    bool    // TAC is what the card makes over the rest
-	Reason  string  // why not
+	NoKey   bool    // nobody can say: the keys are not of its version and algorithm
+	Reason  string  // why it is not good
 }
 
-// Recheck reads the bytes of a stored record of an EP purse, and makes its TAC anew. Errors are the keys' own, or say that the bytes are no
-// such record.
+// Recheck reads the bytes of a stored record of an EP purse, and makes its TAC anew. Errors are the keys' own, or
+// [ErrUnreadable]: the bytes are no such record.
 func Recheck(ctx context.Context, hsm keys.HSM, body []byte, terminal ids.TerminalID, epoch, seq uint64) (EPDebit, error) {
 	d, err := read(map[string]reader{"ep": readEP}, body, terminal, epoch, seq)
 	if err != nil {
@@ -114,6 +115,6 @@ func Recheck(ctx context.Context, hsm keys.HSM, body []byte, terminal ids.Termin
 		return out, nil
 	}
 	v, err := e.verify(ctx, doors{ep: hsm}, &d)
-	out.Good, out.Reason = v.proof == shadowaccount.ProofGood, v.reason
+	out.Good, out.NoKey, out.Reason = v.proof == shadowaccount.ProofGood, v.noKey, v.reason
 	return out, err
 }

@@ -52,7 +52,7 @@ func TestADESFireRecordIsReadOnlyIfEveryFieldIsInItsRange(t *testing.T) {
 		r := goodDESFire(t)
 		spoil(r)
 		_, err := read(readers, marshal(t, r), "bus-1", 7, 3)
-		require.ErrorIs(t, err, errForm, name)
+		require.ErrorIs(t, err, ErrUnreadable, name)
 	}
 }
 
@@ -69,7 +69,7 @@ func FuzzReadDESFire(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := read(readersOf(k), raw, "bus-1", 7, 3)
 		if err != nil {
-			require.ErrorIs(t, err, errForm)
+			require.ErrorIs(t, err, ErrUnreadable)
 			return
 		}
 		if d.family != "desfire" {
@@ -117,5 +117,5 @@ func TestAStoredRecordIsRechecked(t *testing.T) {
 	require.Nil(t, got.TAC)
 	require.Equal(t, reasonNoTAC, got.Reason)
 	_, err = Recheck(t.Context(), hsm, marshal(t, r), "bus-2", 7, 3)
-	require.ErrorIs(t, err, errForm)
+	require.ErrorIs(t, err, ErrUnreadable)
 }

@@ -34,11 +34,11 @@ type debit struct {
 	levels int
 }
 
-// errForm says that a record cannot be read. Its text is for the receipt and the result file.
-var errForm = errors.New("unreadable")
+// ErrUnreadable says that a record cannot be read. Its text is for the receipt and the result file.
+var ErrUnreadable = errors.New("unreadable")
 
 func badForm(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", errForm, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", ErrUnreadable, fmt.Errorf(format, args...))
 }
 
 // flagUnlike is bit 1 of a record's flags.

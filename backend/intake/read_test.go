@@ -60,11 +60,11 @@ func TestARecordIsReadOnlyIfEveryFieldIsInItsRange(t *testing.T) {
 			r := good()
 			spoil(r)
 			_, err := read(onlyEP, marshal(t, r), "bus-1", 7, 3)
-			require.ErrorIs(t, err, errForm)
+			require.ErrorIs(t, err, ErrUnreadable)
 		})
 	}
 	_, err = read(onlyEP, []byte{0xFF}, "bus-1", 7, 3)
-	require.ErrorIs(t, err, errForm)
+	require.ErrorIs(t, err, ErrUnreadable)
 }
 
 // FuzzRead: whatever a device sends is read or refused, and what is read can be verified: no amount, counter or length in
@@ -78,7 +78,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := read(onlyEP, raw, "bus-1", 7, 3)
 		if err != nil {
-			require.ErrorIs(t, err, errForm)
+			require.ErrorIs(t, err, ErrUnreadable)
 			return
 		}
 		require.Len(t, d.evidence.(epDebit).input(), 22)

@@ -8,15 +8,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount"
 )
@@ -70,7 +71,7 @@ func (c *CardVerifyCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	}); err != nil {
 		return err
 	}
-	b, err := c.books(ctx, s)
+	b, err := c.books(ctx, hsm, s)
 	if err != nil {
 		return err
 	}
@@ -229,24 +230,26 @@ func (p *proved) ask(ctx context.Context, card *ep.Card, kind ep.Type) error {
 // backendBooks is what the backend knows of the card.
 type backendBooks struct {
 	known bool
-	at    *time.Location
-	taps  map[uint32][]store.Tap // by offline counter before
+	taps  map[uint32][]bookedTap // by offline counter before
 	loads map[uint16]shadowaccount.Load
 }
 
-func (c *CardVerifyCmd) books(ctx context.Context, s shown) (backendBooks, error) {
-	b := backendBooks{taps: map[uint32][]store.Tap{}, loads: map[uint16]shadowaccount.Load{}}
+// bookedTap is a tap in the books, with what its stored record shows now.
+type bookedTap struct {
+	store.Tap
+	record  intake.EPDebit
+	problem string // why the record shows nothing
+}
+
+func (c *CardVerifyCmd) books(ctx context.Context, hsm keys.HSM, s shown) (backendBooks, error) {
+	b := backendBooks{taps: map[uint32][]bookedTap{}, loads: map[uint16]shadowaccount.Load{}}
 	if c.TestKeys {
 		return b, nil
 	}
 	if _, err := os.Stat(node.DatabasePath(c.folder().path(folderData))); errors.Is(err, os.ErrNotExist) {
 		return b, nil
 	}
-	scheme, err := c.folder().scheme()
-	if err != nil {
-		return b, err
-	}
-	b.known, b.at = true, scheme.Location()
+	b.known = true
 	return b, c.folder().withStore(ctx, func(st *store.Store) error {
 		return st.View(ctx, func(tx *store.Tx) error {
 			taps, err := tx.CardTaps(ctx, s.public.CardNumber)
@@ -254,7 +257,11 @@ func (c *CardVerifyCmd) books(ctx context.Context, s shown) (backendBooks, error
 				return err
 			}
 			for _, t := range taps {
-				b.taps[t.Counter] = append(b.taps[t.Counter], t)
+				booked, err := recheck(ctx, hsm, tx, t)
+				if err != nil {
+					return err
+				}
+				b.taps[t.Counter] = append(b.taps[t.Counter], booked)
 			}
 			loads, err := tx.CardLoads(ctx, s.public.CardNumber)
 			for _, l := range loads {
@@ -263,6 +270,26 @@ func (c *CardVerifyCmd) books(ctx context.Context, s shown) (backendBooks, error
 			return err
 		})
 	})
+}
+
+// recheck makes the TAC of a tap's stored record anew with the keys given: the books' own verdict is not taken for it.
+func recheck(ctx context.Context, hsm keys.HSM, tx *store.Tx, t store.Tap) (bookedTap, error) {
+	out := bookedTap{Tap: t}
+	body, err := tx.RecordBody(ctx, t.Tap.Terminal, t.Tap.Epoch, t.Seq)
+	if errors.Is(err, store.ErrNotFound) {
+		out.problem = "its record is not kept any more"
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	out.record, err = intake.Recheck(ctx, hsm, body, t.Tap.Terminal, t.Tap.Epoch, t.Seq)
+	if errors.Is(err, intake.ErrUnreadable) {
+		out.problem = err.Error()
+		return out, nil
+	}
+	out.problem = out.record.Reason
+	return out, err
 }
 
 // judge says of one record of the log what can be proved.
@@ -280,7 +307,7 @@ func (s shown) judge(ctx context.Context, hsm keys.HSM, b backendBooks, i int, v
 }
 
 // judgeDebit: the TAC covers the PSAM's transaction serial and MAC2 the card's random, and the card keeps neither. Whoever has the record does: the
-// backend verified the TAC of the tap it has.
+// TAC of the record that the backend has is made anew.
 func (s shown) judgeDebit(b backendBooks, i int, v *verdict) {
 	l, newest := s.log[i], s.log[s.offline.at]
 	v.Verdict = notProvable
@@ -294,40 +321,52 @@ func (s shown) judgeDebit(b backendBooks, i int, v *verdict) {
 		return
 	}
 	why := "the card keeps the proof of its newest debit only"
+	var card *ep.MAC // the card's own TAC of this debit
 	if i == s.offline.at {
 		if why = s.offline.why; s.offline.proof != nil {
-			v.MAC2, v.TAC = s.offline.proof.MAC2.String(), s.offline.proof.TAC.String()
+			card = &s.offline.proof.TAC
+			v.MAC2, v.TAC = s.offline.proof.MAC2.String(), card.String()
 			why = "the card's TAC covers the PSAM's serial and its MAC2 the card's random, and the card keeps neither"
 		}
 	}
 	v.Why = why
-	taps := b.taps[uint32(before)]
-	if !b.known || len(taps) == 0 {
-		if b.known {
-			v.Why += "; the backend has no record of it yet"
-		}
+	if !b.known {
 		return
 	}
+	taps := b.taps[uint32(before)]
+	if len(taps) == 0 {
+		v.Why += "; the backend has no record of it yet"
+	}
+	rank := map[string]int{notProvable: 1, wrong: 2, verified: 3}
+	best := 0
 	for _, t := range taps {
-		same := t.Amount == l.Amount && sameTime(l.At, t.AtMS, b.at)
-		switch {
-		case same && t.Proof == shadowaccount.ProofGood:
-			v.Verdict, v.Why = verified, fmt.Sprintf("counter, amount and time are those of tap %v, whose TAC the backend verified", t.Tap)
-			return
-		case same:
-			v.Why = fmt.Sprintf("the backend has it as tap %v, without a good TAC; %s", t.Tap, why)
-		case t.Proof == shadowaccount.ProofGood:
-			v.Verdict, v.Why = wrong, fmt.Sprintf("the backend verified the TAC of another debit with counter %d: tap %v over %v", before, t.Tap, t.Amount)
-		default:
-			v.Why = fmt.Sprintf("the backend has tap %v over %v with this counter, without a good TAC; %s", t.Tap, t.Amount, why)
+		said, told := t.judge(l, before, s.public.CardNumber, card)
+		if rank[said] <= best {
+			continue
 		}
+		if best = rank[said]; said == notProvable {
+			told += "; " + why
+		}
+		v.Verdict, v.Why = said, told
 	}
 }
 
-// sameTime compares a purse's time with a terminal's: the purse has whole seconds of the scheme's zone.
-func sameTime(at ep.DateTime, ms int64, zone *time.Location) bool {
-	want, err := ep.DateTimeOf(time.UnixMilli(ms).In(zone))
-	return err == nil && want == at
+// judge says what a tap's record shows of a debit in the card's log. card is the card's own TAC of it, nil if it keeps none.
+func (t bookedTap) judge(l ep.LogRecord, before uint16, n ids.CardNumber, card *ep.MAC) (said, why string) {
+	r := t.record
+	switch {
+	case !r.Good && r.TAC != nil && !r.NoKey && t.Proof == shadowaccount.ProofGood:
+		return wrong, fmt.Sprintf("the books have a good TAC for tap %v, and by these keys %s", t.Tap.Tap, t.problem)
+	case !r.Good:
+		return notProvable, fmt.Sprintf("the backend has tap %v over %v with this counter: %s", t.Tap.Tap, t.Amount, t.problem)
+	case r.Card != n || r.Counter != before:
+		return wrong, fmt.Sprintf("the record of tap %v is of another card or counter than the books have it for", t.Tap.Tap)
+	case r.Amount != l.Amount || r.Type != l.Type || r.SAM != l.Terminal || r.At != l.At:
+		return wrong, fmt.Sprintf("the TAC of the record of tap %v is of another debit with counter %d: %v at %s, PSAM %v", t.Tap.Tap, before, r.Amount, purseTime(r.At), r.SAM)
+	case card != nil && *card != *r.TAC:
+		return wrong, fmt.Sprintf("the card proves another TAC than that of the record of tap %v", t.Tap.Tap)
+	}
+	return verified, fmt.Sprintf("its TAC is that of the record of tap %v, made anew over amount, type, PSAM, serial and time", t.Tap.Tap)
 }
 
 // judgeLoad recomputes the TAC of the newest load. All that it covers is there: the balance after it is the balance now and the debits since.

@@ -120,5 +120,6 @@ func TestBothProgramsTogether(t *testing.T) {
 	day := time.Now().In(time.FixedZone("CST", 8*3600)).Format(time.DateOnly)
 	require.Regexp(t, `Bus company +1 +2\.00`, tool("settle", "close", "--dir", dir, "--day", day))
 	require.Contains(t, tool("books", "verify", "--dir", dir), "sound")
+	require.Contains(t, tool("card", "verify", "--dir", dir, "--card", card), "verified: its TAC is that of the record of tap bus-1/")
 	backend.end(t)
 }
