@@ -24,6 +24,7 @@ type model struct {
 	first   uint64
 	acked   uint64
 	keep    uint64
+	files   []uint64 // number of the record that each file after the oldest begins with
 }
 
 type openTap struct {
@@ -178,7 +179,53 @@ func (m *machine) Ack(t *rapid.T) {
 	}
 }
 
+// Roll begins a new file. After a cut behind the switch, opening finishes it.
+func (m *machine) Roll(t *rapid.T) {
+	begins := m.first
+	if len(m.files) > 0 {
+		begins = m.files[len(m.files)-1]
+	}
+	if m.last() < begins {
+		require.NoError(t, m.j.Roll(), "nothing to do")
+		return
+	}
+	if m.do(t, m.j.Roll) {
+		m.files = append(m.files, m.last()+1)
+	}
+	s, err := m.j.Stats()
+	require.NoError(t, err)
+	require.Equal(t, len(m.files)+1, s.Files)
+}
+
+// pruneFile is what Prune does while there are sealed files: the oldest goes whole or stays whole.
+func (m *machine) pruneFile(t *rapid.T) {
+	want := 0
+	if last := m.files[0] - 1; m.acked >= m.keep && last <= m.acked-m.keep {
+		want = int(last - m.first + 1)
+	}
+	if want == 0 {
+		n, err := m.j.Prune(1000)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		return
+	}
+	before := func() error {
+		n, err := m.j.Prune(1)
+		if err == nil {
+			require.Equal(t, want, n)
+		}
+		return err
+	}
+	if m.do(t, before) {
+		m.records, m.first, m.files = m.records[want:], m.first+uint64(want), m.files[1:]
+	}
+}
+
 func (m *machine) Prune(t *rapid.T) {
+	if len(m.files) > 0 {
+		m.pruneFile(t)
+		return
+	}
 	want := 0
 	if m.acked >= m.keep && m.first <= m.acked-m.keep {
 		want = min(int(m.acked-m.keep-m.first)+1, rapid.IntRange(0, 5).Draw(t, "limit"))

@@ -5,6 +5,6 @@
 // writes the record and takes the intent away in one commit. Between the two lies everything that can go wrong, and what is on
 // disk then says so. See states.go for the table of moves.
 //
-// The journal is one bbolt file. A commit is durable when the call returns. Nothing is deleted without a receipt; a file
-// that cannot be read is moved aside by [Quarantine], never removed.
+// The journal is a row of bbolt files, of which only the newest is written; [Journal.Roll] begins the next. A commit is durable when the call returns.
+// Nothing is deleted without a receipt, and then by whole files; a file that cannot be read is moved aside by [Quarantine], never removed.
 package journal

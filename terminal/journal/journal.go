@@ -73,18 +73,27 @@ var (
 	ErrNoIntent = errors.New("no such open intent")
 )
 
-// Journal is an open journal file. It is safe for concurrent use; commits happen one at a time.
+// Journal is an open journal. It is safe for concurrent use; commits happen one at a time.
 type Journal struct {
-	db   *bolt.DB
-	file *os.File // bbolt's own
 	opt  Options
-	path string
+	path string // of the journal: the first file's, and what the others' names begin with
+
+	swap   sync.RWMutex // db changes hands under it
+	db     *bolt.DB     // the active file
+	file   *os.File     // bbolt's own
+	name   string       // of the active file
+	number int
+
+	reading   sync.Mutex // of sealed files; taken after mu
+	old       *bolt.DB   // the sealed file that is open, nil for none
+	oldNumber int
 
 	mu        sync.Mutex
-	meta      meta  // as committed
-	uncertain bool  // see ErrUncertain
-	wedged    bool  // bbolt panicked in a commit, perhaps with its locks held
-	placed    int64 // through this byte the file has its place on the disk
+	sealed    []segment // the oldest first
+	meta      meta      // as committed
+	uncertain bool      // see ErrUncertain
+	wedged    bool      // bbolt panicked in a commit, perhaps with its locks held
+	placed    int64     // through this byte the file has its place on the disk
 }
 
 const (
@@ -112,19 +121,29 @@ func Open(path string, o Options) (*Journal, error) {
 	if err := ids.Check(string(o.Terminal)); err != nil {
 		return nil, fmt.Errorf("journal: terminal id: %w", err)
 	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	numbers, err := segmentsOf(path)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if len(numbers) == 0 {
 		if err := create(path, o); err != nil {
 			return nil, fmt.Errorf("create journal %s: %w", path, err)
 		}
+		numbers = []int{0}
 	}
-	if err := checkForm(path); err != nil {
+	newest := numbers[len(numbers)-1]
+	j := &Journal{opt: o, path: path, name: segmentPath(path, newest), number: newest}
+	if err := checkForm(j.name); err != nil {
 		return nil, err
 	}
-	j := &Journal{opt: o, path: path}
-	if err := j.openDB(path); err != nil {
+	if err := j.openDB(j.name); err != nil {
 		return nil, err
 	}
-	if err := j.load(); err != nil {
+	err = j.load()
+	if err == nil {
+		err = j.loadSealed(numbers[:len(numbers)-1])
+	}
+	if err != nil {
 		j.closeQuietly()
 		return nil, err
 	}
@@ -221,47 +240,60 @@ func (j *Journal) openDB(path string) error {
 	return fmt.Errorf("open journal: %w", err)
 }
 
-// create makes a new file under a name of its own, syncs it, renames it and syncs the folder: a power cut leaves the
+// create makes the first file under a name of its own, syncs it, renames it and syncs the folder: a power cut leaves the
 // whole journal or none.
 func create(path string, o Options) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	var epoch [8]byte
 	if _, err := io.ReadFull(o.Rand, epoch[:]); err != nil {
 		return fmt.Errorf("draw the epoch: %w", err)
 	}
-	j := &Journal{opt: o}
-	if err := j.openDB(temp); err != nil {
+	m := meta{terminal: o.Terminal, epoch: binary.BigEndian.Uint64(epoch[:]), nextSeq: 1, nextTap: 1, firstSeq: 1}
+	if err := createFile(path+".new", o, m, func(*bolt.Tx) error { return nil }); err != nil {
 		return err
 	}
-	m := meta{terminal: o.Terminal, epoch: binary.BigEndian.Uint64(epoch[:]), nextSeq: 1, nextTap: 1, firstSeq: 1}
-	err := j.db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [][]byte{bucketMeta, bucketRecords, bucketIntents, bucketByCard} {
-			if _, err := tx.CreateBucket(b); err != nil {
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// createFile makes a file with that meta value and what fill puts into it, and syncs it. What was there under its name is left over from a power
+// cut.
+func createFile(path string, o Options, m meta, fill func(tx *bolt.Tx) error) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	j := &Journal{opt: o, path: path, name: path}
+	if err := j.openDB(path); err != nil {
+		return err
+	}
+	err := guarded(path, func() error {
+		return j.db.Update(func(tx *bolt.Tx) error {
+			for _, b := range [][]byte{bucketMeta, bucketRecords, bucketIntents, bucketByCard} {
+				if _, err := tx.CreateBucket(b); err != nil {
+					return err
+				}
+			}
+			if err := fill(tx); err != nil {
 				return err
 			}
-		}
-		return tx.Bucket(bucketMeta).Put(keyMeta, m.bytes())
+			return tx.Bucket(bucketMeta).Put(keyMeta, m.bytes())
+		})
 	})
 	if err == nil {
 		err = j.db.Sync()
 	}
-	if err := errors.Join(err, j.db.Close()); err != nil {
+	if err := errors.Join(err, j.Close()); err != nil {
 		if full(err) {
 			return fmt.Errorf("%w: %v", ErrFull, err)
 		}
 		return err
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return nil
 }
 
 func syncDir(dir string) error {
@@ -272,10 +304,18 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Quarantine moves a file that cannot be read aside, next to where it was, and returns its new name. The terminal may
-// then go on with a new file, which has an epoch of its own. A journal that is open, here or in another process, is ErrLocked.
+// Quarantine moves the files of a journal that cannot be read aside, next to where they were, and returns the newest one's new name. The terminal may
+// then go on with a new journal, which has an epoch of its own. A journal that is open, here or in another process, is ErrLocked.
 func Quarantine(path string, now time.Time) (string, error) {
-	f, err := os.Open(path)
+	numbers, err := segmentsOf(path)
+	if err != nil {
+		return "", fmt.Errorf("quarantine journal: %w", err)
+	}
+	if len(numbers) == 0 {
+		return "", fmt.Errorf("quarantine journal: %s: %w", path, os.ErrNotExist)
+	}
+	active := segmentPath(path, numbers[len(numbers)-1])
+	f, err := os.Open(active)
 	if err != nil {
 		return "", fmt.Errorf("quarantine journal: %w", err)
 	}
@@ -285,19 +325,28 @@ func Quarantine(path string, now time.Time) (string, error) {
 	} else if !mine {
 		return "", fmt.Errorf("quarantine journal %s: %w: stop the terminal first", path, ErrLocked)
 	}
-	moved := fmt.Sprintf("%s.quarantine-%s", path, now.UTC().Format("20060102T150405.000000000Z"))
+	// The active file last: a power cut in between must not make an older one the newest.
+	moved := ""
+	for _, n := range numbers {
+		if moved, err = moveAside(segmentPath(path, n), now); err != nil {
+			return "", fmt.Errorf("quarantine journal: %w", err)
+		}
+	}
+	return moved, syncDir(filepath.Dir(path))
+}
+
+func moveAside(path string, now time.Time) (string, error) {
+	stamp := now.UTC().Format("20060102T150405.000000000Z")
+	moved := fmt.Sprintf("%s.quarantine-%s", path, stamp)
 	for n := 2; ; n++ { // a clock that stands still must not cost an older file
 		if _, err := os.Lstat(moved); errors.Is(err, os.ErrNotExist) {
 			break
 		} else if err != nil {
-			return "", fmt.Errorf("quarantine journal: %w", err)
+			return "", err
 		}
-		moved = fmt.Sprintf("%s.quarantine-%s-%d", path, now.UTC().Format("20060102T150405.000000000Z"), n)
+		moved = fmt.Sprintf("%s.quarantine-%s-%d", path, stamp, n)
 	}
-	if err := os.Rename(path, moved); err != nil {
-		return "", fmt.Errorf("quarantine journal: %w", err)
-	}
-	return moved, syncDir(filepath.Dir(path))
+	return moved, os.Rename(path, moved)
 }
 
 // load reads the meta value and checks that it, the newest record and the open intents agree.
@@ -305,23 +354,26 @@ func (j *Journal) load() error {
 	return j.view(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{bucketMeta, bucketRecords, bucketIntents, bucketByCard} {
 			if tx.Bucket(b) == nil {
-				return damaged(j.path, fmt.Errorf("no bucket %q", b))
+				return damaged(j.name, fmt.Errorf("no bucket %q", b))
 			}
 		}
 		m, err := parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
 		if err != nil {
-			return damaged(j.path, err)
+			return damaged(j.name, err)
 		}
 		if m.terminal != j.opt.Terminal {
 			return fmt.Errorf("%s is the journal of terminal %s, this is %s: %w", j.path, m.terminal, j.opt.Terminal, ErrWrongTerminal)
 		}
+		if m.sealed {
+			return damaged(j.name, errors.New("a newer file followed it, and is missing"))
+		}
 		if last := m.nextSeq - 1; last >= m.firstSeq {
 			if _, err := readRecord(tx, last); err != nil {
-				return damaged(j.path, err)
+				return damaged(j.name, err)
 			}
 		}
 		if err := checkIntents(tx, m); err != nil {
-			return damaged(j.path, err)
+			return damaged(j.name, err)
 		}
 		j.meta, j.placed = m, tx.Size()
 		return nil
@@ -333,14 +385,17 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	wedged := j.wedged
 	j.mu.Unlock()
+	j.reading.Lock()
+	err := j.closeOld()
+	j.reading.Unlock()
 	if wedged {
-		return letGo(j.file) // bbolt's own Close would wait for its locks for ever
+		return errors.Join(err, letGo(j.file)) // bbolt's own Close would wait for its locks for ever
 	}
-	return j.db.Close()
+	return errors.Join(err, j.db.Close())
 }
 
 func (j *Journal) closeQuietly() {
-	_ = guarded(j.path, j.Close) // the error in hand is the one that matters
+	_ = guarded(j.name, j.Close) // the error in hand is the one that matters
 }
 
 // commit runs f in one transaction; when it is durable the meta value f left becomes the journal's.

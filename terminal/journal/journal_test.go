@@ -382,7 +382,7 @@ func TestStatsOfAnEmptyJournal(t *testing.T) {
 	s, err := j.Stats()
 	require.NoError(t, err)
 	require.Positive(t, s.FileBytes)
-	require.Equal(t, Stats{FileBytes: s.FileBytes, MaxBytes: 256 << 20}, s)
+	require.Equal(t, Stats{FileBytes: s.FileBytes, Files: 1, MaxBytes: 256 << 20}, s)
 	require.Equal(t, []uint64{1, 0, 0, 1}, []uint64{j.FirstSeq(), j.LastSeq(), j.AckedSeq(), j.Epoch()})
 }
 

@@ -33,6 +33,9 @@ func TestChild(t *testing.T) {
 		fmt.Printf("begun %d %d\n", n, tap)
 		require.NoError(t, j.Finish(tap, final(n, wire.State_STATE_COMPLETED)))
 		fmt.Printf("done %d %d\n", n, tap)
+		if n%7 == 0 {
+			require.NoError(t, j.Roll())
+		}
 	}
 }
 

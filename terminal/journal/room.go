@@ -38,9 +38,9 @@ func (j *Journal) makeRoom(tx *bolt.Tx, draft int) error {
 	used := tx.Size()
 	open := tx.Bucket(bucketIntents).Stats()
 	need := j.opt.reserve(open.KeyN+1, open.LeafInuse+draft)
-	if j.opt.MaxBytes-used+free < need {
+	if all := j.sealedBytes() + used; j.opt.MaxBytes-all+free < need {
 		return fmt.Errorf("journal %s: %w: %d of %d bytes are in use and %d are kept to finish what is begun. It sells again when receipts let it prune", j.path, ErrFull,
-			used-free, j.opt.MaxBytes, need)
+			all-free, j.opt.MaxBytes, need)
 	}
 	if free >= need || used+need <= j.placed {
 		return nil

@@ -17,10 +17,16 @@ import (
 // metaVersion is the version of the file's layout.
 //
 //   - 1: 2026-11-24: first
-const metaVersion = 1
+//   - 2: 2026-11-25: the same in a file that is sealed, because a newer one goes on. A program that knows layout 1 alone refuses it, instead
+//     of going on with an old file
+const (
+	metaVersion       = 1
+	metaVersionSealed = 2
+)
 
 // meta is the one small value every commit writes beside its own.
 type meta struct {
+	sealed   bool // a newer file goes on: this one is only read
 	terminal ids.TerminalID
 	epoch    uint64
 	nextSeq  uint64
@@ -33,6 +39,9 @@ type meta struct {
 
 func (m meta) bytes() []byte {
 	out := []byte{metaVersion, byte(len(m.terminal))}
+	if m.sealed {
+		out[0] = metaVersionSealed
+	}
 	out = append(out, m.terminal...)
 	for _, n := range []uint64{m.epoch, m.nextSeq, m.nextTap, m.firstSeq, m.acked} {
 		out = binary.BigEndian.AppendUint64(out, n)
@@ -46,9 +55,10 @@ func parseMeta(raw []byte) (meta, error) {
 	if len(raw) < 2 || len(raw) != 2+int(raw[1])+5*8+64+4 {
 		return m, fmt.Errorf("meta value of %d bytes", len(raw))
 	}
-	if raw[0] != metaVersion {
-		return m, fmt.Errorf("layout version %d: this program reads %d", raw[0], metaVersion)
+	if raw[0] != metaVersion && raw[0] != metaVersionSealed {
+		return m, fmt.Errorf("layout version %d: this program reads %d and %d", raw[0], metaVersion, metaVersionSealed)
 	}
+	m.sealed = raw[0] == metaVersionSealed
 	body := raw[:len(raw)-4]
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(raw[len(raw)-4:]) {
 		return m, errors.New("meta value: CRC is wrong")
@@ -61,7 +71,7 @@ func parseMeta(raw []byte) (meta, error) {
 	}
 	copy(m.lastHash[:], raw[at:])
 	copy(m.prunedTo[:], raw[at+32:])
-	if m.nextTap == 0 || m.firstSeq == 0 || m.firstSeq > m.nextSeq || m.acked >= m.nextSeq || m.firstSeq > m.acked+1 {
+	if m.nextTap == 0 || m.firstSeq == 0 || m.firstSeq > m.nextSeq || m.acked >= m.nextSeq {
 		return m, fmt.Errorf("meta value: records %d to %d, receipts through %d", m.firstSeq, m.nextSeq, m.acked)
 	}
 	return m, nil

@@ -136,11 +136,11 @@ func (j *Journal) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, 
 			return nil
 		}
 		if len(raw) != 8 {
-			return damaged(j.path, fmt.Errorf("card index entry of %d bytes", len(raw)))
+			return damaged(j.name, fmt.Errorf("card index entry of %d bytes", len(raw)))
 		}
 		i, err := getIntent(tx, binary.BigEndian.Uint64(raw))
 		if err != nil {
-			return damaged(j.path, err)
+			return damaged(j.name, err)
 		}
 		draft, unknown, found = i.draft, i.phase == phaseUnknown, true
 		return nil
@@ -155,7 +155,7 @@ func (j *Journal) OpenIntents() ([]*wire.Record, error) {
 		return tx.Bucket(bucketIntents).ForEach(func(_, raw []byte) error {
 			i, err := parseIntent(raw)
 			if err != nil {
-				return damaged(j.path, err)
+				return damaged(j.name, err)
 			}
 			out = append(out, i.draft)
 			return nil
@@ -202,7 +202,7 @@ func (j *Journal) RecoverBoot() (int, error) {
 		if err := tx.Bucket(bucketIntents).ForEach(func(k, raw []byte) error {
 			i, err := parseIntent(raw)
 			if err != nil {
-				return damaged(j.path, err)
+				return damaged(j.name, err)
 			}
 			if i.phase == phaseIntent {
 				taps = append(taps, binary.BigEndian.Uint64(k))
@@ -226,31 +226,66 @@ func (j *Journal) RecoverBoot() (int, error) {
 type Stats struct {
 	Backlog     uint64    // records without a receipt
 	Oldest      time.Time // terminal time of the oldest of them, zero for none
+	Records     uint64    // in the active file
 	OpenIntents int
-	FileBytes   int64
+	Files       int
+	FileBytes   int64 // of all files
 	MaxBytes    int64
 }
 
 // Stats reads the figures.
 func (j *Journal) Stats() (Stats, error) {
 	s := Stats{MaxBytes: j.opt.MaxBytes}
-	err := j.view(func(tx *bolt.Tx) error {
-		m, err := parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
-		if err != nil {
-			return damaged(j.path, err)
+	var m meta
+	err := j.view(func(tx *bolt.Tx) (err error) {
+		if m, err = parseMeta(tx.Bucket(bucketMeta).Get(keyMeta)); err != nil {
+			return damaged(j.name, err)
 		}
-		s.Backlog = m.nextSeq - 1 - m.acked
+		s.Backlog, s.Records = m.nextSeq-1-m.acked, m.nextSeq-m.firstSeq
 		s.FileBytes = tx.Size()
 		s.OpenIntents = tx.Bucket(bucketIntents).Stats().KeyN
-		if s.Backlog == 0 {
+		if s.Backlog == 0 || m.acked+1 < m.firstSeq {
 			return nil
 		}
 		r, err := ParseStored(tx.Bucket(bucketRecords).Get(key(m.acked + 1)))
 		if err != nil {
-			return damaged(j.path, err)
+			return damaged(j.name, err)
 		}
 		s.Oldest = time.UnixMilli(r.GetTerminalTimeMs())
 		return nil
 	})
+	if err != nil {
+		return s, err
+	}
+	j.mu.Lock()
+	s.Files, s.FileBytes = 1+len(j.sealed), s.FileBytes+j.sealedBytes()
+	j.mu.Unlock()
+	if s.Backlog > 0 && s.Oldest.IsZero() {
+		s.Oldest, err = j.timeOf(m.acked + 1) // in a sealed file
+	}
 	return s, err
+}
+
+// Begun is the terminal time of the active file's first record; zero for none. It tells whether a new day wants a new file.
+func (j *Journal) Begun() (time.Time, error) {
+	j.mu.Lock()
+	first, none := j.meta.firstSeq, j.meta.firstSeq == j.meta.nextSeq
+	j.mu.Unlock()
+	if none {
+		return time.Time{}, nil
+	}
+	return j.timeOf(first)
+}
+
+// timeOf is the terminal time of a record.
+func (j *Journal) timeOf(seq uint64) (time.Time, error) {
+	raw, err := j.Read(seq, 1, 1<<20)
+	if err != nil || len(raw) == 0 {
+		return time.Time{}, err
+	}
+	var r wire.Record
+	if err := proto.Unmarshal(raw[0], &r); err != nil {
+		return time.Time{}, damaged(j.name, fmt.Errorf("record %d: %w", seq, err))
+	}
+	return time.UnixMilli(r.GetTerminalTimeMs()), nil
 }
