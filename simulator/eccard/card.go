@@ -52,11 +52,10 @@ type state struct {
 
 // pending is an approved tap that is not debited.
 type pending struct {
-	balance money.Amount
+	after   purse
 	last    []byte
 	log     []byte
 	transit bool
-	deposit money.Amount // taken from it besides
 	updates []update
 	tc      [8]byte
 }
@@ -71,7 +70,11 @@ type Card struct {
 	pdol      []byte
 
 	// Persistent: it stays when the card leaves the field.
-	data    map[tlv.Tag][]byte // what GET DATA and PUT DATA know: balance, limits, counters
+	data map[tlv.Tag][]byte // what GET DATA and PUT DATA know: balance, limits
+	// Offline taps since the card was online last: what purse has.
+	cumulative money.Amount
+	mismatches byte
+
 	atc     uint16
 	now     *variant // of the present ATC
 	last    []byte   // the answer to the last committed tap's last record

@@ -127,11 +127,25 @@ type Profile struct {
 	Single  money.Amount // 9F78, for one tap; zero: 500.00
 	Reset   money.Amount // 9F6D, below which a reader that can go online does; zero: 10.00
 	PIN     ec.PIN       // zero: none
+	// Risk is what the card's risk management does and its limits. Nil: [DefaultRisk].
+	Risk *Risk
 	// Transit gives the card the transit extension: the operator's files, by number, with their room in bytes. Nil: none.
 	Transit map[byte]int
 	Deposit money.Amount // DF62, what segmented fares may take beyond the balance
 	SM      bool         // the card also has SM2 and SM4, and uses them where DF69 is 01
 }
+
+// Risk are the settings of card risk management (EC facts 7). Amounts of zero and a count of zero are limits that are not there.
+type Risk struct {
+	Processes       [4]byte      // 9F68
+	HolderLimit     money.Amount // 9F6B: above it the card holder is verified
+	Cumulative      money.Amount // 9F54, offline since the card was online last
+	CumulativeUpper money.Amount // 9F5C; goes before 9F54
+	Mismatches      byte         // 9F53: taps in another currency
+}
+
+// DefaultRisk checks the balance, tells what can be spent, and keeps a log.
+var DefaultRisk = Risk{Processes: [4]byte{0x81, 0x10}}
 
 // Operator is a transit operator's door to the keys of its records, for terminals.
 func (i *Issuer) Operator() ec.Operator {
@@ -165,6 +179,22 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 		if c.data[t], err = packed(value); err != nil {
 			return nil, err
 		}
+	}
+	risk := &DefaultRisk
+	if p.Risk != nil {
+		risk = p.Risk
+	}
+	c.data[ec.TagProcesses] = slices.Clone(risk.Processes[:])
+	for t, a := range map[tlv.Tag]money.Amount{ec.TagCVMLimit: risk.HolderLimit, tagCumulativeLimit: risk.Cumulative, tagCumulativeUpper: risk.CumulativeUpper} {
+		if a.IsZero() {
+			continue
+		}
+		if c.data[t], err = packed(a); err != nil {
+			return nil, err
+		}
+	}
+	if risk.Mismatches > 0 {
+		c.data[tagMismatches] = []byte{risk.Mismatches}
 	}
 	if p.Transit != nil {
 		c.pdol = slices.Concat(c.pdol, []byte{0xDF, 0x60, 1})

@@ -189,8 +189,11 @@ func online(t *testing.T, i *eccard.Issuer, card *eccard.Card, commands ...apdu.
 		require.NoError(t, err)
 		signed = append(signed, s)
 	}
-	script, err := ec.Script([4]byte{1}, signed...)
-	require.NoError(t, err)
+	var script []byte
+	if len(signed) > 0 {
+		script, err = ec.Script([4]byte{1}, signed...)
+		require.NoError(t, err)
+	}
 	auth, err := ec.IssuerAuthentication(t.Context(), i.Door(), k, o.ATC, o.AC, ec.Approved)
 	require.NoError(t, err)
 	return o.Answer(t.Context(), ec.Answer{Auth: auth, Script: script})
@@ -270,17 +273,7 @@ func TestPINScripts(t *testing.T) {
 	require.NoError(t, err)
 	card, err := i.Personalise(eccard.Profile{PAN: number, PSN: 1, Balance: money.Minor(1_000), PIN: pin("123456")})
 	require.NoError(t, err)
-	verify := func(p ec.PIN) apdu.SW {
-		card.Insert()
-		c, err := ec.Select(t.Context(), card, accepted)
-		require.NoError(t, err)
-		_, err = c.BeginOnline(t.Context(), kioskTerminal)
-		require.NoError(t, err)
-		block := p.Block()
-		r, err := apdu.Exchange(t.Context(), card, apdu.Command{INS: 0x20, P2: 0x80, Data: block[:]})
-		require.NoError(t, err)
-		return r.SW
-	}
+	verify := func(p ec.PIN) apdu.SW { return verifyPIN(t, card, p) }
 	change := func(present, next ec.PIN) (ec.ScriptResult, error) {
 		k := ec.CardKeys{DKI: 1, PAN: number, PSN: 1}
 		c, err := ec.ChangePIN(t.Context(), i.Door().(ec.PINIssuer), k, card.ATC()+1, present, next)
@@ -309,6 +302,19 @@ func TestPINScripts(t *testing.T) {
 	_, err = change(ec.PIN{}, pin("1234"))
 	require.NoError(t, err)
 	require.Equal(t, apdu.OK, verify(pin("1234")), "a new PIN has all its tries")
+}
+
+// verifyPIN has a card check a PIN.
+func verifyPIN(t *testing.T, card *eccard.Card, p ec.PIN) apdu.SW {
+	card.Insert()
+	c, err := ec.Select(t.Context(), card, accepted)
+	require.NoError(t, err)
+	_, err = c.BeginOnline(t.Context(), kioskTerminal)
+	require.NoError(t, err)
+	block := p.Block()
+	r, err := apdu.Exchange(t.Context(), card, apdu.Command{INS: 0x20, P2: 0x80, Data: block[:]})
+	require.NoError(t, err)
+	return r.SW
 }
 
 // TestWhoeverIsNotTheIssuer changes what the issuer has sent, or sends it to another session.

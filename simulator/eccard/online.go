@@ -8,6 +8,7 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/tlv"
+	"github.com/purselane/purselane/internal/money"
 )
 
 // Full PBOC: the profile says so in its second byte, and reads one record more.
@@ -70,6 +71,7 @@ func (c *Card) secondAC(sent map[tlv.Tag][]byte, want ec.Cryptogram) ([]byte, ap
 	case want == ec.TC && approved && !c.blocked:
 		kind, cvr[0] = ec.TC, 0x60
 		c.data[ec.TagLastOnlineATC] = binary.BigEndian.AppendUint16(nil, c.atc)
+		c.cumulative, c.mismatches = money.Amount{}, 0
 	}
 	c.state.second = true
 	if c.state.online {

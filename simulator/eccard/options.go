@@ -38,21 +38,24 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		return code(object(0x80, slices.Concat(fullAIP[:], fullAFL.Bytes()))), apdu.OK
 	}
 	transit := bytes.Equal(sent[ec.TagTransit], []byte{ec.SegmentedFare}) && c.supportsTransit()
-	decision, cvr := c.decide(ttq, amount, bytes.Equal(sent[ec.TagCurrency], currency), transit)
-	after, deposit := c.amount(ec.TagBalance), money.Amount{}
-	if decision == ec.TC {
-		after, deposit = split(after, amount)
+	d := c.decide(asked{ttq: ttq, amount: amount, match: bytes.Equal(sent[ec.TagCurrency], currency), transit: transit})
+	if d.aborts {
+		return nil, 0x6985
 	}
-	iad, ac, err := c.cryptogram(sent, aip, cvr, after)
+	iad, ac, err := c.cryptogram(sent, aip, ec.CVR{0x80 | byte(d.kind)>>2, d.cvr, 0}, d.after.balance)
 	if err != nil {
 		return nil, 0x6F00
 	}
 	counter := binary.BigEndian.AppendUint16(nil, c.atc)
-	ctq := []byte{0x00, 0x40}
+	ctq := []byte{d.holder, 0x40}
 	out := []tlv.Object{object(ec.TagAIP, aip[:]), object(ec.TagATC, counter), object(ec.TagTrack2, c.track2()), object(ec.TagIAD, iad.Bytes()),
-		object(ec.TagAC, ac[:]), object(ec.TagPSN, []byte{c.psn}), object(ec.TagCTQ, ctq), object(ec.TagAvailable, n12(after))}
-	switch decision {
+		object(ec.TagAC, ac[:]), object(ec.TagPSN, []byte{c.psn}), object(ec.TagCTQ, ctq)}
+	if c.does(tellsAvailable) {
+		out = append(out, object(ec.TagAvailable, n12(d.available)))
+	}
+	switch d.kind {
 	case ec.ARQC:
+		c.apply(d.after) // what a prepaying card takes
 		if ttq[2]&0x80 != 0 {
 			c.state.ac = &ac // the reader can bring an issuer script
 		}
@@ -63,7 +66,7 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		}
 		out = append(out, object(ec.TagAFL, c.now.afl.Bytes()), object(ec.TagSDAD, signature))
 		entry := slices.Concat(sent[ec.TagDate], sent[ec.TagAmount], sent[ec.TagCurrency], sent[ec.TagType], counter)
-		c.state.pending = &pending{balance: after, last: last, log: entry, transit: transit, deposit: deposit, tc: ac}
+		c.state.pending = &pending{after: d.after, last: last, log: entry, transit: transit, tc: ac}
 	}
 	return code(tlv.Object{Tag: 0x77, Children: out}), apdu.OK
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/purselane/purselane/card/apdu"
-	"github.com/purselane/purselane/card/ec"
 )
 
 // read is READ RECORD. The last record of an approved tap commits it, all in this one step; without GET PROCESSING OPTIONS it is the stored answer of the last tap that was.
@@ -48,14 +47,12 @@ func (c *Card) readOf(v *variant, n int) ([]byte, apdu.SW) {
 
 // commit makes an approved tap true: balance, deposit, transit records, log and stored answer in one step.
 func (c *Card) commit(p *pending) {
-	c.data[ec.TagBalance], c.last = n12(p.balance), p.last
-	c.log = push(c.log, p.log)
+	c.apply(p.after)
+	c.last = p.last
+	if c.does(logs) {
+		c.log = push(c.log, p.log)
+	}
 	if p.transit {
-		used, err := c.amount(ec.TagDepositUsed).Add(p.deposit)
-		if err != nil {
-			panic(err) // at most the deposit limit
-		}
-		c.data[ec.TagDepositUsed] = n12(used)
 		for _, u := range p.updates {
 			c.files[u.sfi].records[u.index].data = u.data
 		}

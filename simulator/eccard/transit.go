@@ -9,7 +9,6 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/keys"
-	"github.com/purselane/purselane/internal/money"
 )
 
 // transitFile is an operator's file: records that it opened.
@@ -201,30 +200,4 @@ func (c *Card) prove(a apdu.Command) ([]byte, apdu.SW) {
 		return nil, 0x9406
 	}
 	return c.proof.tc[:], apdu.OK
-}
-
-// spendable is what a tap may take: with a segmented fare also what is left of the deposit, if that makes the fare possible.
-func (c *Card) spendable(fare money.Amount, transit bool) money.Amount {
-	balance := c.amount(ec.TagBalance)
-	if !transit {
-		return balance
-	}
-	limit, err1 := balance.Add(c.amount(ec.TagDepositLimit))
-	all, err2 := limit.Sub(c.amount(ec.TagDepositUsed))
-	if err1 != nil || err2 != nil || all.Cmp(fare) < 0 {
-		return balance
-	}
-	return all
-}
-
-// split parts a fare into what the balance pays and what the deposit does.
-func split(balance, fare money.Amount) (after, deposit money.Amount) {
-	if rest, err := balance.Sub(fare); err == nil && rest.Sign() >= 0 {
-		return rest, money.Amount{}
-	}
-	deposit, err := fare.Sub(balance)
-	if err != nil {
-		panic(err) // both are amounts of 12 digits
-	}
-	return money.Amount{}, deposit
 }
