@@ -12,7 +12,7 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-var cuts = flag.Int("cuts", 1500, "power cuts on page images; 10000 is the whole of it")
+var cuts = flag.Int("cuts", 10_000, "power cuts on page images")
 
 // TestPowerCutsOnPageImages sells on one journal, and cuts the power inside its commits: any subset of the sectors of a commit's pages before its meta page, or
 // any of its sectors on the way. Whatever is left opens, and every tap that was reported as completed is there, once.
