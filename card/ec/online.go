@@ -180,6 +180,34 @@ func (o *Online) Field55(device map[tlv.Tag][]byte) ([]byte, error) {
 // Answer hands the card the issuer's answer: EXTERNAL AUTHENTICATE, the second GENERATE AC, and the script's commands. The result is to be reported as it is. With ErrUncertain the card may
 // have carried the script out: ask it again, or leave it to the host. ErrIssuerAuth and any error with a result of ScriptNotRun mean that it has not.
 func (o *Online) Answer(ctx context.Context, a Answer) (ScriptResult, error) {
+	return o.card.deliver(ctx, a, func() error {
+		if o.Request != ARQC {
+			return nil // a blocked application's AAC was the last one
+		}
+		o.values[TagResponseCode] = a.Auth[8:]
+		kind := AAC
+		if [2]byte(a.Auth[8:]) == Approved {
+			kind = TC
+		}
+		_, err := o.generate(ctx, kind, TagCDOL2)
+		return err
+	})
+}
+
+// ErrNoUpdate says that reader or card does not take issuer scripts in qPBOC.
+var ErrNoUpdate = errors.New("no issuer update over qPBOC")
+
+// IssuerUpdate hands the card the issuer's answer to a tap that wanted to go online, over qPBOC: without a second cryptogram, and only if the reader offered it (TTQ byte 3 b8) and the card
+// takes it (CTQ byte 2 b7). Results and errors are as of [Online.Answer].
+func (c *Card) IssuerUpdate(ctx context.Context, t *Tap, a Answer) (ScriptResult, error) {
+	if t.Decision != ARQC || t.TTQ()[2]&0x80 == 0 || t.CTQ[1]&0x40 == 0 {
+		return ScriptResult{}, ErrNoUpdate
+	}
+	return c.deliver(ctx, a, func() error { return nil })
+}
+
+// deliver authenticates the issuer to the card, ends the cryptograms, and runs the script.
+func (c *Card) deliver(ctx context.Context, a Answer, end func() error) (ScriptResult, error) {
 	var id [4]byte
 	var commands []apdu.Command
 	if len(a.Script) > 0 {
@@ -189,24 +217,17 @@ func (o *Online) Answer(ctx context.Context, a Answer) (ScriptResult, error) {
 		}
 	}
 	result := ScriptResult{ID: id}
-	if _, err := o.card.do(ctx, "EXTERNAL AUTHENTICATE", apdu.Command{INS: 0x82, Data: a.Auth[:]}); err != nil {
+	if _, err := c.do(ctx, "EXTERNAL AUTHENTICATE", apdu.Command{INS: 0x82, Data: a.Auth[:]}); err != nil {
 		var refused *StatusError
 		if errors.As(err, &refused) {
 			return result, fmt.Errorf("%w: %w", ErrIssuerAuth, err)
 		}
 		return result, err
 	}
-	if o.Request == ARQC {
-		o.values[TagResponseCode] = a.Auth[8:]
-		kind := AAC
-		if [2]byte(a.Auth[8:]) == Approved {
-			kind = TC
-		}
-		if _, err := o.generate(ctx, kind, TagCDOL2); err != nil {
-			return result, err
-		}
+	if err := end(); err != nil {
+		return result, err
 	}
-	return o.card.run(ctx, id, commands)
+	return c.run(ctx, id, commands)
 }
 
 // ScriptOutcome is what became of a script.

@@ -382,3 +382,41 @@ func TestNoFullPBOC(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "EC session of ****0011, ARQC, ATC 1", fmt.Sprintf("%+v", o))
 }
+
+// TestLoadOverQPBOC loads at a reader that is online without full PBOC, if both sides take issuer scripts there.
+func TestLoadOverQPBOC(t *testing.T) {
+	i, card, _ := setUp(t, 1_000)
+	for _, k := range []struct {
+		ttq  ec.TTQ
+		want error
+	}{{ec.TTQ{0x24, 0x80, 0x80, 0x80}, nil}, {ec.TTQ{0x24, 0x80, 0x00, 0x80}, ec.ErrNoUpdate}, {ec.TTQ{0x24, 0x00, 0x80, 0x80}, ec.ErrNoUpdate}} {
+		card.Insert()
+		c, err := ec.Select(t.Context(), card, accepted)
+		require.NoError(t, err)
+		before := card.Balance()
+		tapped, err := c.Begin(t.Context(), ec.Terminal{TTQ: k.ttq, Currency: [2]byte{1, 0x56}, Date: 20260105, UN: [4]byte{5}})
+		require.NoError(t, err)
+		raw, err := tapped.Field55(nil)
+		require.NoError(t, err)
+		claim, err := ec.ParseField55(raw)
+		require.NoError(t, err)
+		order := ec.LoadOrder{
+			Card: ec.CardKeys{DKI: claim.IAD.DKI, PAN: tapped.Track2.PAN, PSN: tapped.PSN}, Claim: claim, Amount: money.Minor(700), Known: before,
+			Limit: money.Minor(100_000), Script: [4]byte{7},
+		}
+		l, answer, err := ec.AuthoriseLoad(t.Context(), i.Door(), order)
+		if claim.Decision != ec.ARQC {
+			require.ErrorIs(t, err, ec.ErrNoRequest)
+		} else {
+			require.NoError(t, err)
+		}
+		result, err := c.IssuerUpdate(t.Context(), tapped, answer)
+		require.ErrorIs(t, err, k.want)
+		if k.want != nil {
+			require.Equal(t, before, card.Balance())
+			continue
+		}
+		require.Equal(t, ec.Loaded, l.ByResult(result))
+		require.Equal(t, l.After, card.Balance())
+	}
+}
