@@ -54,6 +54,7 @@ var initialize = map[byte]command{
 var named = map[string]command{
 	"0020": {name: ep.CmdVerify}, "0082": {name: ep.CmdExternalAuthenticate, data: []field{{"answer", 0}}},
 	"0084": {name: ep.CmdChallenge, good: []field{{"random", 0}}},
+	"0088": {name: ep.CmdInternalAuthenticate, data: []field{{"challenge", 0}}, good: []field{{"answer", 0}}},
 	"00C0": {name: "GET RESPONSE"}, "80CA": {name: ep.CmdGetMessage, good: []field{{"code", 0}}},
 	"8052": {ep.CmdCreditLoad, hostData, []field{{"TAC", 4}}},
 	"8058": {ep.CmdUpdateLimit, []field{{"limit", 3}, {"date and time", 7}, {"MAC2", 4}}, []field{{"TAC", 4}}},
@@ -61,7 +62,7 @@ var named = map[string]command{
 	"805C": {name: ep.CmdGetBalance, good: []field{{"balance", 4}}},
 	"8416": {ep.CmdBlockCard, []field{{"MAC", 0}}, nil}, "8418": {ep.CmdUnblock, []field{{"MAC", 0}}, nil},
 	"841E": {ep.CmdBlock, []field{{"MAC", 0}}, nil}, "8424": {name: ep.CmdUnblockPIN},
-	"80D4": {name: "WRITE KEY"}, "84D4": {name: "WRITE KEY"},
+	"80D4": {name: ep.CmdWriteKey}, "84D4": {name: ep.CmdWriteKey},
 }
 
 // commandOf names a command; an unknown one has an empty name.
@@ -78,12 +79,19 @@ func commandOf(c Bytes) command {
 		return k
 	case "00B2":
 		return command{name: ep.CmdReadRecord, good: files[sfi]}
+	case "04B0", "04B2": // over the line: data, maybe enciphered, and its MAC
+		name := map[string]ep.CommandName{"B0": ep.CmdReadBinary, "B2": ep.CmdReadRecord}[c.ins()]
+		return command{name: name, data: []field{{"MAC", 4}}, good: []field{{"data and MAC", 0}}}
 	case "80DC":
 		return command{name: ep.CmdUpdateCache, data: files[sfi]}
 	case "04D6", "00D6":
 		return command{name: ep.CmdUpdateBinary}
 	case "04DC", "00DC":
 		return command{name: ep.CmdUpdateRecord}
+	case "00E2":
+		return command{name: ep.CmdAppendRecord, data: files[sfi]}
+	case "04E2":
+		return command{name: ep.CmdAppendRecord}
 	case "8050":
 		return initialize[c.p1()]
 	case "805E":
@@ -129,15 +137,19 @@ func fields(known []field, data Bytes) string {
 // where says which file a reading or writing command is about.
 func where(c Bytes) string {
 	switch c.cla() + c.ins() {
-	case "00B0", "04D6", "00D6":
+	case "00B0", "04B0", "04D6", "00D6":
 		if c.p1()&0xE0 == 0x80 {
 			return fmt.Sprintf(" EF %02X", c.p1()&0x1F)
 		}
 		return " of the selected file"
-	case "00B2", "80DC", "04DC", "00DC":
+	case "00B2", "04B2", "80DC", "04DC", "00DC", "00E2", "04E2":
 		return fmt.Sprintf(" EF %02X, record %02X", c.p2()>>3, c.p1())
 	case "805A":
 		return fmt.Sprintf(" type %02X", c.p2())
+	case "80D4", "84D4":
+		return fmt.Sprintf(" type %02X, id %02X", c.p1(), c.p2())
+	case "0088":
+		return map[byte]string{0: ": encipher", 1: ": decipher", 2: ": MAC"}[c.p1()]
 	case "8050", "805C":
 		if c.p2() == 1 {
 			return " of ED"

@@ -49,8 +49,8 @@ func hideSecrets(c Bytes) Bytes {
 	return c
 }
 
-// Masked hides who the card is and whose: its number, wherever it stands, the key factor that is a part of it, the card holder's file, and
-// what the card says to GET MESSAGE, which holds its chip's number. The last four digits stay, as in the rest of the program. An answer in which the number should
+// Masked hides who the card is and whose: its number, wherever it stands, the key factor that is a part of it, the card holder's file, read or
+// written, and what the card says to GET MESSAGE, which holds its chip's number. The last four digits stay, as in the rest of the program. An answer in which the number should
 // stand and cannot be found is hidden whole.
 func (t Transcript) Masked() Transcript {
 	numbers := t.numbers()
@@ -61,6 +61,9 @@ func (t Transcript) Masked() Transcript {
 		for _, x := range s {
 			if !isGetResponse(x.Command) {
 				meant = x.Command
+			}
+			if personalData(x.Command) {
+				x.Command = x.Command.hide(5, 5+x.Command.data().Len())
 			}
 			if x.Fault == "" && personal(meant, x.Answer) {
 				x.Answer = x.Answer.hide(0, x.Answer.Len()-2)
@@ -130,6 +133,18 @@ func publicOf(c, answer Bytes) (ep.Public, bool) {
 	}
 	public, err := ep.ParsePublic(raw)
 	return public, err == nil
+}
+
+// personalData reports a command whose data is to be hidden whole: what is written into a file that says who the card is and whose, and a
+// card's code on its way to a PSAM.
+func personalData(c Bytes) bool {
+	switch c.ins() {
+	case "D6":
+		return c.p1() != 0x80|ep.SFIManagement
+	case "CA":
+		return true
+	}
+	return false
 }
 
 // personal reports an answer to hide whole.
