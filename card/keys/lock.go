@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,19 @@ func (l deviceLock) Wrap(fileKey []byte) ([]*age.Stanza, error) {
 		return nil, err
 	}
 	return []*age.Stanza{{Type: stanzaDevice, Args: []string{fmt.Sprintf("%02X", l.id.Version)}, Body: body}}, nil
+}
+
+// LockedByDevice says whether a sealed file opens by a data key in an HSM. It reads the file's head only; a head that it does not know is no.
+func LockedByDevice(sealed []byte) bool {
+	for line := range bytes.Lines(sealed) {
+		switch {
+		case bytes.HasPrefix(line, []byte("-> "+stanzaDevice+" ")):
+			return true
+		case bytes.HasPrefix(line, []byte("---")): // the end of age's head
+			return false
+		}
+	}
+	return false
 }
 
 // deviceError carries the device's own error past age, which knows two kinds only.

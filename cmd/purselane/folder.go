@@ -55,6 +55,17 @@ func (f schemeFolder) scheme() (*node.Scheme, error) {
 
 func (f schemeFolder) ring() (*keys.Ring, error) {
 	k := sealedFile{File: f.path(fileKeys), PassphraseFile: f.PassphraseFile, IdentityFile: f.IdentityFile}
+	sealed, err := os.ReadFile(k.File)
+	if err == nil && keys.LockedByDevice(sealed) {
+		s, err := f.scheme()
+		if err != nil {
+			return nil, err
+		}
+		if !s.HSM.Used() {
+			return nil, fmt.Errorf("%s is sealed by an HSM, and the scheme names none: want hsm in scheme.yaml", k.File)
+		}
+		return sealedFile{File: k.File, Lock: hsmBeside{Module: s.HSM.Module, Token: s.HSM.Token, PINFile: f.path(s.HSM.PINFile)}}.open()
+	}
 	if k.PassphraseFile == "" && k.IdentityFile == "" {
 		if _, err := os.Stat(f.path(fileIdentity)); err == nil {
 			k.IdentityFile = f.path(fileIdentity)

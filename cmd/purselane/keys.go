@@ -45,6 +45,16 @@ type sealedFile struct {
 	File           string `required:"" placeholder:"FILE" type:"path" help:"The sealed key file."`
 	PassphraseFile string `xor:"lock" placeholder:"FILE" type:"path" help:"File with the passphrase in its first line. Without it and --identity-file the passphrase is asked for."`
 	IdentityFile   string `xor:"lock" placeholder:"FILE" type:"path" help:"File with an age X25519 identity, as age-keygen writes it. keys init makes it if it is not there."`
+
+	Lock hsmBeside `embed:"" prefix:"lock-"` // the HSM whose data key seals the file
+}
+
+// hsmLock is the lock of an HSM, if the file has one.
+func (f sealedFile) hsmLock() (keys.Lock, bool, error) {
+	if f.Lock.used() && (f.PassphraseFile != "" || f.IdentityFile != "") {
+		return nil, false, errors.New("a key file has one lock: an HSM, a passphrase or an identity")
+	}
+	return hsmLock{hsmFlags(f.Lock)}, f.Lock.used(), f.Lock.check()
 }
 
 // open opens the key file.
@@ -61,6 +71,9 @@ func (f sealedFile) open() (*keys.Ring, error) {
 }
 
 func (f sealedFile) identity() (age.Identity, error) {
+	if lock, used, err := f.hsmLock(); err != nil || used {
+		return lock, err
+	}
 	if f.IdentityFile != "" {
 		return keys.OpenIdentityFile(f.IdentityFile)
 	}
@@ -146,6 +159,9 @@ func (c *KeysInitCmd) Run(k *kong.Kong) error {
 
 // lock returns what seals the new file and what opens it again.
 func (c *KeysInitCmd) lock() (age.Recipient, age.Identity, error) {
+	if lock, used, err := c.hsmLock(); err != nil || used {
+		return lock, lock, err
+	}
 	if c.IdentityFile != "" {
 		x, err := keys.OpenIdentityFile(c.IdentityFile)
 		if errors.Is(err, os.ErrNotExist) {

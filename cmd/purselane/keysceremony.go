@@ -70,6 +70,9 @@ func (f changedFile) change(k *kong.Kong, what string, do func(*keys.Ring, *audi
 
 // relock returns what opens the file, and what seals another in the same way.
 func (f sealedFile) relock() (age.Recipient, age.Identity, error) {
+	if lock, used, err := f.hsmLock(); err != nil || used {
+		return lock, lock, err
+	}
 	if f.IdentityFile != "" {
 		x, err := keys.OpenIdentityFile(f.IdentityFile)
 		if err != nil {

@@ -120,3 +120,55 @@ func TestHSMEndsAVersion(t *testing.T) {
 	require.Len(t, lines(shown, "  master"), 2)
 	require.NotContains(t, shown, "tac          version 01")
 }
+
+// TestHSMSealsTheBackendsKeyFile: a file that needs neither passphrase nor identity, and opens where the HSM is.
+func TestHSMSealsTheBackendsKeyFile(t *testing.T) {
+	token, err := softhsm.New(t.TempDir(), func(name, value string) { t.Setenv(name, value) })
+	require.NoError(t, err)
+	v := newVault(t)
+	for _, p := range []string{"load", "tac"} {
+		_, err := v.run("add", "--purpose", p)
+		require.NoError(t, err)
+	}
+	pin := v.write("pin", token.PIN+"\n")
+	where := []string{"--module", token.Module, "--token", token.Label, "--pin-file", pin}
+	lock := []string{"--lock-module", token.Module, "--lock-token", token.Label, "--lock-pin-file", pin}
+	backend := filepath.Join(v.dir, fileKeys)
+	put := append([]string{"hsm", "put", "--file", v.file, "--identity-file", v.identity, "--purpose", "tac,load", "--backend", backend, "--data-key"}, where...)
+	_, err = runKeys(t, put...)
+	require.ErrorIs(t, err, keys.ErrUnknownKey, "no data key yet")
+	require.NoFileExists(t, backend)
+	out, err := runKeys(t, append([]string{"hsm", "draw", "--audit", filepath.Join(v.dir, fileAudit)}, where...)...)
+	require.NoError(t, err)
+	require.Contains(t, out, "data")
+	_, err = runKeys(t, put...)
+	require.NoError(t, err)
+
+	shown, err := runKeys(t, append([]string{"show", "--file", backend}, lock...)...)
+	require.NoError(t, err)
+	require.Len(t, lines(shown, "  secret"), 3)
+	require.Empty(t, lines(shown, "  master"))
+	_, err = runKeys(t, "show", "--file", backend, "--identity-file", v.identity)
+	require.ErrorContains(t, err, "a data key in an HSM")
+	_, err = runKeys(t, append([]string{"show", "--file", backend, "--identity-file", v.identity}, lock...)...)
+	require.ErrorContains(t, err, "one lock")
+
+	// A scheme's folder opens it by the HSM that the scheme names, and the HSM again for its keys.
+	v.write(fileScheme, "name: test\ntime_zone: Asia/Shanghai\nmax_load: \"500.00\"\nmax_balance: \"1000.00\"\nhsm: {module: "+token.Module+", token: "+token.Label+", pin_file: pin}\n")
+	f := schemeFolder{Dir: v.dir}
+	ring, err := f.ring()
+	require.NoError(t, err)
+	require.Equal(t, v.ring().Secrets, ring.Secrets)
+	s, err := f.scheme()
+	require.NoError(t, err)
+	door, err := f.hsm(t.Context(), s, ring, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, door.(keys.Device).Close())
+	v.write(fileScheme, "name: test\ntime_zone: Asia/Shanghai\nmax_load: \"500.00\"\nmax_balance: \"1000.00\"\n")
+	_, err = f.ring()
+	require.ErrorContains(t, err, "the scheme names none")
+
+	// The same HSM seals the file and has the keys of a version that is retired by it.
+	_, err = runKeys(t, append(append([]string{"retire", "--purpose", "tac", "--version", "01", "--cards-expire", "2027-06-30", "--yes", "tac/01/00", "--file", backend, "--out", backend + ".2"}, where...), lock...)...)
+	require.ErrorIs(t, err, keys.ErrStrands, "the only version")
+}

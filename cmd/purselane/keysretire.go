@@ -59,24 +59,6 @@ func (v oneVersion) confirm(out io.Writer, what string) error {
 	return nil
 }
 
-// hsmBeside names a token that has the keys of a ring that does not hold them itself.
-type hsmBeside struct {
-	Module  string `placeholder:"FILE" type:"path" help:"The HSM's PKCS#11 library, where the keys are in an HSM."`
-	Token   string `help:"Label of its token."`
-	PINFile string `placeholder:"FILE" type:"path" name:"pin-file" help:"File with the PIN of the token's user in its first line."`
-}
-
-// with does a piece of work with the HSM, or with none: nil.
-func (h hsmBeside) with(do func(keys.Device) error) error {
-	if h == (hsmBeside{}) {
-		return do(nil)
-	}
-	if h.Module == "" || h.Token == "" || h.PINFile == "" {
-		return errors.New("--module, --token and --pin-file go together")
-	}
-	return hsmFlags(h).with(do)
-}
-
 // held are the check values of the keys of ring and HSM.
 func held(ctx context.Context, r *keys.Ring, d keys.Device) (map[keys.ID][3]byte, error) {
 	out := map[keys.ID][3]byte{}
