@@ -73,6 +73,9 @@ func (c *Card) BeginOnline(ctx context.Context, terminal Terminal) (*Online, err
 	if o.Track2, err = ParseTrack2(o.Objects[TagTrack2]); err != nil {
 		return nil, err
 	}
+	if v, ok := o.Objects[TagPAN]; ok && !samePAN(v, o.Track2.PAN) {
+		return nil, fmt.Errorf("%w: track 2 holds another one", ErrOtherPAN)
+	}
 	if v := o.Objects[TagPSN]; len(v) == 1 {
 		o.PSN = v[0]
 	}

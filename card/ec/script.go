@@ -50,10 +50,14 @@ func PutAmount(t tlv.Tag, a money.Amount) (apdu.Command, error) {
 	return PutData(t, value[:])
 }
 
-// BlockApplication blocks the application; BlockCard the whole card, for good; UnblockApplication undoes the first.
-func BlockApplication() apdu.Command   { return apdu.Command{CLA: 0x84, INS: 0x1E} }
+// BlockApplication blocks the application.
+func BlockApplication() apdu.Command { return apdu.Command{CLA: 0x84, INS: 0x1E} }
+
+// UnblockApplication undoes BlockApplication.
 func UnblockApplication() apdu.Command { return apdu.Command{CLA: 0x84, INS: 0x18} }
-func BlockCard() apdu.Command          { return apdu.Command{CLA: 0x84, INS: 0x16} }
+
+// BlockCard blocks the whole card, for good.
+func BlockCard() apdu.Command { return apdu.Command{CLA: 0x84, INS: 0x16} }
 
 // UnblockPIN gives the PIN its tries back.
 func UnblockPIN() apdu.Command { return apdu.Command{CLA: 0x84, INS: 0x24} }

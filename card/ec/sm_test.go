@@ -109,6 +109,11 @@ func TestSMCryptograms(t *testing.T) {
 	_, err = ec.SuiteOf(0)
 	require.ErrorIs(t, err, ec.ErrUnknownCVN)
 	require.Equal(t, "SM4", s.String())
+	check, _, err := door.Check(1)
+	require.NoError(t, err)
+	enciphered, err := s.MAC(keys.Key(v.Keys.MasterAC), make([]byte, 16))
+	require.NoError(t, err)
+	require.Equal(t, enciphered[:3], check[:], "of its own cipher")
 
 	// PIN CHANGE is of one block.
 	next, err := ec.NewPIN("1234")

@@ -45,7 +45,7 @@ func (s *Soft) Check(dki byte) (ac, mac [3]byte, err error) {
 	if !ok {
 		err = fmt.Errorf("EC master keys of index %02X: %w", dki, keys.ErrUnknownKey)
 	}
-	return keys.CheckValue(m.AC), keys.CheckValue(m.MAC), err
+	return m.suite().checkValue(m.AC), m.suite().checkValue(m.MAC), err
 }
 
 func (s *Soft) of(card CardKeys) (Masters, Suite, error) {

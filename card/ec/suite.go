@@ -101,6 +101,15 @@ func (s Suite) Response(session keys.Key, arqc [8]byte, code [2]byte) [8]byte {
 	return [8]byte(block[:8])
 }
 
+// checkValue is the first 3 bytes of the encipherment of zeros under the key.
+func (s Suite) checkValue(k keys.Key) [3]byte {
+	if s != SuiteSM4 {
+		return keys.CheckValue(k)
+	}
+	block := encryptSM4(k, [16]byte{})
+	return [3]byte(block[:3])
+}
+
 func encryptSM4(k keys.Key, block [16]byte) [16]byte {
 	b, err := sm4.NewCipher(k[:])
 	if err != nil {

@@ -23,10 +23,12 @@ type bank struct {
 	script   byte
 	reversed int
 	sm       bool // the kiosk offers SM4
+	// books tells what is on the card once an open load is cleared up. Nil: the bank's own loads alone.
+	books func() money.Amount
 }
 
 // authorise takes the money at its source before the answer goes out.
-func (b *bank) authorise(t *testing.T, o *ec.Online, amount int64) (ec.Answer, error) {
+func (b *bank) authorise(t tester, o *ec.Online, amount int64) (ec.Answer, error) {
 	raw, err := o.Field55(nil)
 	require.NoError(t, err)
 	claim, err := ec.ParseField55(raw)
@@ -45,7 +47,7 @@ func (b *bank) authorise(t *testing.T, o *ec.Online, amount int64) (ec.Answer, e
 }
 
 // settle ends the open load as far as the verdict tells.
-func (b *bank) settle(t *testing.T, v ec.Verdict) {
+func (b *bank) settle(t tester, v ec.Verdict) {
 	switch v {
 	case ec.Loaded:
 		b.known, b.open = b.open.After, nil
@@ -61,7 +63,7 @@ func (b *bank) settle(t *testing.T, v ec.Verdict) {
 var kioskTerminal = ec.Terminal{TTQ: ec.FullPBOC, Country: [2]byte{1, 0x56}, Currency: [2]byte{1, 0x56}, Date: 20260105, Time: [3]byte{0x12}, UN: [4]byte{1, 2, 3, 4}}
 
 // visit is a card at the kiosk: an open load is cleared up by the card's own log in a session of its own, else a new one is made.
-func (b *bank) visit(t *testing.T, card *eccard.Card, amount int64) error {
+func (b *bank) visit(t tester, card *eccard.Card, amount int64) error {
 	c, err := ec.Select(t.Context(), card, accepted)
 	if err != nil {
 		return err
@@ -82,6 +84,9 @@ func (b *bank) visit(t *testing.T, card *eccard.Card, amount int64) error {
 		require.NoError(t, log.Verify(t.Context(), b.door, b.open.Card))
 		b.settle(t, b.open.ByLog(log, 10))
 		require.Nil(t, b.open, "a later session always tells")
+	}
+	if b.books != nil {
+		b.known = b.books()
 	}
 	answer, err := b.authorise(t, o, amount)
 	if err != nil {
