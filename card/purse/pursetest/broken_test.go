@@ -208,6 +208,17 @@ var breaks = []struct {
 			return e, err
 		}
 	}},
+	{"makes one attempt again", pursetest.OneEvidence, func(b *bench, _ apdu.Transmitter, c *card) {
+		sound := c.begin
+		c.begin = func(ctx context.Context, o purse.Order) (purse.Attempt, error) {
+			a, err := sound(ctx, o)
+			a.Serial, a.State = 7, []byte("attempt 7")
+			return a, err
+		}
+		c.recover = func(context.Context, purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+			return purse.Aged, purse.Evidence{}, nil
+		}
+	}},
 	{"gives another evidence later", pursetest.OneEvidence, func(_ *bench, _ apdu.Transmitter, c *card) {
 		sound := c.recover
 		c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {

@@ -1,6 +1,7 @@
 package pursetest
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -160,13 +161,15 @@ func (r *report) begunElsewhere(b Bench, lost result) {
 	if err != nil {
 		return
 	}
-	start := stateOf(b.Card(0))
+	start, before := stateOf(b.Card(0)), lost.attempt
 	for _, staged := range []bool{false, true} {
 		v, err := r.open(b, 1, 0, fault{})
 		if !r.want(err == nil, Works, "%v", err) {
 			return
 		}
-		_, err = v.card.Begin(v.ctx, lost.order)
+		a, err := v.card.Begin(v.ctx, lost.order)
+		r.want(!sameAttempt(a, before), OneEvidence, "two attempts cannot be told apart")
+		before = disk(a)
 		if r.want(err == nil, Works, "Begin: %v", err) && staged {
 			err = v.card.Stage(v.ctx)
 			r.want(err == nil, Works, "Stage: %v", err)
@@ -177,6 +180,11 @@ func (r *report) begunElsewhere(b Bench, lost result) {
 		r.verdict(lost.took, now, err)
 		r.want(err == nil && (now == was || now == purse.Aged), Repeatable, "verdict %d before, %d after: %v", was, now, err)
 	}
+}
+
+// sameAttempt reports two attempts that no proof could tell apart.
+func sameAttempt(a, b purse.Attempt) bool {
+	return bytes.Equal(a.SAM, b.SAM) && a.Serial == b.Serial && bytes.Equal(a.MAC1, b.MAC1) && bytes.Equal(a.State, b.State)
 }
 
 // otherCard asks another card, and this one about attempts of another family and of another purse on it.
