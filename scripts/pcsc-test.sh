@@ -9,7 +9,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 tags="pcsc vpcd"
 packages() { # those with a test of that name, as ./folder
-	grep -rlE '^func TestPCSC' --include='*_test.go' terminal simulator | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
+	grep -rlE '^func TestPCSC' --include='*_test.go' terminal simulator cmd | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
 }
 
 if [ "${1:-}" != --inside ]; then

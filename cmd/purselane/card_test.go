@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/card/trace"
 )
 
 // TestACardsLifeInJSON issues, loads, shows and blocks a card, with each command's JSON form.
@@ -75,4 +77,50 @@ func TestACardIsIssuedAsTheProfileSays(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "profile.yaml"), []byte(strings.Replace(text, "A000000632010105", "A000000003", 1)), 0o600))
 	_, err := run(t, "card", "issue", "--dir", dir, "--number", "00010203040506070803", "--file", filepath.Join(dir, "03.json"))
 	require.ErrorContains(t, err, "card.aids")
+}
+
+// TestATraceReplaysGreen records each tool on a card that has been loaded, with --reveal, and gives the tool the transcript in the card's place:
+// it sends the same commands and says the same.
+func TestATraceReplaysGreen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "scheme")
+	card := filepath.Join(dir, "card.json")
+	must(t, "init", "--dir", dir)
+	freePorts(t, dir)
+	must(t, "card", "issue", "--dir", dir, "--number", "00010203040506070809", "--file", card)
+	at, stop := serving(t, dir)
+	must(t, "card", "load", "--backend", at["api"], "--token-file", filepath.Join(dir, "agent.token"), "--card", card, "--amount", "50")
+	stop()
+	played := func(name string, args ...string) *trace.Player {
+		file := filepath.Join(dir, name+".trace")
+		must(t, append(append([]string{"card"}, args...), "--card", card, "--trace", file, "--reveal")...)
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tr, err := trace.Parse(raw)
+		require.NoError(t, err)
+		require.Len(t, tr.Sessions, 1)
+		p, err := trace.NewPlayer(tr.Sessions[0])
+		require.NoError(t, err)
+		return p
+	}
+	p := played("read", "read", "--counters")
+	read := CardReadCmd{Counters: true, KeyIndex: 1}
+	r, err := read.read(t.Context(), p)
+	require.NoError(t, err)
+	require.NoError(t, p.Done())
+	require.Equal(t, "50.00", r.Balance.String())
+	require.EqualValues(t, 1, *r.Counters.Online)
+
+	p = played("history", "history")
+	purse, _, err := selectPurse(t.Context(), p)
+	require.NoError(t, err)
+	_, err = purse.ReadPublic(t.Context())
+	require.NoError(t, err)
+	log, err := readLog(t.Context(), purse)
+	require.NoError(t, err)
+	require.NoError(t, p.Done())
+	require.Len(t, log, 1)
+
+	p = played("again", "history")
+	_, err = read.read(t.Context(), p)
+	require.ErrorIs(t, err, trace.ErrDiffers, "another tool is another story")
 }
