@@ -42,7 +42,7 @@ func readDESFire(r *wire.Record, d *debit) (evidence, error) {
 
 func fitsValue(n int64) bool { return n >= math.MinInt32 && n <= math.MaxInt32 }
 
-func (e desfireDebit) whose(doors) (ids.CardNumber, error) { return e.card, nil }
+func (e desfireDebit) whose(doors) (name, error) { return name{number: &e.card}, nil }
 
 // verify asks the HSM for the transaction MAC anew. A tap that was given up may come with a MAC that its terminal could not tell
 // whose it is: here it is told. One that is another transaction's says nothing of the tap.

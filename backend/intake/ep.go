@@ -62,7 +62,7 @@ func readEP(r *wire.Record, d *debit) (evidence, error) {
 
 func fits4(n int64) bool { return n >= 0 && n <= math.MaxUint32 }
 
-func (e epDebit) whose(doors) (ids.CardNumber, error) { return e.card, nil }
+func (e epDebit) whose(doors) (name, error) { return name{number: &e.card}, nil }
 
 // input is what the card's TAC was made over (purse facts 6.5).
 func (e epDebit) input() []byte { return ep.PurchaseTAC(e.amount, e.kind, e.sam, e.serial, e.at) }

@@ -16,6 +16,7 @@ import (
 // doors are where the keys of every family are asked. A family whose doors are nil is not read.
 type doors struct {
 	ep      keys.HSM
+	ec      *ECKeys
 	desfire desfire.HSM
 }
 
@@ -25,11 +26,14 @@ type reader func(r *wire.Record, d *debit) (evidence, error)
 
 // evidence is what one record shows for its debit: read, and not believed yet.
 type evidence interface {
-	// whose names the card. badForm: nobody can say whose it is.
-	whose(k doors) (ids.CardNumber, error)
+	// whose names the card; a number that is sealed is opened here. badForm: nobody can ever say whose it is.
+	whose(k doors) (name, error)
 	// verify asks the family's keys. An error is theirs: nothing is decided about the record then.
 	verify(ctx context.Context, k doors, d *debit) (verdict, error)
 }
+
+// name names a card: by its number, by what terminals call it where they may not keep the number, or by both.
+type name struct{ number, alias *ids.CardNumber }
 
 // verdict is what the keys say of evidence.
 type verdict struct {
@@ -53,14 +57,21 @@ const (
 	reasonCard     = "its evidence names another card"
 	reasonCounter  = "its evidence names another counter"
 	reasonAmount   = "its evidence names another amount"
+	reasonDate     = "its evidence names another date"
 	reasonBalance  = "its evidence shows another balance"
 	reasonTerminal = "its evidence names another terminal"
+	reasonNoTC     = "the card did not approve it offline"
+	reasonBadTC    = "its cryptogram does not verify"
+	reasonBadMAC   = "the MAC over its balance does not verify"
 	reasonBadTMV   = "its transaction MAC does not verify"
 )
 
 // readersOf are the families that these doors can verify, by their name in records.
 func readersOf(k doors) map[string]reader {
 	out := map[string]reader{"ep": readEP}
+	if k.ec != nil {
+		out["ec"] = readEC
+	}
 	if k.desfire != nil {
 		out["desfire"] = readDESFire
 	}

@@ -75,7 +75,7 @@ func FuzzReadDESFire(f *testing.F) {
 		if d.family != "desfire" {
 			return
 		}
-		card, err := d.evidence.whose(k)
+		whose, err := d.evidence.whose(k)
 		require.NoError(t, err)
 		v, err := d.evidence.verify(context.Background(), k, &d)
 		require.NoError(t, err)
@@ -84,7 +84,7 @@ func FuzzReadDESFire(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, v.debit)
-		require.Equal(t, desfiredriver.CardNumber([7]byte{4, 1}), card, "the seeds' card is the only one whose MACs are at hand")
+		require.Equal(t, desfiredriver.CardNumber([7]byte{4, 1}), *whose.number, "the seeds' card is the only one whose MACs are at hand")
 		require.EqualValues(t, 41, d.counter)
 		require.Equal(t, money.Minor(2_00), d.amount)
 	})

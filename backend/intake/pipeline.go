@@ -24,6 +24,11 @@ type Options struct {
 	// tokens of issued cards are made with. Required.
 	TokenKey []byte
 
+	// EC are the keys that records of electronic cash cards are verified with.
+	//
+	// Default nil: such records are refused as unreadable.
+	EC *ECKeys
+
 	// DESFire is the key that transaction MACs of DESFire cards are verified with.
 	//
 	// Default nil: such records are refused as unreadable.
@@ -75,6 +80,9 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if o.Group < 0 || o.Workers < 0 {
 		return nil, fmt.Errorf("intake: Group %d, Workers %d: want zero (the default) or more", o.Group, o.Workers)
 	}
+	if err := o.EC.check(); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
@@ -87,7 +95,7 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	k := doors{ep: hsm, desfire: o.DESFire}
+	k := doors{ep: hsm, ec: o.EC, desfire: o.DESFire}
 	return &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, work: make(chan struct{}, 1)}, nil
 }
 

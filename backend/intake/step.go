@@ -46,6 +46,12 @@ func (p *Pipeline) Step(ctx context.Context) (int, error) {
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		var good []store.Verified
 		for _, v := range verified {
+			if v.unnamed != nil {
+				if err := tx.AwaitName(ctx, v.Pending, *v.unnamed); err != nil {
+					return err
+				}
+				continue
+			}
 			if v.form == nil {
 				good = append(good, v.Verified)
 				continue
@@ -118,10 +124,11 @@ func terminalsOf(ctx context.Context, tx *store.Tx, pending []store.Pending) (ma
 	return out, nil
 }
 
-// looked is a record after verification: a claim, or what is wrong with its form.
+// looked is a record after verification: a claim, what is wrong with its form, or a card that has no name yet.
 type looked struct {
 	store.Verified
-	form error
+	form    error
+	unnamed *ids.CardNumber // the alias of a card that nobody knows
 }
 
 // verifyAll reads and verifies records side by side. The result stands in the order given.
@@ -160,7 +167,17 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 	if form != nil {
 		return unread(form)
 	}
-	v := store.Verified{Pending: r, Card: card, Family: d.family, Issuer: d.issuer, Levels: d.levels, Counter: d.counter, Kind: int32(d.what), Rule: d.rule,
+	if card.number == nil {
+		known, err := p.named(ctx, *card.alias)
+		if err != nil {
+			return looked{}, err
+		}
+		if known == nil {
+			return looked{Verified: store.Verified{Pending: r}, unnamed: card.alias}, nil
+		}
+		card = name{number: known}
+	}
+	v := store.Verified{Pending: r, Card: *card.number, Alias: card.alias, Family: d.family, Issuer: d.issuer, Levels: d.levels, Counter: d.counter, Kind: int32(d.what), Rule: d.rule,
 		Claim: shadowaccount.Claim{
 			Tap: ids.TapID{Terminal: r.Terminal, Epoch: r.Epoch, Tap: d.tap}, Seq: d.seq, At: d.timeMS, Merchant: m.Merchant,
 			Amount: d.amount, Before: d.before, After: d.after, Said: d.said,
@@ -180,4 +197,18 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 		v.Claim.Flags |= shadowaccount.FlagBadTAC
 	}
 	return looked{Verified: v}, nil
+}
+
+// named finds the card of an alias, nil if nobody knows it.
+func (p *Pipeline) named(ctx context.Context, alias ids.CardNumber) (*ids.CardNumber, error) {
+	var n ids.CardNumber
+	var known bool
+	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		n, known, err = tx.CardOfAlias(ctx, alias)
+		return err
+	})
+	if err != nil || !known {
+		return nil, err
+	}
+	return &n, nil
 }

@@ -98,7 +98,15 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if err := n.store.Update(ctx, func(tx *store.Tx) error { return c.Scheme.register(ctx, tx) }); err != nil {
 		return fmt.Errorf("register the scheme's parties: %w", err)
 	}
-	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, Location: at, Log: c.Log}); err != nil {
+	ec, err := c.Scheme.ecKeys(c.HSM, c.TokenKey)
+	if err != nil {
+		return fmt.Errorf("scheme: %w", err)
+	}
+	desfire, err := c.Scheme.desfireKeys(c.HSM)
+	if err != nil {
+		return fmt.Errorf("scheme: %w", err)
+	}
+	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Log: c.Log}); err != nil {
 		return err
 	}
 	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}); err != nil {

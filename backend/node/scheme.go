@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ type Scheme struct {
 	Broker  Listen `yaml:"broker"`
 
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
+
+	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
+	DESFireSystem  string `yaml:"desfire_system"`  // the system identifier that DESFire cards' keys are derived with, hexadecimal; empty: none are taken
 
 	Acquirers []Party    `yaml:"acquirers"`
 	Channels  []Party    `yaml:"channels"`
@@ -128,6 +132,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.HSM.Sessions < 0 || s.HSM.Sessions > maxSessions {
 		bad("hsm.sessions: %d: want 1 to %d, or none for the usual 4", s.HSM.Sessions, maxSessions)
+	}
+	if raw, err := hex.DecodeString(s.DESFireSystem); err != nil || len(raw) != 0 && (len(raw) < 6 || len(raw) > 21) {
+		bad("desfire_system: want the 6 to 21 bytes of the scheme's system identifier in hexadecimal digits")
 	}
 	acquirers := checkParties("acquirers", s.Acquirers, bad)
 	checkParties("channels", s.Channels, bad)

@@ -17,7 +17,8 @@ import (
 type Verified struct {
 	Pending
 	Card    ids.CardNumber
-	Family  string // of the card's purse; "" is "ep"
+	Family  string          // of the card's purse; "" is "ep"
+	Alias   *ids.CardNumber // how terminals name the card, where its number is sealed
 	Issuer  [8]byte
 	Levels  int
 	Counter uint32
@@ -61,6 +62,13 @@ func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
 		}
 		if err := t.setVerdict(ctx, r.Pending, v); err != nil {
 			return err
+		}
+	}
+	for _, r := range records {
+		if r.Alias != nil {
+			if err := t.NameCard(ctx, *r.Alias, r.Card, g.Day); err != nil {
+				return err
+			}
 		}
 	}
 	return t.closeGroup(ctx, g, number, p.lines, len(records))

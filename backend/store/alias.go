@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/purselane/purselane/internal/ids"
+)
+
+// verdictUnnamed marks a record that waits for its card's name.
+const verdictUnnamed = "unnamed"
+
+// NameCard notes by which alias terminals name a card, and sets free the records that waited for it: they are accepted anew, in the clearing
+// day given. An alias is one card's for ever; the same again changes nothing.
+func (t *Tx) NameCard(ctx context.Context, alias, n ids.CardNumber, day string) error {
+	have, known, err := t.CardOfAlias(ctx, alias)
+	switch {
+	case err != nil:
+		return err
+	case known && have != n:
+		return fmt.Errorf("store: the alias of card %v is that of card %v already", n, have)
+	case known:
+		return nil
+	}
+	if _, err := t.exec(ctx, "name card", `INSERT INTO card_alias (alias, card) VALUES (?, ?)`, alias[:], n[:]); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "free records", `UPDATE record SET verdict = NULL, reason = '', day = ? WHERE verdict = ? AND (terminal, epoch, seq) IN
+		(SELECT terminal, epoch, seq FROM record_unnamed WHERE alias = ?)`, day, verdictUnnamed, alias[:]); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "freed records", `DELETE FROM record_unnamed WHERE alias = ?`, alias[:])
+	return err
+}
+
+// CardOfAlias finds the card that terminals name so.
+func (t *Tx) CardOfAlias(ctx context.Context, alias ids.CardNumber) (n ids.CardNumber, known bool, err error) {
+	var raw []byte
+	known, err = t.one(ctx, "card of alias", `SELECT card FROM card_alias WHERE alias = ?`, []any{alias[:]}, &raw)
+	copy(n[:], raw)
+	return n, known, err
+}
+
+// AwaitName keeps a record apart until its card's alias is known. If it is known by now the record stays as it is: accepted.
+func (t *Tx) AwaitName(ctx context.Context, p Pending, alias ids.CardNumber) error {
+	if _, known, err := t.CardOfAlias(ctx, alias); err != nil || known {
+		return err
+	}
+	if _, err := t.exec(ctx, "await name", `INSERT INTO record_unnamed (alias, terminal, epoch, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		alias[:], string(p.Terminal), int64(p.Epoch), p.Seq); err != nil {
+		return err
+	}
+	return t.SetVerdict(ctx, p, verdictUnnamed, "its card is not known yet by the token it gives")
+}
