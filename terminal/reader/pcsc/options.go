@@ -22,6 +22,8 @@ type Options struct {
 	Name string
 	// Timeout is for one answer of the card; default DefaultTimeout.
 	Timeout time.Duration
+	// Signals names the escape commands that work the reader's light and buzzer: ACR122U, or nothing.
+	Signals string
 	// Log gets what happens to the reader; default nothing.
 	Log *slog.Logger
 }

@@ -38,12 +38,18 @@ type Reader struct {
 	told   uint64 // losses told to the caller of Wait
 	open   *card  // the session, nil for none
 	closed chan struct{}
+
+	quiet     bool  // its own beep has been turned off
+	noSignals error // it has refused a signal
 }
 
 var _ reader.Reader = (*Reader)(nil)
 
 // Open starts to watch a reader. It needs neither pcscd nor the reader to be there yet: Wait tells.
 func Open(o Options) (reader.Reader, error) {
+	if err := checkSignals(o.Signals); err != nil {
+		return nil, fmt.Errorf("pcsc: %w", err)
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}

@@ -125,6 +125,26 @@ func TestPCSCARestartedDaemonIsSurvived(t *testing.T) {
 	}
 }
 
+// TestPCSCAReaderWithoutSignals: vpcd has no control codes. The card is served all the same.
+func TestPCSCAReaderWithoutSignals(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s := newStand(t)
+	require.NoError(t, s.r.Close())
+	var err error
+	s.r, err = pcsc.Open(pcsc.Options{Name: slot0Reader, Signals: pcsc.ACR122U})
+	require.NoError(t, err)
+	s.Insert(&readertest.Chip{})
+	c, err := s.r.Wait(ctx)
+	require.NoError(t, err)
+	for range 2 {
+		require.ErrorIs(t, c.(reader.Signaller).Signal(ctx, "green", 1), reader.ErrNoSignals)
+	}
+	_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
+	require.NoError(t, err)
+	require.NoError(t, c.Close(reader.Leave))
+}
+
 func TestPCSCAReaderThatIsNotThereIsTold(t *testing.T) {
 	r, err := pcsc.Open(pcsc.Options{Name: "no such reader"})
 	require.NoError(t, err)
