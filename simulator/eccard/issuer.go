@@ -115,7 +115,17 @@ func sign(k *rsa.PrivateKey, head, held []byte, behind ...[]byte) []byte {
 	}
 	sum := sha1.Sum(slices.Concat(append([][]byte{body}, behind...)...))
 	plain := slices.Concat([]byte{0x6A}, body, sum[:], []byte{0xBC})
-	return new(big.Int).Exp(new(big.Int).SetBytes(plain), k.D, k.N).FillBytes(make([]byte, n))
+	return private(k, new(big.Int).SetBytes(plain)).FillBytes(make([]byte, n))
+}
+
+// private is x^d mod n, by the primes: four times as fast, and torn taps sign a lot.
+func private(k *rsa.PrivateKey, x *big.Int) *big.Int {
+	p, q := k.Primes[0], k.Primes[1]
+	m1 := new(big.Int).Exp(x, k.Precomputed.Dp, p)
+	m2 := new(big.Int).Exp(x, k.Precomputed.Dq, q)
+	h := m1.Sub(m1, m2)
+	h.Mul(h, k.Precomputed.Qinv).Mod(h, p)
+	return h.Mul(h, q).Add(h, m2)
 }
 
 // Profile is what a card is personalised with.
