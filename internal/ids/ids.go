@@ -57,8 +57,17 @@ func ParseCardNumber(s string) (CardNumber, error) {
 	return n, nil
 }
 
-// String hides all but the last four digits.
-func (n CardNumber) String() string { return "****" + strings.ToUpper(hex.EncodeToString(n[8:])) }
+// minShown is how many digits a number must have for four of them to be shown.
+const minShown = 8
+
+// String hides all but the last four digits. A bank's card number is filled up with F, which are none of its digits.
+func (n CardNumber) String() string {
+	digits := strings.TrimRight(n.Reveal(), "F")
+	if len(digits) < minShown {
+		digits = n.Reveal()
+	}
+	return "****" + digits[len(digits)-4:]
+}
 
 // GoString is String: %#v is a log line too.
 func (n CardNumber) GoString() string { return n.String() }

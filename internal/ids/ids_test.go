@@ -29,6 +29,12 @@ func TestCardNumbers(t *testing.T) {
 	hexadecimal, err := ids.ParseCardNumber("abcdefABCDEF01234567")
 	require.NoError(t, err)
 	require.Equal(t, "ABCDEFABCDEF01234567", hexadecimal.Reveal())
+	bank, err := ids.ParseCardNumber("6210947315926483FFFF")
+	require.NoError(t, err)
+	require.Equal(t, "****6483", bank.String())
+	none, err := ids.ParseCardNumber("1234FFFFFFFFFFFFFFFF")
+	require.NoError(t, err)
+	require.Equal(t, "****FFFF", none.String())
 	for _, bad := range []string{"", digits[1:], digits + "0", digits[:18] + "0G", " " + digits[1:], strings.Repeat("0", 40)} {
 		_, err := ids.ParseCardNumber(bad)
 		require.ErrorContains(t, err, "want 20 hexadecimal digits")
