@@ -11,10 +11,11 @@ import (
 // in the words of keys alone: package doors makes the doors of card/ec and card/desfire of them. Implementations are safe for concurrent use.
 // Errors are ErrUnknownKey, ErrRetired or the device's own.
 type Families interface {
-	// RetailMAC is ISO 9797-1 algorithm 3 over whole blocks of 8 bytes, with an initial vector of zeros, all 8 bytes of it. Its key is the
-	// encipherment of session, two blocks, under the card's key (EC facts 14). For cryptogram and MAC keys of the electronic cash.
+	// RetailMAC is ISO 9797-1 algorithm 3 over whole blocks of 8 bytes, with an initial vector of zeros, all 8 bytes of it; with SM4 the left
+	// half of a CBC-MAC over whole blocks of 16. Its key is the encipherment of session under the card's key (EC facts 13 and 14). For
+	// cryptogram and MAC keys of the electronic cash.
 	RetailMAC(ctx context.Context, card Card, session [16]byte, blocks []byte) ([8]byte, error)
-	// EncipherBlocks enciphers whole blocks of 8 bytes in ECB under such a key. For cryptogram and encipherment keys of the electronic cash.
+	// EncipherBlocks enciphers whole blocks in ECB under such a key. For cryptogram and encipherment keys of the electronic cash.
 	EncipherBlocks(ctx context.Context, card Card, session [16]byte, blocks []byte) ([]byte, error)
 	// SecureMAC is the MAC of the EP purse's secure messaging: see [Cipher.SecureMAC]. For maintenance and unblock keys.
 	SecureMAC(ctx context.Context, card Card, challenge, message []byte) ([4]byte, error)
@@ -57,10 +58,10 @@ func (c AESCard) check() error {
 }
 
 // errBlocks says that a MAC or an encipherment was asked for over something that is not whole blocks.
-var errBlocks = errors.New("keys: want whole blocks of 8 bytes, at least one")
+var errBlocks = errors.New("keys: want whole blocks of 8 bytes (SM4: 16), at least one")
 
-// checkBlocks refuses what a session's key of the electronic cash does not do.
-func checkBlocks(c Card, blocks []byte, of ...Purpose) error {
+// checkBlocks refuses what a session's key of the electronic cash does not do. size is that of the cipher's blocks.
+func checkBlocks(c Card, size int, blocks []byte, of ...Purpose) error {
 	ok := false
 	for _, p := range of {
 		ok = ok || c.ID.Purpose == p
@@ -68,7 +69,7 @@ func checkBlocks(c Card, blocks []byte, of ...Purpose) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", c.ID.Purpose, of[0])
-	case len(blocks) == 0 || len(blocks)%8 != 0:
+	case len(blocks) == 0 || len(blocks)%size != 0:
 		return errBlocks
 	}
 	return nil
@@ -87,53 +88,62 @@ var _ Families = (*Soft)(nil)
 
 // blocksKey makes the session's key.
 func (s *Soft) blocksKey(c Card, session [16]byte) (k Key, err error) {
-	if KindOf(c.ID, s.sm4) != Kind3DES {
-		return k, fmt.Errorf("keys: %v is an SM4 key, and the electronic cash here is 3DES: %w", c.ID, ErrUnknownKey)
-	}
 	card, err := s.cardKey(c, c.ID.Purpose)
 	if err != nil {
 		return k, err
 	}
 	defer s.cards.done(card)
-	card.key.Encrypt(k[:8], session[:8])
-	card.key.Encrypt(k[8:], session[8:])
+	for i := 0; i < len(k); i += card.key.BlockSize() {
+		card.key.Encrypt(k[i:], session[i:i+card.key.BlockSize()])
+	}
 	return k, nil
 }
 
 // RetailMAC implements Families.
-func (s *Soft) RetailMAC(_ context.Context, c Card, session [16]byte, blocks []byte) (value [8]byte, err error) {
-	if err := checkBlocks(c, blocks, ECCryptogram, ECMAC); err != nil {
-		return value, err
+func (s *Soft) RetailMAC(_ context.Context, c Card, session [16]byte, blocks []byte) ([8]byte, error) {
+	if err := checkBlocks(c, s.cipher(c).size(), blocks, ECCryptogram, ECMAC); err != nil {
+		return [8]byte{}, err
 	}
 	k, err := s.blocksKey(c, session)
 	if err != nil {
-		return value, err
+		return [8]byte{}, err
 	}
-	left := singleDES([8]byte(k[:8]))
-	for ; len(blocks) > 0; blocks = blocks[8:] {
-		for i := range value {
+	if s.cipher(c) == SM4 {
+		value := chain(newSM4(k), blocks)
+		return [8]byte(value[:8]), nil
+	}
+	left, right := singleDES([8]byte(k[:8])), singleDES([8]byte(k[8:]))
+	value := chain(left, blocks)
+	right.Decrypt(value[:8], value[:8])
+	left.Encrypt(value[:8], value[:8])
+	return [8]byte(value[:8]), nil
+}
+
+// chain is the last value of a CBC chain over whole blocks, as many bytes of it as a block has.
+func chain(b cipher.Block, blocks []byte) (value [16]byte) {
+	size := b.BlockSize()
+	for ; len(blocks) > 0; blocks = blocks[size:] {
+		for i := range size {
 			value[i] ^= blocks[i]
 		}
-		left.Encrypt(value[:], value[:])
+		b.Encrypt(value[:size], value[:size])
 	}
-	right := singleDES([8]byte(k[8:]))
-	right.Decrypt(value[:], value[:])
-	left.Encrypt(value[:], value[:])
-	return value, nil
+	return value
 }
 
 // EncipherBlocks implements Families.
 func (s *Soft) EncipherBlocks(_ context.Context, c Card, session [16]byte, blocks []byte) ([]byte, error) {
-	if err := errors.Join(checkBlocks(c, blocks, ECCryptogram, ECEncipher), s.retired.refuse(c.ID)); err != nil {
+	size := s.cipher(c).size()
+	if err := errors.Join(checkBlocks(c, size, blocks, ECCryptogram, ECEncipher), s.retired.refuse(c.ID)); err != nil {
 		return nil, err
 	}
 	k, err := s.blocksKey(c, session)
 	if err != nil {
 		return nil, err
 	}
-	b, out := tripleDES(k), make([]byte, len(blocks))
-	for i := 0; i < len(blocks); i += 8 {
-		b.Encrypt(out[i:], blocks[i:i+8])
+	b, out := s.cipher(c).block(k), make([]byte, len(blocks))
+	for i := 0; i < len(blocks); i += size {
+		b.Encrypt(out[i:], blocks[i:i+size])
 	}
 	return out, nil
 }

@@ -19,7 +19,7 @@ type aesKey struct {
 
 // RetailMAC implements Families. No key of it leaves the device.
 func (d *device) RetailMAC(ctx context.Context, c Card, session [16]byte, blocks []byte) (mac [8]byte, err error) {
-	if err := checkBlocks(c, blocks, ECCryptogram, ECMAC); err != nil {
+	if err := checkBlocks(c, 8, blocks, ECCryptogram, ECMAC); err != nil {
 		return mac, err
 	}
 	err = d.withCardKey(ctx, c, func(at *connection, key pkcs11.ObjectHandle) error {
@@ -31,7 +31,7 @@ func (d *device) RetailMAC(ctx context.Context, c Card, session [16]byte, blocks
 
 // EncipherBlocks implements Families. No key of it leaves the device.
 func (d *device) EncipherBlocks(ctx context.Context, c Card, session [16]byte, blocks []byte) (out []byte, err error) {
-	if err := errors.Join(checkBlocks(c, blocks, ECCryptogram, ECEncipher), d.retired.refuse(c.ID)); err != nil {
+	if err := errors.Join(checkBlocks(c, 8, blocks, ECCryptogram, ECEncipher), d.retired.refuse(c.ID)); err != nil {
 		return nil, err
 	}
 	err = d.withCardKey(ctx, c, func(at *connection, key pkcs11.ObjectHandle) error {

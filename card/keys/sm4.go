@@ -101,6 +101,14 @@ func (c Cipher) Authenticate(k Key, challenge []byte) ([8]byte, error) {
 	return FoldTAC(block), nil
 }
 
+// size is that of the cipher's blocks.
+func (c Cipher) size() int {
+	if c == TripleDES {
+		return 8
+	}
+	return 16
+}
+
 // block is the cipher with a key.
 func (c Cipher) block(k Key) cipher.Block {
 	if c == TripleDES {

@@ -83,7 +83,7 @@ func (s *Soft) schedule(c Card) (cipher.Block, error) {
 	case c.ID.Purpose == TAC:
 		return singleDES(FoldTAC(k)), nil
 	}
-	return tripleDES(k), nil
+	return s.cipher(c).block(k), nil
 }
 
 // TAC implements HSM.

@@ -95,7 +95,7 @@ func theyRefuse(t *testing.T, k keys.Families) {
 	require.NoError(t, err)
 	card, good := ec.CardKeys{DKI: index, PAN: pan}, make([]byte, 8)
 	door := doors.NewEC(k, 0)
-	for _, bad := range []ec.CardKeys{{DKI: index + 1, PAN: pan}, {PAN: pan}, {DKI: index, PAN: pan, Algorithm: ec.AlgorithmSM4}} {
+	for _, bad := range []ec.CardKeys{{DKI: index + 1, PAN: pan}, {PAN: pan}} {
 		_, err := door.Cryptogram(ctx, bad, 1, good)
 		require.ErrorIs(t, err, keys.ErrUnknownKey)
 		require.NotContains(t, err.Error(), "6212345678")
@@ -131,11 +131,15 @@ func theyRefuse(t *testing.T, k keys.Families) {
 	without.Factors = nil
 	_, err = k.RetailMAC(ctx, without, [16]byte{}, good)
 	require.ErrorContains(t, err, "diversification factors")
-	sm4 := of(keys.ECMAC)
-	sm4.ID.Algorithm = keys.AlgorithmSM4
-	_, err = k.RetailMAC(ctx, sm4, [16]byte{}, good)
-	require.ErrorIs(t, err, keys.ErrUnknownKey)
-	require.ErrorContains(t, err, "SM4")
+	_, err = door.MAC(ctx, ec.CardKeys{DKI: index, PAN: pan, Algorithm: ec.AlgorithmSM4}, 1, make([]byte, 16))
+	require.ErrorIs(t, err, keys.ErrUnknownKey, "of index 05 there are 3DES keys")
+	_, err = door.Cryptogram(ctx, ec.CardKeys{DKI: index, PAN: pan, Algorithm: 0x02}, 1, good)
+	require.ErrorIs(t, err, ec.ErrUnknownCVN)
+	same, err := door.Cryptogram(ctx, ec.CardKeys{DKI: index, PAN: pan, Algorithm: ec.Algorithm3DES}, 1, good)
+	require.NoError(t, err)
+	named, err := door.Cryptogram(ctx, card, 1, good)
+	require.NoError(t, err)
+	require.Equal(t, same, named)
 
 	d, err := doors.NewDESFire(k, system)
 	require.NoError(t, err)
@@ -162,4 +166,49 @@ func TestTheDoorsOverSoftware(t *testing.T) {
 		})
 	}
 	cached.Forget()
+}
+
+// TestTheDoorsOfSM4Cards compares the door over software with that of card/ec, for cards with SM4 keys.
+func TestTheDoorsOfSM4Cards(t *testing.T) {
+	id := func(p keys.Purpose) keys.ID {
+		return keys.ID{Purpose: p, Version: index, Algorithm: keys.AlgorithmSM4}
+	}
+	masters := map[keys.ID]keys.Key{id(keys.ECCryptogram): ascending(0x10), id(keys.ECMAC): ascending(0x20), id(keys.ECEncipher): ascending(0x30)}
+	cached, err := keys.NewCachedSoft(masters, keys.CachePolicy{Cards: 2, Lifetime: time.Hour})
+	require.NoError(t, err)
+	defer cached.Forget()
+	want := ec.NewSoft(map[byte]ec.Masters{index: {AC: ascending(0x10), MAC: ascending(0x20), ENC: ascending(0x30), Algorithm: ec.AlgorithmSM4}})
+	ctx := context.Background()
+	for _, k := range []*keys.Soft{keys.NewSoft(masters), cached} {
+		got := doors.NewEC(k, 0)
+		rapid.Check(t, func(rt *rapid.T) {
+			pan, err := ec.NewPAN(rapid.StringMatching(`62[0-3]{7,17}`).Draw(rt, "card number"))
+			require.NoError(rt, err)
+			card := ec.CardKeys{DKI: index, PAN: pan, Algorithm: ec.AlgorithmSM4}
+			atc := rapid.Uint16().Draw(rt, "ATC")
+			blocks := rapid.SliceOfN(rapid.Byte(), 16, 16*4).Draw(rt, "input")
+			blocks = blocks[:len(blocks)/16*16]
+			want8, err1 := want.Cryptogram(ctx, card, atc, blocks)
+			got8, err2 := got.Cryptogram(ctx, card, atc, blocks)
+			require.NoError(rt, err1)
+			require.NoError(rt, err2)
+			require.Equal(rt, want8, got8)
+			want8, err1 = want.Response(ctx, card, atc, want8, ec.Approved)
+			got8, err2 = got.Response(ctx, card, atc, got8, ec.Approved)
+			require.NoError(rt, err1)
+			require.NoError(rt, err2)
+			require.Equal(rt, want8, got8)
+			want4, err1 := want.MAC(ctx, card, atc, blocks)
+			got4, err2 := got.MAC(ctx, card, atc, blocks)
+			require.NoError(rt, err1)
+			require.NoError(rt, err2)
+			require.Equal(rt, want4, got4)
+			_, err = got.Encipher(ctx, card, atc, blocks)
+			require.NoError(rt, err)
+			_, err = got.Cryptogram(ctx, card, atc, blocks[:8])
+			require.ErrorContains(rt, err, "whole blocks")
+			_, err = got.Cryptogram(ctx, ec.CardKeys{DKI: index, PAN: pan}, atc, blocks)
+			require.ErrorIs(rt, err, keys.ErrUnknownKey, "no 3DES key of that index")
+		})
+	}
 }
