@@ -121,7 +121,7 @@ func commands() []command {
 			return err
 		}, 4},
 		{ep.CmdAppendRecord, func(ctx context.Context, t apdu.Transmitter) error {
-			return purse(ctx, t).AppendRecord(ctx, ep.SFITripHistory, make([]byte, 48))
+			return purse(ctx, t).AppendRecordBy(ctx, ep.SFITripHistory, make([]byte, 48), ep.Line{})
 		}, -1},
 		{ep.CmdWriteKey, func(ctx context.Context, t apdu.Transmitter) error {
 			return purse(ctx, t).WriteKey(ctx, ep.NewKey{Type: ep.KeyLoad, Value: make([]byte, 16)})

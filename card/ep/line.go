@@ -8,7 +8,8 @@ import (
 )
 
 // Line is how data is protected between card and terminal (line protection, purse facts 3.11 and 6.6): by a MAC, and with Encipher and
-// Decipher enciphered too. A file is made for one of the two, and refuses the other.
+// Decipher enciphered too. A file is made for one of the two, and refuses the other. The zero Line writes in clear (class 00), which
+// takes an EXTERNAL AUTHENTICATE before it.
 type Line struct {
 	MAC SecureMAC
 	// Encipher and Decipher are keys.Soft's, with the card's key filled in. Nil: the file is in clear.
@@ -18,6 +19,14 @@ type Line struct {
 
 // send sends a writing command over the line.
 func (l Line) send(ctx context.Context, c *Card, name CommandName, a apdu.Command) error {
+	switch {
+	case l.MAC == nil && l.Encipher != nil:
+		return fmt.Errorf("%s: a line that enciphers wants a MAC", name)
+	case l.MAC == nil:
+		a.CLA = 0x00
+		_, err := c.do(ctx, name, a)
+		return err
+	}
 	if l.Encipher != nil {
 		data, err := l.Encipher(ctx, a.Data)
 		if err != nil {
@@ -38,13 +47,7 @@ func (c *Card) UpdateRecordBy(ctx context.Context, sfi, number byte, data []byte
 	return line.send(ctx, c, CmdUpdateRecord, apdu.Command{CLA: 0x04, INS: 0xDC, P1: number, P2: sfi<<3 | 4, Data: data})
 }
 
-// AppendRecord writes a new record in front of a cyclic file (00 E2 00 SFI<<3+4), after EXTERNAL AUTHENTICATE.
-func (c *Card) AppendRecord(ctx context.Context, sfi byte, record []byte) error {
-	_, err := c.do(ctx, CmdAppendRecord, apdu.Command{INS: 0xE2, P2: sfi<<3 | 4, Data: record})
-	return err
-}
-
-// AppendRecordBy does it over a line (04 E2 00 SFI<<3+4).
+// AppendRecordBy writes a new record in front of a cyclic file (00 E2 00 SFI<<3+4 in clear, else 04 E2).
 func (c *Card) AppendRecordBy(ctx context.Context, sfi byte, record []byte, line Line) error {
 	return line.send(ctx, c, CmdAppendRecord, apdu.Command{CLA: 0x04, INS: 0xE2, P2: sfi<<3 | 4, Data: record})
 }
@@ -61,6 +64,9 @@ func (c *Card) ReadRecordBy(ctx context.Context, sfi, number byte, line Line) ([
 }
 
 func (l Line) read(ctx context.Context, c *Card, name CommandName, a apdu.Command) ([]byte, error) {
+	if l.MAC == nil {
+		return nil, fmt.Errorf("%s: a line wants a MAC; read in clear without one", name)
+	}
 	challenge, err := c.Challenge(ctx, c.settings.challenge())
 	if err != nil {
 		return nil, err

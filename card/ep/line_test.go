@@ -157,8 +157,14 @@ func TestReadingCommandsOnTheWire(t *testing.T) {
 		}, "00B202D080", upper(make([]byte, 128)) + "9000"},
 		{"own money", func(ctx context.Context, c *ep.Card) error { _, err := c.BalanceOf(ctx, ep.OwnMoney); return err }, "805C030204", "000000019000"},
 		{"append", func(ctx context.Context, c *ep.Card) error {
-			return c.AppendRecord(ctx, ep.SFITripHistory, make([]byte, 48))
+			return c.AppendRecordBy(ctx, ep.SFITripHistory, make([]byte, 48), ep.Line{})
 		}, "00E200F430" + upper(make([]byte, 48)), "9000"},
+		{"update in clear", func(ctx context.Context, c *ep.Card) error {
+			return c.UpdateBinaryBy(ctx, ep.SFIManagement, 8, []byte{0, 1}, ep.Line{})
+		}, "00D69708020001", "9000"},
+		{"update a record in clear", func(ctx context.Context, c *ep.Card) error {
+			return c.UpdateRecordBy(ctx, ep.SFITripState, 1, []byte{0x27}, ep.Line{})
+		}, "00DC01D40127", "9000"},
 		{"write key", func(ctx context.Context, c *ep.Card) error {
 			return c.WriteKey(ctx, ep.NewKey{Type: ep.KeyPurchase, ID: 1, Version: 1, Value: unhex(t, "00112233445566778899AABBCCDDEEFF")})
 		}, "80D43E01140100000000112233445566778899AABBCCDDEEFF", "9000"},
@@ -187,6 +193,9 @@ func TestReadingCommandsOnTheWire(t *testing.T) {
 	require.Equal(t, []string{"00A40000023F0000"}, card.asked)
 
 	nobody := ep.Selected(&answers{t: t})
+	_, err = nobody.ReadBinaryBy(t.Context(), ep.SFIHolder, 0, ep.Line{})
+	require.ErrorContains(t, err, "wants a MAC")
+	require.ErrorContains(t, nobody.UpdateBinaryBy(t.Context(), ep.SFIHolder, 0, data8, ep.Line{Encipher: lineOf(filled(1)).Encipher}), "wants a MAC")
 	for _, data := range [][]byte{nil, make([]byte, 249)} {
 		_, err = nobody.InternalAuthenticate(t.Context(), ep.WorkMAC, 0, data)
 		require.ErrorContains(t, err, "want 1 to 248")

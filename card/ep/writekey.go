@@ -87,8 +87,8 @@ func (c *Card) WriteKey(ctx context.Context, k NewKey) error {
 // WriteKeyBy sends WRITE KEY enciphered and with a MAC, both under the card's control key (84 D4 type id): to replace a key of a card that
 // is in use.
 func (c *Card) WriteKeyBy(ctx context.Context, k NewKey, line Line) error {
-	if line.Encipher == nil {
-		return fmt.Errorf("%s: the line wants Encipher: a key does not go in clear", CmdWriteKey)
+	if line.Encipher == nil || line.MAC == nil {
+		return fmt.Errorf("%s: the line wants Encipher and MAC: a key does not go in clear", CmdWriteKey)
 	}
 	return line.send(ctx, c, CmdWriteKey, apdu.Command{CLA: 0x84, INS: 0xD4, P1: byte(k.Type), P2: k.ID, Data: k.Bytes()})
 }

@@ -93,7 +93,7 @@ func TestAProtectedFile(t *testing.T) {
 		answer, err := cipher.Authenticate(img.AuthKey.Key.Key, challenge)
 		require.NoError(t, err)
 		require.NoError(t, card.ExternalAuthenticate(ctx, 0, answer))
-		require.ErrorIs(t, card.AppendRecord(ctx, ep.SFITripHistory, record), ep.ErrMAC)
+		require.ErrorIs(t, card.AppendRecordBy(ctx, ep.SFITripHistory, record, ep.Line{}), ep.ErrMAC)
 	}
 }
 
@@ -103,14 +103,14 @@ func TestAppendRecord(t *testing.T) {
 	ctx := t.Context()
 	card, _, err := ep.Select(ctx, chip, ep.AIDTUnion)
 	require.NoError(t, err)
-	require.ErrorIs(t, card.AppendRecord(ctx, ep.SFITripHistory, make([]byte, 48)), ep.ErrSecurity)
+	require.ErrorIs(t, card.AppendRecordBy(ctx, ep.SFITripHistory, make([]byte, 48), ep.Line{}), ep.ErrSecurity)
 	challenge, err := card.Challenge(ctx, 8)
 	require.NoError(t, err)
 	answer, err := keys.TripleDES.Authenticate(bankCard(t).AuthKey.Key.Key, challenge)
 	require.NoError(t, err)
 	require.NoError(t, card.ExternalAuthenticate(ctx, 0, answer))
 	for n := byte(1); n <= 31; n++ {
-		require.NoError(t, card.AppendRecord(ctx, ep.SFITripHistory, append([]byte{n}, make([]byte, 47)...)))
+		require.NoError(t, card.AppendRecordBy(ctx, ep.SFITripHistory, append([]byte{n}, make([]byte, 47)...), ep.Line{}))
 	}
 	history, err := chip.History()
 	require.NoError(t, err)
