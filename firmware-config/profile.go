@@ -53,6 +53,7 @@ type Profile struct {
 	Fares    fare.Tables   `yaml:"fares"`
 
 	DESFire *DESFire `yaml:"desfire"` // left out: the scheme has no DESFire cards
+	EC      *EC      `yaml:"ec"`      // left out: the scheme takes no electronic cash
 }
 
 // Card says how the purse of this scheme differs from others (purse facts chapter 12).
@@ -162,6 +163,7 @@ func (p *Profile) Check() error {
 	oneOf("card.readback", p.Card.Readback, "full", "balance", "none")
 	all = append(all, p.Card.Variant.faults()...)
 	all = append(all, p.DESFire.faults()...)
+	all = append(all, p.EC.faults()...)
 	size := func(field string, h Hex, n int) {
 		if len(h) != n {
 			bad("%s: %d bytes: want %d", field, len(h), n)

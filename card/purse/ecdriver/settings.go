@@ -27,7 +27,6 @@ type Settings struct {
 	Merchant string             // as cards that log it show it; empty: the order's
 	Location *time.Location     // of the times that go to cards
 	ReadBack bool               // read the balance after a debit: one command more
-	Transit  bool               // the scheme's cards have the transit extension
 }
 
 // minTokenKey is the shortest token key, in bytes.

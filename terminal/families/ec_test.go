@@ -1,0 +1,95 @@
+package families_test
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/card/ec"
+	"github.com/purselane/purselane/card/purse"
+	"github.com/purselane/purselane/card/purse/ecdriver"
+	"github.com/purselane/purselane/card/tlv"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/simulator/eccard"
+	"github.com/purselane/purselane/terminal/families"
+)
+
+// TestAnElectronicCashCardOfTheProfile: a card of the profile's authority sells, by what the profile says, and what it gives opens with the backend's key alone.
+func TestAnElectronicCashCardOfTheProfile(t *testing.T) {
+	issuer, err := eccard.NewIssuer(rand.Reader, "621094")
+	require.NoError(t, err)
+	pan, err := ec.NewPAN("6210947315926483")
+	require.NoError(t, err)
+	card, err := issuer.Card(pan, 1, money.Minor(10_000))
+	require.NoError(t, err)
+	backend, err := ecdh.X25519().GenerateKey(rand.Reader)
+	require.NoError(t, err)
+
+	key := issuer.Authority()
+	sum := key.Checksum()
+	limit := money.Minor(500)
+	p := firmwareconfig.Sample()
+	p.EC = &firmwareconfig.EC{
+		AIDs: []firmwareconfig.Hex{{0xA0, 0, 0, 3, 0x33}}, TTQ: firmwareconfig.Hex{0x28, 0, 0, 0x80}, Country: "156", Currency: "156",
+		Limits: firmwareconfig.ECLimits{Transaction: &limit},
+		CAKeys: []firmwareconfig.CAKey{{
+			RID: key.RID[:], Index: firmwareconfig.Hex{key.Index}, Modulus: key.Modulus, Exponent: key.Exponent, Checksum: sum[:], Expiry: "2039-12-31",
+		}},
+		SealTo: backend.PublicKey().Bytes(), Readback: "balance",
+	}
+	terminal := families.ECTerminal{TokenKey: []byte("0123456789abcdef"), Device: map[tlv.Tag][]byte{0x9F1E: []byte("GATE0001")}}
+	sell := func(amount int64, at time.Time) (purse.Attempt, purse.Evidence, error) {
+		d, err := families.EC(p, terminal, random())
+		require.NoError(t, err)
+		card.Insert()
+		c, err := d.Open(t.Context(), card)
+		require.NoError(t, err)
+		defer c.Close()
+		a, err := c.Begin(t.Context(), purse.Order{Kind: purse.Sale, Amount: money.Minor(amount), At: at})
+		if err != nil {
+			return a, purse.Evidence{}, err
+		}
+		if err := c.Stage(t.Context()); err != nil {
+			return a, purse.Evidence{}, err
+		}
+		require.NoError(t, c.Commit(t.Context()))
+		e, err := c.Evidence(t.Context())
+		return a, e, err
+	}
+	day := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	a, e, err := sell(250, day)
+	require.NoError(t, err)
+	require.Equal(t, []byte{0x20, 0x26, 0x11, 0x25, 0x08, 0x00, 0x00}, a.Time, "in the profile's zone")
+	require.Equal(t, money.Minor(9_750), e.Balance)
+	require.Empty(t, e.Mismatch)
+	got, _, err := ecdriver.Open(backend, a.Card, e.Sealed)
+	require.NoError(t, err)
+	require.Equal(t, pan, got)
+	data, err := ecdriver.Parse(e.Data)
+	require.NoError(t, err)
+	require.Contains(t, string(data.Field55), "GATE0001")
+	require.Equal(t, []byte{0x01, 0x56}, data.Claim.Sent[ec.TagCurrency])
+
+	_, _, err = sell(500, day)
+	require.ErrorIs(t, err, purse.ErrDeclined, "the profile's limit")
+	_, _, err = sell(100, day.AddDate(14, 0, 0))
+	require.ErrorIs(t, err, purse.ErrKey, "the authority's key has expired, by the profile")
+	p.EC.CAKeys[0].Expiry = ""
+	p.EC.Revoked = []firmwareconfig.Revoked{{RID: key.RID[:], Index: firmwareconfig.Hex{key.Index}, Serial: firmwareconfig.Hex{0, 1, 1}}}
+	_, _, err = sell(100, day)
+	require.ErrorIs(t, err, purse.ErrDeclined, "the issuer is revoked")
+	require.Equal(t, money.Minor(9_750), card.Balance())
+}
+
+func TestAProfileWithoutElectronicCash(t *testing.T) {
+	_, err := families.EC(firmwareconfig.Sample(), families.ECTerminal{}, random())
+	require.ErrorContains(t, err, "no ec section")
+	p := firmwareconfig.Sample()
+	p.EC = &firmwareconfig.EC{}
+	_, err = families.EC(p, families.ECTerminal{}, random())
+	require.ErrorContains(t, err, "ec.aids")
+}
