@@ -53,6 +53,14 @@ func (e *StatusError) Unwrap() error {
 		return ErrOtherInterface
 	case 0x6985:
 		return ErrConditions
+	case 0x6971:
+		return ErrPreAuthFull
+	case 0x6972:
+		return ErrPreAuthOpen
+	case 0x6973:
+		return ErrNoPreAuth
+	case 0x6976:
+		return ErrOverLimit
 	case 0x6974:
 		return ErrRecordNotWritten
 	case 0x9406:

@@ -124,10 +124,11 @@ func (t *Tap) read() error {
 		return err
 	}
 	ac, err := o.want(TagAC, 8)
-	if err != nil {
+	if _, sent := o[TagAC]; err != nil && (sent || !t.Reserves()) {
 		return err
 	}
-	t.AIP, t.ATC, t.AC = AIP(aip), binary.BigEndian.Uint16(atc), [8]byte(ac)
+	t.AIP, t.ATC = AIP(aip), binary.BigEndian.Uint16(atc)
+	copy(t.AC[:], ac)
 	if t.Track2, err = ParseTrack2(o[TagTrack2]); err != nil {
 		return err
 	}
@@ -144,6 +145,9 @@ func (t *Tap) read() error {
 		t.CTQ = CTQ(v)
 	}
 	if t.Decision != TC {
+		if ac == nil {
+			return fmt.Errorf("%w: no %s", ErrMalformed, TagName(TagAC)) // only what is reserved has none
+		}
 		return nil
 	}
 	afl, err := ParseAFL(o[TagAFL])

@@ -12,19 +12,29 @@ import (
 
 // The transit extension (CAPP, JR/T 0025.14; EC facts 16): records of transit operators that a tap writes together with its debit.
 
-// SegmentedFare is the value of DF60 for entry and exit: entry with amount 0, exit with the fare.
-const SegmentedFare byte = 1
+// Values of DF60: what a tap with a transit record is.
+const (
+	SegmentedFare     byte = 1 // entry with amount 0, exit with the fare
+	PreAuthorisation  byte = 2 // reserves the amount; the card gives no cryptogram, so it is no sale
+	PreAuthCompletion byte = 3 // takes the fare, and gives the rest of the reserved amount back
+)
 
 // Errors of the transit extension.
 var (
-	// ErrNoTransit: the card has no transit extension for segmented fares.
-	ErrNoTransit = errors.New("card has no transit extension for segmented fares")
+	// ErrNoTransit: the card has no transit extension, or not for that kind of tap.
+	ErrNoTransit = errors.New("card has no such transit extension")
 	// ErrTransitMAC: the MAC over a transit record that the card gave does not verify, or the one over its answer to an update.
 	ErrTransitMAC = errors.New("MAC over the transit record does not verify")
 	// ErrRecordNotWritten: the record to be written with the debit is not the one that was read last (6974). The card says it has not debited.
 	ErrRecordNotWritten = errors.New("transit record of the tap was not updated")
 	// ErrNoProof: the card has no transit transaction of that ATC (9406).
 	ErrNoProof = errors.New("no transit transaction of that ATC")
+	// ErrPreAuthFull: the card holds as many pre-authorisations as it can (6971).
+	ErrPreAuthFull = errors.New("no room for another pre-authorisation")
+	// ErrPreAuthOpen: the record has a pre-authorisation already (6972).
+	ErrPreAuthOpen = errors.New("pre-authorisation of that record is open")
+	// ErrNoPreAuth: the record has no pre-authorisation to complete (6973).
+	ErrNoPreAuth = errors.New("no pre-authorisation of that record")
 	// ErrSpace: the file has no room for the record (6A84).
 	ErrSpace = errors.New("no room in the file")
 	// ErrRecordLength: a record is written whole, with its ID first.
@@ -165,19 +175,22 @@ func (c *Card) TransProve(ctx context.Context, atc uint16) (tc [8]byte, err erro
 	return [8]byte(raw), nil
 }
 
-// BeginTransit is [Card.Begin] for a tap that writes a transit record together with its debit: entry with amount 0, exit with the fare. record is what the card gave last, and data
-// what it becomes: as long, and with the same ID. If the card declines, nothing is sent.
+// BeginTransit is [Card.Begin] for a tap that writes a transit record together with its debit: entry with amount 0, exit with the fare, or what terminal.Transit says. record is what the card
+// gave last, and data what it becomes: as long, and with the same ID. If the card declines, nothing is sent.
 //
 // The record's MAC is checked once the card number is known; a wrong one ends the tap before the last record.
 func (c *Card) BeginTransit(ctx context.Context, terminal Terminal, op Operator, record TransitRecord, data []byte) (*Tap, error) {
+	needs := byte(0x02)
+	if terminal.Transit == 0 || terminal.Transit == SegmentedFare {
+		terminal.Transit, needs = SegmentedFare, 0x01
+	}
 	support := c.FCI.Rest[TagTransitSupport]
-	if len(support) != 1 || support[0]&0x01 == 0 || !slices.Contains(c.FCI.PDOL, Asked{TagTransit, 1}) {
+	if len(support) != 1 || support[0]&needs == 0 || terminal.Transit > PreAuthCompletion || !slices.Contains(c.FCI.PDOL, Asked{TagTransit, 1}) {
 		return nil, ErrNoTransit
 	}
 	if len(data) != len(record.Data) || len(data) < 2 || !bytes.Equal(data[:2], record.ID[:]) {
 		return nil, ErrRecordLength
 	}
-	terminal.Transit = SegmentedFare
 	t, err := c.ask(ctx, terminal)
 	if err != nil || t.Decision != TC {
 		return t, err
@@ -211,13 +224,19 @@ func (c *Card) stage(ctx context.Context, t *Tap, op Operator, record TransitRec
 }
 
 // transit reports that the tap wrote a transit record.
-func (t *Tap) transit() bool { return bytes.Equal(t.Sent[TagTransit], []byte{SegmentedFare}) }
+func (t *Tap) transit() bool {
+	v := t.Sent[TagTransit]
+	return len(v) == 1 && v[0] >= SegmentedFare && v[0] <= PreAuthCompletion
+}
+
+// Reserves reports that the tap is a pre-authorisation: it has no cryptogram, and is never uploaded as a sale.
+func (t *Tap) Reserves() bool { return bytes.Equal(t.Sent[TagTransit], []byte{PreAuthorisation}) }
 
 // compareTransit judges a torn transit tap by GET TRANS PROVE, which nobody signs: an entry moves no balance, and an exit may have used the deposit.
 func (c *Card) compareTransit(ctx context.Context, t *Tap) (Recovery, error) {
 	tc, err := c.TransProve(ctx, t.ATC)
 	switch {
-	case err == nil && tc == t.AC:
+	case err == nil && (tc == t.AC || t.Reserves()):
 		return Unproven, nil
 	case err == nil:
 		return StillUnknown, nil

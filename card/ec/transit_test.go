@@ -97,8 +97,26 @@ func TestNoTransit(t *testing.T) {
 	require.NoError(t, err)
 	_, err = card.BeginTransit(t.Context(), terminalOf(t, c.Taps[0]), oneKey{}, ec.TransitRecord{}, nil)
 	require.ErrorIs(t, err, ec.ErrNoTransit)
-	for sw, want := range map[apdu.SW]error{0x6974: ec.ErrRecordNotWritten, 0x9406: ec.ErrNoProof, 0x6A84: ec.ErrSpace, 0x6988: ec.ErrMAC} {
+	for sw, want := range map[apdu.SW]error{0x6974: ec.ErrRecordNotWritten, 0x9406: ec.ErrNoProof, 0x6A84: ec.ErrSpace, 0x6971: ec.ErrPreAuthFull, 0x6972: ec.ErrPreAuthOpen,
+		0x6973: ec.ErrNoPreAuth, 0x6976: ec.ErrOverLimit, 0x6988: ec.ErrMAC} {
 		require.ErrorIs(t, &ec.StatusError{SW: sw}, want)
+	}
+}
+
+// TestOnlyAReservationHasNoCryptogram: any other answer without one is malformed, and the card may have debited.
+func TestOnlyAReservationHasNoCryptogram(t *testing.T) {
+	c := vectors(t)
+	steps := append([][2]hexBytes{}, c.Torn.Steps[:2]...)
+	steps = append(steps, [2]hexBytes{nil, unhex(t, "7727 82027C00 9F36020001 9F1008 0701010390000001 57116210948000000011D30122200123456789 9000")})
+	for _, kind := range []byte{0, ec.SegmentedFare, ec.PreAuthCompletion} {
+		terminal := terminalOf(t, c.Taps[0])
+		terminal.Transit = kind
+		card, err := ec.Select(t.Context(), &fixed{answers: steps, at: -1}, accepted)
+		require.NoError(t, err)
+		_, err = card.Begin(t.Context(), terminal)
+		require.ErrorIs(t, err, ec.ErrMalformed)
+		require.ErrorIs(t, err, ec.ErrUncertain)
+		require.ErrorContains(t, err, "no cryptogram")
 	}
 }
 

@@ -55,9 +55,10 @@ type pending struct {
 	after   purse
 	last    []byte
 	log     []byte
-	transit bool
+	transit byte // DF60
 	updates []update
 	tc      [8]byte
+	amount  money.Amount
 }
 
 // Card is a simulated card and the Transmitter to it. It serves one reader at a time.
@@ -87,6 +88,7 @@ type Card struct {
 	history history
 	files   map[byte]*transitFile
 	proof   *proof
+	open    []reservation // pre-authorisations
 
 	state state
 	gone  bool

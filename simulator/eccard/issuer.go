@@ -208,7 +208,7 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	}
 	if p.Transit != nil {
 		c.pdol = slices.Concat(c.pdol, []byte{0xDF, 0x60, 1})
-		c.data[ec.TagTransitSupport] = []byte{0x81} // segmented fares, MAC on READ CAPP DATA
+		c.data[ec.TagTransitSupport] = []byte{0x83} // segmented fares, pre-authorisation, MAC on READ CAPP DATA
 		c.data[ec.TagDepositUsed] = n12(money.Amount{})
 		if c.data[ec.TagDepositLimit], err = packed(p.Deposit); err != nil {
 			return nil, err

@@ -37,8 +37,15 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 	if full {
 		return code(object(0x80, slices.Concat(fullAIP[:], fullAFL.Bytes()))), apdu.OK
 	}
-	transit := bytes.Equal(sent[ec.TagTransit], []byte{ec.SegmentedFare}) && c.supportsTransit()
-	d := c.decide(asked{ttq: ttq, amount: amount, match: bytes.Equal(sent[ec.TagCurrency], currency), transit: transit})
+	transit := c.transitOf(sent)
+	if sw := c.preAuthorised(transit); sw != apdu.OK {
+		return nil, sw
+	}
+	request := asked{ttq: ttq, amount: amount, match: bytes.Equal(sent[ec.TagCurrency], currency), transit: transit}
+	if transit == ec.PreAuthCompletion {
+		request.back = c.open[c.reserved()].amount
+	}
+	d := c.decide(request)
 	if d.aborts {
 		return nil, 0x6985
 	}
@@ -64,14 +71,27 @@ func (c *Card) options(data []byte) ([]byte, apdu.SW) {
 		if err != nil {
 			return nil, 0x6F00
 		}
+		if transit == ec.PreAuthorisation { // no cryptogram: it is no sale yet
+			out = slices.DeleteFunc(out, func(o tlv.Object) bool { return o.Tag == ec.TagAC })
+		}
 		out = append(out, object(ec.TagAFL, c.now.afl.Bytes()), object(ec.TagSDAD, signature))
 		entry := slices.Concat(sent[ec.TagDate], sent[ec.TagAmount], sent[ec.TagCurrency], sent[ec.TagType], counter)
-		c.state.pending = &pending{after: d.after, last: last, log: entry, transit: transit, tc: ac}
+		c.state.pending = &pending{after: d.after, last: last, log: entry, transit: transit, tc: ac, amount: amount}
 	}
 	return code(tlv.Object{Tag: 0x77, Children: out}), apdu.OK
 }
 
-func (c *Card) supportsTransit() bool { return fill(c.data[ec.TagTransitSupport], 1)[0]&0x01 != 0 }
+// transitOf is what DF60 asks for, if the card has it.
+func (c *Card) transitOf(sent map[tlv.Tag][]byte) byte {
+	support := fill(c.data[ec.TagTransitSupport], 1)[0]
+	switch kind := fill(sent[ec.TagTransit], 1)[0]; {
+	case kind == ec.SegmentedFare && support&0x01 != 0:
+		return kind
+	case (kind == ec.PreAuthorisation || kind == ec.PreAuthCompletion) && support&0x02 != 0:
+		return kind
+	}
+	return 0
+}
 
 func mustDOL(raw []byte) ec.DOL {
 	dol, err := ec.ParseDOL(raw)

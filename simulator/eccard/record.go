@@ -3,7 +3,10 @@ package eccard
 import (
 	"encoding/binary"
 
+	"slices"
+
 	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
 )
 
 // read is READ RECORD. The last record of an approved tap commits it, all in this one step; without GET PROCESSING OPTIONS it is the stored answer of the last tap that was.
@@ -32,7 +35,7 @@ func (c *Card) read(sfi, number byte) ([]byte, apdu.SW) {
 func (c *Card) readOf(v *variant, n int) ([]byte, apdu.SW) {
 	r, p := v.records[n], c.state.pending
 	switch last := n == len(v.records)-1; {
-	case last && p != nil && v == c.now && p.transit && !c.written(p):
+	case last && p != nil && v == c.now && p.transit != 0 && !c.written(p):
 		c.state.pending = nil
 		return nil, 0x6974
 	case last && p != nil && v == c.now:
@@ -52,7 +55,14 @@ func (c *Card) commit(p *pending) {
 	if c.does(logs) {
 		c.log = push(c.log, p.log)
 	}
-	if p.transit {
+	if p.transit != 0 {
+		switch n := c.reserved(); p.transit {
+		case ec.PreAuthorisation:
+			at := c.state.reading
+			c.open = append(slices.Clone(c.open), reservation{at.sfi, [2]byte(c.files[at.sfi].records[at.index].data), p.amount})
+		case ec.PreAuthCompletion:
+			c.open = slices.Delete(slices.Clone(c.open), n, n+1)
+		}
 		for _, u := range p.updates {
 			c.files[u.sfi].records[u.index].data = u.data
 		}

@@ -46,8 +46,9 @@ func (c *Card) does(p process) bool { return fill(c.data[ec.TagProcesses], 4)[p.
 type asked struct {
 	ttq     ec.TTQ
 	amount  money.Amount
-	match   bool // the currency is the card's
-	transit bool // a segmented fare
+	match   bool         // the currency is the card's
+	transit byte         // DF60: a segmented fare may use the deposit
+	back    money.Amount // of a completion: what its pre-authorisation had reserved
 }
 
 // purse is what taps change.
@@ -168,7 +169,7 @@ func (c *Card) money(a asked, d answer) answer {
 		d.after.mismatches++
 		return d
 	}
-	ready, need := c.spendable(a.amount, a.transit), a.amount
+	ready, need := c.spendable(a), a.amount
 	if !offline {
 		need = add(need, c.amount(ec.TagResetThreshold))
 	}
@@ -179,7 +180,7 @@ func (c *Card) money(a asked, d answer) answer {
 		if !single || need.Cmp(ready) > 0 || c.does(checksBoth) && !inLimit {
 			return refuse(0x20)
 		}
-		d.after = now.pay(a.amount)
+		d.after = now.take(a)
 		if c.does(checksBoth) {
 			d.after.cumulative = add(now.cumulative, a.amount)
 		}
@@ -188,7 +189,7 @@ func (c *Card) money(a asked, d answer) answer {
 		case !single, !inBalance && !inLimit:
 			return refuse(0x20)
 		case inBalance:
-			d.after = now.pay(a.amount)
+			d.after = now.take(a)
 		default:
 			d.after.cumulative = add(now.cumulative, a.amount)
 		}
@@ -244,13 +245,35 @@ func (c *Card) available(p purse) money.Amount {
 	return money.Amount{}
 }
 
-// spendable is what a tap may take: with a segmented fare also what is left of the deposit, if that makes the fare possible.
-func (c *Card) spendable(fare money.Amount, transit bool) money.Amount {
+// spendable is what a tap may take: of a segmented fare also what is left of the deposit, of a completion also what was reserved, if that makes the fare possible.
+func (c *Card) spendable(a asked) money.Amount {
 	now := c.purse()
-	if all := add(now.balance, sub(c.amount(ec.TagDepositLimit), now.deposit)); transit && all.Cmp(fare) >= 0 {
-		return all
+	all := now.balance
+	switch a.transit {
+	case ec.SegmentedFare:
+		all = add(all, sub(c.amount(ec.TagDepositLimit), now.deposit))
+	case ec.PreAuthCompletion:
+		all = add(all, a.back)
 	}
-	return now.balance
+	if all.Cmp(a.amount) < 0 {
+		return now.balance
+	}
+	return all
+}
+
+// take pays for a tap. A completion gives back what was reserved beyond the fare, which pays off the deposit first.
+func (p purse) take(a asked) purse {
+	rest := sub(a.back, a.amount)
+	if a.transit != ec.PreAuthCompletion || rest.Sign() < 0 {
+		p.balance = add(p.balance, a.back)
+		return p.pay(a.amount)
+	}
+	paid := p.deposit
+	if rest.Cmp(paid) < 0 {
+		paid = rest
+	}
+	p.deposit, p.balance = sub(p.deposit, paid), add(p.balance, sub(rest, paid))
+	return p
 }
 
 // pay takes a fare out of the balance, and what it lacks out of the deposit.

@@ -107,6 +107,13 @@ func (c *Card) load(value []byte) apdu.SW {
 	if err1 != nil || err2 != nil || after.Cmp(c.amount(ec.TagBalanceLimit)) > 0 {
 		return 0x6A80
 	}
+	most := after // what it may become when pre-authorisations are completed
+	for _, r := range c.open {
+		most = add(most, r.amount)
+	}
+	if most.Cmp(c.amount(ec.TagBalanceLimit)) > 0 {
+		return 0x6976
+	}
 	c.loads = push(c.loads, slices.Concat([]byte{0x9F, 0x79}, n12(c.amount(ec.TagBalance)), n12(after), fill(c.state.sent[ec.TagDate], 3), fill(c.state.sent[ec.TagTime], 3),
 		binary.BigEndian.AppendUint16(nil, c.atc)))
 	c.data[ec.TagBalance] = n12(after)

@@ -9,6 +9,7 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/money"
 )
 
 // transitFile is an operator's file: records that it opened.
@@ -41,6 +42,43 @@ type update struct {
 type proof struct {
 	atc uint16
 	tc  [8]byte
+}
+
+// maxOpen is how many pre-authorisations a card holds.
+const maxOpen = 3
+
+// reservation is an amount that a pre-authorisation has taken from the balance, under the record that was read.
+type reservation struct {
+	sfi    byte
+	id     [2]byte
+	amount money.Amount
+}
+
+// reserved finds the pre-authorisation of the record that was read last.
+func (c *Card) reserved() int {
+	at := c.state.reading
+	return slices.IndexFunc(c.open, func(r reservation) bool {
+		return at != nil && r.sfi == at.sfi && bytes.Equal(r.id[:], c.files[at.sfi].records[at.index].data[:2])
+	})
+}
+
+// preAuthorised checks what the pre-authorisations allow before the card decides.
+func (c *Card) preAuthorised(kind byte) apdu.SW {
+	if kind != ec.PreAuthorisation && kind != ec.PreAuthCompletion {
+		return apdu.OK
+	}
+	n := c.reserved()
+	switch {
+	case c.state.reading == nil:
+		return 0x6985
+	case kind == ec.PreAuthorisation && n >= 0:
+		return 0x6972
+	case kind == ec.PreAuthorisation && len(c.open) == maxOpen:
+		return 0x6971
+	case kind == ec.PreAuthCompletion && n < 0:
+		return 0x6973
+	}
+	return apdu.OK
 }
 
 // find returns the first record of an ID from an index on, or -1.
@@ -104,7 +142,7 @@ func (c *Card) readTransit(a apdu.Command) ([]byte, apdu.SW) {
 func (c *Card) updateTransit(a apdu.Command) ([]byte, apdu.SW) {
 	p := c.state.pending
 	switch {
-	case p == nil || !p.transit || c.state.before != 0x80A8 && c.state.before != 0x84DE:
+	case p == nil || p.transit == 0 || c.state.before != 0x80A8 && c.state.before != 0x84DE:
 		return nil, 0x6985
 	case a.P1 != 0 || a.P2&7 != 0:
 		return nil, 0x6A86
