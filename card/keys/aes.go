@@ -23,9 +23,9 @@ func double(in [16]byte) (out [16]byte) {
 	return out
 }
 
-// lastBlock is what the last block of a CMAC's message enters the cipher as, beside the chain: filled up if it is short, and with the
+// CMACLast is what the last block of a CMAC's message enters the cipher as, beside the chain: filled up if it is short, and with the
 // sub-key worked in (RFC 4493, 2.4). zeros is the encipherment of zeros; rest is 0 to 16 bytes.
-func lastBlock(zeros [16]byte, rest []byte) (out [16]byte) {
+func CMACLast(zeros [16]byte, rest []byte) (out [16]byte) {
 	sub := double(zeros)
 	if n := copy(out[:], rest); n < 16 {
 		out[n] = 0x80
@@ -43,7 +43,7 @@ func cmac(b cipher.Block, message []byte) (state [16]byte) {
 		subtle.XORBytes(state[:], state[:], message[:16])
 		b.Encrypt(state[:], state[:])
 	}
-	last := lastBlock(zeros, message)
+	last := CMACLast(zeros, message)
 	subtle.XORBytes(state[:], state[:], last[:])
 	b.Encrypt(state[:], state[:])
 	return state

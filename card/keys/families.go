@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // Families is the door to what cards beside the EP purse's debits and loads need; [Soft] and [Device] have it. Its methods are primitives,
@@ -24,6 +25,9 @@ type Families interface {
 	// CardCMAC is the AES-CMAC over message under a session key, which is the AES-CMAC over session, one block, under the card's key. For
 	// transaction MAC keys of DESFire.
 	CardCMAC(ctx context.Context, card AESCard, session [16]byte, message []byte) ([16]byte, error)
+	// AppCBC enciphers or deciphers whole blocks of 16 bytes by AES-CBC, with an initial vector of zeros. For application keys of DESFire, which
+	// derive nothing: who may do this is the card's other side.
+	AppCBC(ctx context.Context, id ID, decipher bool, blocks []byte) ([]byte, error)
 }
 
 // AESCard names one card's AES key: the AES-CMAC over Input under the master key (AN10922, AES-128). Input has 17 to 32 bytes.
@@ -39,6 +43,9 @@ const (
 
 // Format prints which key a card has, and nothing that names the card.
 func (c AESCard) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[%v key of a card]", c.ID) }
+
+// LogValue is Format for structured logs.
+func (c AESCard) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 func (c AESCard) name() cardName {
 	n := cardName{id: c.ID, length: len(c.Input)}
@@ -165,4 +172,34 @@ func (s *Soft) CardCMAC(_ context.Context, c AESCard, session [16]byte, message 
 	}
 	defer s.cards.done(card)
 	return cmac(newAES(cmac(card.key, session[:])), message), nil
+}
+
+// checkApp refuses what no application key does.
+func checkApp(id ID, blocks []byte) error {
+	switch {
+	case id.Purpose != DESFireApp:
+		return fmt.Errorf("keys: a %s key was asked to do a %s key's work", id.Purpose, DESFireApp)
+	case len(blocks) == 0 || len(blocks)%16 != 0:
+		return errors.New("keys: want whole blocks of 16 bytes, at least one")
+	}
+	return nil
+}
+
+// AppCBC implements Families.
+func (s *Soft) AppCBC(_ context.Context, id ID, decipher bool, blocks []byte) ([]byte, error) {
+	if err := errors.Join(checkApp(id, blocks), s.retired.refuse(id)); err != nil {
+		return nil, err
+	}
+	k, err := s.master(id)
+	if err != nil {
+		return nil, err
+	}
+	b, out := newAES(k), make([]byte, len(blocks))
+	defer wipeBlock(b)
+	if decipher {
+		cipher.NewCBCDecrypter(b, make([]byte, 16)).CryptBlocks(out, blocks)
+	} else {
+		cipher.NewCBCEncrypter(b, make([]byte, 16)).CryptBlocks(out, blocks)
+	}
+	return out, nil
 }

@@ -114,7 +114,7 @@ func (d *device) CardCMAC(ctx context.Context, c AESCard, session [16]byte, mess
 		}
 		defer at.aes.done(k)
 		// The CMAC over one block is the encipherment of that block with the sub-key worked in: a key that can be derived inside.
-		x := lastBlock(k.key.zeros, session[:])
+		x := CMACLast(k.key.zeros, session[:])
 		return at.with(ctx, "session CMAC", KindAES, k.key.handle, x, uses{sign: true}, func(s pkcs11.SessionHandle, key pkcs11.ObjectHandle) error {
 			if err := at.p.SignInit(s, []*pkcs11.Mechanism{pkcs11.NewMechanism(pkcs11.CKM_AES_CMAC, nil)}, key); err != nil {
 				return err
@@ -143,7 +143,7 @@ func (c *connection) aesCardKey(ctx context.Context, card AESCard) (k aesKey, er
 		if err != nil {
 			return err
 		}
-		x := lastBlock([16]byte(out), card.Input[16:])
+		x := CMACLast([16]byte(out), card.Input[16:])
 		subtle.XORBytes(x[:], x[:], out[16:])
 		if k.handle, err = c.deriveIn(s, KindAES, m, x[:], uses{derive: true, encrypt: true}); err != nil {
 			return err
@@ -214,5 +214,31 @@ func (c *connection) encipher(s pkcs11.SessionHandle, by uint, key pkcs11.Object
 	if err == nil && len(out) != len(plain) {
 		err = fmt.Errorf("it answers %d bytes: want %d", len(out), len(plain))
 	}
+	return out, err
+}
+
+// AppCBC implements Families. The key does not leave the device.
+func (d *device) AppCBC(ctx context.Context, id ID, decipher bool, blocks []byte) (out []byte, err error) {
+	if err := errors.Join(checkApp(id, blocks), d.retired.refuse(id)); err != nil {
+		return nil, err
+	}
+	err = d.do(ctx, func(c *connection) error {
+		key, err := c.master(ctx, id)
+		if err != nil {
+			return err
+		}
+		return c.in(ctx, "application key", func(s pkcs11.SessionHandle) error {
+			by := pkcs11.NewMechanism(pkcs11.CKM_AES_CBC, make([]byte, 16))
+			if !decipher {
+				out, err = c.encrypt(s, by, key, blocks)
+			} else if err = c.p.DecryptInit(s, []*pkcs11.Mechanism{by}, key); err == nil {
+				out, err = c.p.Decrypt(s, blocks)
+			}
+			if err == nil && len(out) != len(blocks) {
+				err = fmt.Errorf("it answers %d bytes: want %d", len(out), len(blocks))
+			}
+			return err
+		})
+	})
 	return out, err
 }

@@ -1,7 +1,10 @@
 package doors_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"testing"
 	"time"
 
@@ -163,6 +166,7 @@ func TestTheDoorsOverSoftware(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			theySayTheSame(t, k)
 			theyRefuse(t, k)
+			theyOpenACard(t, k)
 		})
 	}
 	cached.Forget()
@@ -210,5 +214,62 @@ func TestTheDoorsOfSM4Cards(t *testing.T) {
 			_, err = got.Cryptogram(ctx, ec.CardKeys{DKI: index, PAN: pan}, atc, blocks)
 			require.ErrorIs(rt, err, keys.ErrUnknownKey, "no 3DES key of that index")
 		})
+	}
+}
+
+// theyOpenACard authenticates with a card whose key they have, by the numbers of a card of the published authentications' kind, and refuses
+// another card.
+func theyOpenACard(t *testing.T, k keys.Families) {
+	ctx := t.Context()
+	// The card's side, by the software of card/desfire with the same key: what it would answer.
+	own, rndB := ascending(0x60), [16]byte(ascending(0xA0))
+	rndA := [16]byte(ascending(0x70))
+	reference := desfire.NewSoftSAM(own, bytes.NewReader(rndA[:]))
+	door := doors.NewDESFireSAM(k, 1, bytes.NewReader(rndA[:]))
+	b, err := aes.NewCipher(own[:])
+	require.NoError(t, err)
+	var challenge [16]byte
+	cipher.NewCBCEncrypter(b, make([]byte, 16)).CryptBlocks(challenge[:], rndB[:])
+	want, err := reference.Begin(ctx, 0, challenge)
+	require.NoError(t, err)
+	got, err := door.Begin(ctx, 0, challenge)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	var answer [32]byte
+	copy(answer[:], []byte{1, 2, 3, 4})
+	copy(answer[4:], rndA[1:])
+	answer[19] = rndA[0]
+	cipher.NewCBCEncrypter(b, make([]byte, 16)).CryptBlocks(answer[:], answer[:])
+	wantSession, err := reference.Finish(ctx, answer)
+	require.NoError(t, err)
+	gotSession, err := door.Finish(ctx, answer)
+	require.NoError(t, err)
+	for range 2 { // both sessions make the same commands
+		want, err := wantSession.Seal(0x51, desfire.Full, []byte{1}, []byte("data"))
+		require.NoError(t, err)
+		got, err := gotSession.Seal(0x51, desfire.Full, []byte{1}, []byte("data"))
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err = door.Finish(ctx, answer)
+	require.ErrorIs(t, err, desfire.ErrOrder, "one answer for one authentication")
+
+	door = doors.NewDESFireSAM(k, 1, bytes.NewReader(rndA[:]))
+	_, err = door.Begin(ctx, 0, challenge)
+	require.NoError(t, err)
+	answer[5] ^= 1
+	_, err = door.Finish(ctx, answer)
+	require.ErrorIs(t, err, desfire.ErrAnswer)
+	_, err = doors.NewDESFireSAM(k, 9, bytes.NewReader(rndA[:])).Begin(ctx, 0, challenge)
+	require.ErrorIs(t, err, keys.ErrUnknownKey)
+	_, err = doors.NewDESFireSAM(k, 1, bytes.NewReader(nil)).Begin(ctx, 0, challenge)
+	require.ErrorContains(t, err, "random number")
+
+	_, err = k.AppCBC(ctx, keys.ID{Purpose: keys.DESFireTMAC, Version: 1}, true, make([]byte, 16))
+	require.ErrorContains(t, err, "was asked to do")
+	for _, n := range []int{0, 8, 17} {
+		_, err = k.AppCBC(ctx, keys.ID{Purpose: keys.DESFireApp, Version: 1}, false, make([]byte, n))
+		require.ErrorContains(t, err, "whole blocks")
 	}
 }

@@ -24,6 +24,7 @@ func TestHSMOpensTheDoors(t *testing.T) {
 			require.NoError(t, d.Put(t.Context(), masters()))
 			theySayTheSame(t, d)
 			theyRefuse(t, d)
+			theyOpenACard(t, d)
 		})
 	}
 }
