@@ -64,6 +64,8 @@ type SimulateCardCmd struct {
 	Family string `enum:"tunion,pboc" default:"tunion" help:"With --new: card family, tunion or pboc."`
 	Levels int    `default:"0" help:"With --new: key diversification levels, 1 or 2. 0: what the family does."`
 	Kind   byte   `default:"1" help:"With --new: 1 normal, 2 student, 3 senior."`
+
+	Profile string `placeholder:"FILE" type:"path" help:"With --new: a profile that says what the scheme's cards are, in the place of --family and --levels."`
 }
 
 // Run serves the card until ctx ends.
@@ -109,10 +111,20 @@ func (c *SimulateCardCmd) open() (*epcard.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := personalise.Card(masters, personalise.CardSpec{
+	spec := personalise.CardSpec{
 		Family: personalise.Family(c.Family), Number: number, Issuer: issuer, Kind: c.Kind,
 		Keys: personalise.Keys{Levels: c.Levels},
-	})
+	}
+	if c.Profile != "" {
+		p, _, err := profileFile{File: c.Profile}.open()
+		if err != nil {
+			return nil, err
+		}
+		if spec, err = spec.For(p.Card); err != nil {
+			return nil, err
+		}
+	}
+	img, err := personalise.Card(masters, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +148,8 @@ type SimulatePSAMCmd struct {
 	Terminal string `placeholder:"DIGITS" help:"With --new: terminal number, 12 hexadecimal digits."`
 	Issuer   string `default:"01011000FFFFFFFF" help:"With --new: issuer, 16 hexadecimal digits."`
 	Serial   uint32 `default:"1" help:"With --new: first terminal transaction serial. For a terminal number that had a PSAM before: higher than any it used."`
+
+	Profile string `placeholder:"FILE" type:"path" help:"With --new: a profile that names the PSAM's application (card.variant.psam_application)."`
 }
 
 // Run serves the PSAM until ctx ends.
@@ -169,9 +183,15 @@ func (c *SimulatePSAMCmd) open() (*psam.PSAM, error) {
 	if err != nil || len(raw) != 6 {
 		return nil, fmt.Errorf("--terminal %q: want 12 hexadecimal digits", c.Terminal)
 	}
-	img, err := personalise.PSAM(masters, personalise.PSAMSpec{
-		Terminal: ep.TerminalNumber(raw), Issuer: issuer, NextSerial: c.Serial,
-	})
+	spec := personalise.PSAMSpec{Terminal: ep.TerminalNumber(raw), Issuer: issuer, NextSerial: c.Serial}
+	if c.Profile != "" {
+		p, _, err := profileFile{File: c.Profile}.open()
+		if err != nil {
+			return nil, err
+		}
+		spec.Application, spec.SM4Algorithm = p.Card.Variant.Application, p.Card.Variant.SM4Algorithm[0]
+	}
+	img, err := personalise.PSAM(masters, spec)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ func simulate(ctx context.Context, args ...string) (string, error) {
 // TestSimulatedChipsPlugIntoASocketReader makes a card and a PSAM, has a terminal find them, and takes them out again.
 func TestSimulatedChipsPlugIntoASocketReader(t *testing.T) {
 	dir := t.TempDir()
+	city := filepath.Join(dir, "city.yaml") // a city union's cards
+	text := strings.Replace(must(t, "profile", "sample"), "card:\n", "card:\n  variant: {mac1_code: city, psam_application: \"1001\"}\n", 1)
+	require.NoError(t, os.WriteFile(city, []byte(text), 0o600))
 	cases := []struct {
 		name string
 		args []string
@@ -57,6 +60,19 @@ func TestSimulatedChipsPlugIntoASocketReader(t *testing.T) {
 		{"PSAM", []string{"psam", "--file", filepath.Join(dir, "psam.json"), "--new", "--test-keys", "--terminal", "112233445566"},
 			func(ctx context.Context, c reader.Card) error {
 				_, err := ep.OpenPSAM(ctx, c, ep.PSAMTUnion)
+				return err
+			}, "SIMULATED PSAM 112233445566"},
+		{"a card of a profile", []string{"card", "--file", filepath.Join(dir, "city.json"), "--new", "--test-keys", "--number", "00010203040506070809", "--profile", city},
+			func(ctx context.Context, c reader.Card) error {
+				card, _, err := ep.Select(ctx, c, ep.AIDTUnion)
+				if err == nil {
+					_, err = card.CityCode(ctx)
+				}
+				return err
+			}, "****0809"},
+		{"a PSAM of a profile", []string{"psam", "--file", filepath.Join(dir, "city-psam.json"), "--new", "--test-keys", "--terminal", "112233445566", "--profile", city},
+			func(ctx context.Context, c reader.Card) error {
+				_, err := ep.OpenPSAM(ctx, c, ep.PSAMFID)
 				return err
 			}, "SIMULATED PSAM 112233445566"},
 	}
