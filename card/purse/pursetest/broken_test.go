@@ -183,6 +183,15 @@ var breaks = []struct {
 			return v, e, err
 		}
 	}},
+	{"asks once a visit", pursetest.Repeatable, func(_ *bench, _ apdu.Transmitter, c *card) {
+		sound, asked := c.recover, 0
+		c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+			if asked++; asked > 1 {
+				return 0, purse.Evidence{}, errors.New("out of order")
+			}
+			return sound(ctx, a)
+		}
+	}},
 	{"answers for another purse", pursetest.OtherCard, func(_ *bench, _ apdu.Transmitter, c *card) {
 		sound := c.recover
 		c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {

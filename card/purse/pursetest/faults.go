@@ -206,6 +206,48 @@ func (r *report) otherCard(f Family, s scenario) {
 	}
 }
 
+// askedAround loses a debit of each card at one terminal, and asks each card about the other's attempt first, then about its own, and sells:
+// so a terminal does that does not know yet whose card it has.
+func (r *report) askedAround(f Family, s scenario) {
+	for _, x := range r.lost(f, s) {
+		got, ok := r.run(f, s, x)
+		if !ok || got.last().known != unknown {
+			continue
+		}
+		where := r.where
+		r.where += ", and of the other card too"
+		lost := [cards]result{0: got.last()}
+		v, err := r.open(got.bench, 0, 1, x)
+		if !r.want(err == nil, Works, "%v", err) {
+			continue
+		}
+		for _, o := range s.orders {
+			if lost[1] = v.debit(o); lost[1].known != made {
+				break
+			}
+		}
+		v.close()
+		if lost[1].known != unknown {
+			continue // the cards differ in how many commands they need
+		}
+		for c := range cards {
+			v, err := r.open(got.bench, 0, c, fault{})
+			if !r.want(err == nil, Works, "%v", err) {
+				continue
+			}
+			_, _, err = v.recover(lost[1-c].attempt)
+			r.want(isOther(err), OtherCard, "of the other card's attempt this one says: %v", err)
+			verdict, _, err := v.recover(lost[c].attempt)
+			r.want(err == nil, Repeatable, "after it of its own: %v", err)
+			r.verdict(lost[c].took, verdict, err)
+			next := v.debit(lost[c].order)
+			r.want(next.known == made, Works, "a debit after both: %v", next.err)
+			v.close()
+		}
+		r.where = where
+	}
+}
+
 // foreign is the attempt as another family's.
 func foreign(a purse.Attempt) purse.Attempt {
 	a.Family = "none of ours"
