@@ -126,6 +126,9 @@ func (v *visit) numberTold(number ids.CardNumber) (*Result, error) {
 	if stop, err := v.settle(draft, unknown); stop != nil || err != nil {
 		return stop, err
 	}
+	if stop := v.alreadyPaid(); stop != nil {
+		return stop, nil
+	}
 	return v.stop(PresentAgain, "nothing taken: an earlier debit of this card had to be settled first"), nil
 }
 

@@ -71,6 +71,8 @@ type visit struct {
 	settled *Recovery
 	// settledMark names the debit that settled tells of, as the card's trip records do.
 	settledMark string
+	// settledRide: it was a ride on this line a moment ago, which a card without ride records does not show.
+	settledRide bool
 }
 
 // stop makes a result that ends the tap.

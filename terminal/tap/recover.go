@@ -1,8 +1,10 @@
 package tap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/internal/ids"
@@ -121,6 +123,8 @@ func (v *visit) conclude(draft *wire.Record, became purse.Verdict, evidence purs
 	}
 	v.settledMark = purse.MarkOf(draft.GetPsamTerminal(), draft.GetPurseTime())
 	v.settled = &Recovery{Tap: v.tapID(tap), Amount: amount, Completed: became == purse.Completed, Aged: became == purse.Aged}
+	v.settledRide = v.settled.Completed && draft.GetIndustry() == industryBus && bytes.Equal(draft.GetLine(), v.r.Line[:]) &&
+		v.recent(purse.Point{At: time.UnixMilli(draft.GetTerminalTimeMs())})
 	if v.settled.Completed && v.r.Mode == Sale && v.r.RequestID != "" && draft.GetRequestId() == v.r.RequestID {
 		r := v.stop(RecoveredGranted, "the sale was debited when the card left")
 		r.Tap, r.Amount, r.Balance = v.tapID(tap), amount, evidence.Balance

@@ -17,7 +17,7 @@ func (v *visit) alreadyPaid() *Result {
 	var paid bool
 	switch trip, ride := v.reading.Trip, v.reading.Ride; v.r.Mode {
 	case BusFlat:
-		paid = ride.Bus && ride.Line == v.r.Line && v.recent(ride.Point)
+		paid = ride.Bus && ride.Line == v.r.Line && v.recent(ride.Point) || v.settledRide
 	case MetroEntry:
 		paid = trip.Open && trip.Entry.Station == v.r.Station && v.recent(trip.Entry)
 	case MetroExit:
