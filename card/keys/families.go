@@ -165,13 +165,17 @@ func (s *Soft) CardCMAC(_ context.Context, c AESCard, session [16]byte, message 
 		if err != nil {
 			return nil, err
 		}
-		return newAES(cmac(newAES(master), c.Input)), nil
+		b := newAES(master)
+		defer wipeBlock(b)
+		return newAES(cmac(b, c.Input)), nil
 	})
 	if err != nil {
 		return mac, err
 	}
 	defer s.cards.done(card)
-	return cmac(newAES(cmac(card.key, session[:])), message), nil
+	b := newAES(cmac(card.key, session[:]))
+	defer wipeBlock(b)
+	return cmac(b, message), nil
 }
 
 // checkApp refuses what no application key does.

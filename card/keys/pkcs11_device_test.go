@@ -423,7 +423,7 @@ func TestHSMConcurrency(t *testing.T) {
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {
-			for n := range 60 {
+			for n := range 40 {
 				card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: 1}, Factors: [][8]byte{{1}, {byte((g + n) % 9)}}}
 				message := []byte{byte(g), byte(n)}
 				got, err := d.TAC(t.Context(), card, message)
@@ -436,6 +436,18 @@ func TestHSMConcurrency(t *testing.T) {
 				want, _ = soft.SessionMAC(t.Context(), card, [8]byte{byte(n)}, message)
 				if err != nil || got != want {
 					t.Errorf("session MAC: %x, want %x, %v", got, want, err)
+				}
+				card.ID.Purpose = keys.ECCryptogram
+				ac, err := d.RetailMAC(t.Context(), card, [16]byte{byte(n)}, make([]byte, 24))
+				wantAC, _ := soft.RetailMAC(t.Context(), card, [16]byte{byte(n)}, make([]byte, 24))
+				if err != nil || ac != wantAC {
+					t.Errorf("cryptogram: %x, want %x, %v", ac, wantAC, err)
+				}
+				aes := keys.AESCard{ID: keys.ID{Purpose: keys.DESFireTMAC, Version: 1}, Input: append(make([]byte, 20), byte((g+n)%9))}
+				mac, err := d.CardCMAC(t.Context(), aes, [16]byte{byte(n)}, message)
+				wantMAC, _ := soft.CardCMAC(t.Context(), aes, [16]byte{byte(n)}, message)
+				if err != nil || mac != wantMAC {
+					t.Errorf("transaction MAC: %x, want %x, %v", mac, wantMAC, err)
 				}
 			}
 		})
