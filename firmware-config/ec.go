@@ -23,6 +23,8 @@ type EC struct {
 	SealTo   Hex       `yaml:"seal_to"`  // the backend's X25519 public key: who may read card numbers
 	Merchant string    `yaml:"merchant"` // as cards that log it show it; empty: the terminal's merchant
 	Readback string    `yaml:"readback"` // after a debit: "balance" or "none"
+	// EarlyDebit: some of the scheme's cards may debit before their last record is read, as those of before PBOC 3.0 are said to do.
+	EarlyDebit bool `yaml:"early_debit"`
 }
 
 // ECLimits are the limits of one tap. Left out: none.

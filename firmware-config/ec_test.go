@@ -30,6 +30,7 @@ ec:
   seal_to: 0102030405060708091011121314151617181920212223242526272829303132
   merchant: City Bus
   readback: balance
+  early_debit: true
 `
 
 func TestElectronicCash(t *testing.T) {
@@ -42,6 +43,7 @@ func TestElectronicCash(t *testing.T) {
 	require.Equal(t, 20301231, e.CAKeys[0].Day())
 	require.Equal(t, money.Minor(100_000), *e.Limits.Transaction)
 	require.Nil(t, e.Limits.Offline)
+	require.True(t, e.EarlyDebit)
 	require.Equal(t, firmwareconfig.Revoked{RID: e.CAKeys[0].RID, Index: firmwareconfig.Hex{0x80}, Serial: firmwareconfig.Hex{0, 1, 2}}, e.Revoked[0])
 
 	for change, says := range map[[2]string]string{

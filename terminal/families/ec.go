@@ -41,6 +41,7 @@ func EC(p *firmwareconfig.Profile, t ECTerminal, rand io.Reader) (*ecdriver.Driv
 		Limits:  ec.Limits{Transaction: e.Limits.Transaction, Offline: e.Limits.Offline, CVM: e.Limits.Holder},
 		Country: numeric(e.Country), Currency: numeric(e.Currency), Authorities: authorities,
 		TokenKey: t.TokenKey, SealTo: sealTo, Device: t.Device, Merchant: e.Merchant, Location: p.Location(), ReadBack: e.Readback == "balance",
+		EarlyDebit: e.EarlyDebit,
 	}
 	for _, aid := range e.AIDs {
 		s.Accepted = append(s.Accepted, ec.Accepted{AID: aid})

@@ -74,6 +74,14 @@ func TestAnElectronicCashCardOfTheProfile(t *testing.T) {
 	require.Contains(t, string(data.Field55), "GATE0001")
 	require.Equal(t, []byte{0x01, 0x56}, data.Claim.Sent[ec.TagCurrency])
 
+	p.EC.EarlyDebit = true
+	sent := 0
+	card.TearAt = func(n int) eccard.Tear { sent = n + 1; return eccard.NoTear }
+	_, _, err = sell(250, day)
+	require.NoError(t, err)
+	require.Greater(t, sent, 9, "the card is asked for more before")
+	p.EC.EarlyDebit = false
+
 	_, _, err = sell(500, day)
 	require.ErrorIs(t, err, purse.ErrDeclined, "the profile's limit")
 	_, _, err = sell(100, day.AddDate(14, 0, 0))
@@ -82,7 +90,7 @@ func TestAnElectronicCashCardOfTheProfile(t *testing.T) {
 	p.EC.Revoked = []firmwareconfig.Revoked{{RID: key.RID[:], Index: firmwareconfig.Hex{key.Index}, Serial: firmwareconfig.Hex{0, 1, 1}}}
 	_, _, err = sell(100, day)
 	require.ErrorIs(t, err, purse.ErrDeclined, "the issuer is revoked")
-	require.Equal(t, money.Minor(9_750), card.Balance())
+	require.Equal(t, money.Minor(9_500), card.Balance())
 }
 
 func TestAProfileWithoutElectronicCash(t *testing.T) {

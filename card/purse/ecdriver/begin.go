@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
@@ -17,7 +16,7 @@ import (
 // purchase is the transaction type (9C) of all debits.
 const purchase = 0x00
 
-// Begin implements purse.Card by GET PROCESSING OPTIONS: the card decides, and tells who it is. It has not debited.
+// Begin implements purse.Card by GET PROCESSING OPTIONS: the card decides, and tells who it is. It has not debited, unless it is one of those that early.go is for.
 func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error) {
 	v.tap = nil
 	if o.Kind != purse.Sale && o.Kind != purse.BusRide {
@@ -30,10 +29,31 @@ func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error)
 	if err := v.fresh(ctx); err != nil {
 		return purse.Attempt{}, err
 	}
-	tap, err := v.ask(ctx, terminal)
+	var early toldBefore
+	if v.s.EarlyDebit {
+		if early, err = v.learn(ctx); err != nil {
+			return purse.Attempt{}, declined(err)
+		}
+	}
+	tap, sent, err := v.ask(ctx, terminal)
+	if err != nil && v.s.EarlyDebit && mayHave(err) {
+		return v.unanswered(early, o, sent, err)
+	}
 	if err != nil {
 		return purse.Attempt{}, told(err)
 	}
+	a, err := v.attempt(ctx, tap, o)
+	if !v.s.EarlyDebit || tap.Decision != ec.TC {
+		return a, err
+	}
+	if err != nil {
+		return v.unanswered(early, o, sent, err)
+	}
+	return a, v.stillThere(ctx, early)
+}
+
+// attempt is that of a card which has approved.
+func (v *visit) attempt(ctx context.Context, tap *ec.Tap, o purse.Order) (purse.Attempt, error) {
 	before, after, err := v.balances(ctx, tap, o.Amount)
 	if err != nil {
 		return purse.Attempt{}, err
@@ -82,37 +102,37 @@ func purseTime(o purse.Order, s *Settings) []byte {
 }
 
 // ask sends GET PROCESSING OPTIONS. It is the first half of [ec.Card.Begin], whose records go to the card while the attempt goes to disk.
-func (v *visit) ask(ctx context.Context, terminal ec.Terminal) (*ec.Tap, error) {
-	sent, err := terminal.Values()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", purse.ErrDeclined, err) // an amount that no card holds
+func (v *visit) ask(ctx context.Context, terminal ec.Terminal) (tap *ec.Tap, sent map[tlv.Tag][]byte, err error) {
+	if sent, err = terminal.Values(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", purse.ErrDeclined, err) // an amount that no card holds
 	}
 	pdol := v.card.FCI.PDOL
 	data := pdol.Fill(sent)
-	sent, asked, at := maps.Clone(sent), map[tlv.Tag]int{}, 0
+	asked, at := map[tlv.Tag]int{}, 0
 	for _, a := range pdol {
 		sent[a.Tag], asked[a.Tag] = data[at:at+a.Length], a.Length
 		at += a.Length
 	}
 	for tag, n := range map[tlv.Tag]int{ec.TagTTQ: 4, ec.TagUN: 4, ec.TagAmount: 6, ec.TagCurrency: 2} {
 		if asked[tag] != n {
-			return nil, ec.ErrPDOL
+			return nil, sent, ec.ErrPDOL
 		}
 	}
 	template, err := tlv.Encode([]tlv.Object{{Tag: 0x83, Value: data}})
 	if err != nil {
-		return nil, err
+		return nil, sent, err
 	}
 	v.asked = true
 	const name = "GET PROCESSING OPTIONS"
 	r, err := apdu.Exchange(ctx, v.t, apdu.Command{CLA: 0x80, INS: 0xA8, Data: template, Le: 256})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, sent, fmt.Errorf("%s: %w", name, err)
 	}
 	if r.SW != apdu.OK {
-		return nil, &ec.StatusError{Command: name, SW: r.SW}
+		return nil, sent, &ec.StatusError{Command: name, SW: r.SW}
 	}
-	return tapOf(v.card.FCI.AID, sent, r.Data, nil)
+	tap, err = tapOf(v.card.FCI.AID, sent, r.Data, nil)
+	return tap, sent, err
 }
 
 // tapOf is a tap by what was said, with all its checks.

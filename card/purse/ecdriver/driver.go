@@ -15,10 +15,11 @@ import (
 // Family is the family's name in records.
 const Family = "ec"
 
-// Driver implements purse.Driver. It keeps nothing from visit to visit.
+// Driver implements purse.Driver. From visit to visit it keeps which record had the number of an application's cards, and nothing else.
 type Driver struct {
-	s    Settings
-	rand io.Reader
+	s        Settings
+	rand     io.Reader
+	numberAt map[string]ec.Place // by AID; of no use but for EarlyDebit
 }
 
 var _ purse.Driver = (*Driver)(nil)
@@ -29,7 +30,7 @@ func New(s Settings, rand io.Reader) (*Driver, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	return &Driver{s: s, rand: rand}, nil
+	return &Driver{s: s, rand: rand, numberAt: map[string]ec.Place{}}, nil
 }
 
 // Family implements purse.Driver.

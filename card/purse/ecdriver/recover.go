@@ -31,6 +31,9 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	if err := v.fresh(ctx); err != nil {
 		return 0, none, err
 	}
+	if k.find(ec.TagAC) == nil {
+		return v.recoverUnanswered(ctx, k, a.Card)
+	}
 	tap, err := v.again(ctx, k, a)
 	if err != nil {
 		return 0, none, err

@@ -27,6 +27,8 @@ type Settings struct {
 	Merchant string             // as cards that log it show it; empty: the order's
 	Location *time.Location     // of the times that go to cards
 	ReadBack bool               // read the balance after a debit: one command more
+	// EarlyDebit: some of the scheme's cards may debit at GET PROCESSING OPTIONS. Every card is asked for more then: see early.go.
+	EarlyDebit bool
 }
 
 // minTokenKey is the shortest token key, in bytes.

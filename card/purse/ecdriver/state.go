@@ -82,5 +82,5 @@ func (k kept) restore(pan ec.PAN, records []ec.Record) (*ec.Tap, error) {
 // find is one object of the answer.
 func (k kept) find(tag tlv.Tag) []byte {
 	v, _ := tlv.Find(k.answer, tag)
-	return bytes.Clone(v)
+	return bytes.Clone(v) // nil: there is none
 }
