@@ -27,6 +27,10 @@ var (
 	ErrUnknownKey = errors.New("card's load key is unknown")
 	// ErrMAC1: the INITIALIZE answer is not the card's, or was not made with what the caller says.
 	ErrMAC1 = errors.New("MAC1 does not verify")
+	// ErrARQC: an electronic cash card's request, or the MAC over its balance or load log, does not verify.
+	ErrARQC = errors.New("the card's cryptogram does not verify")
+	// ErrChipData: what should be an electronic cash card's request to go online is none.
+	ErrChipData = errors.New("chip data is no request to go online")
 	// ErrTAC: the TAC proves none of the order's sessions.
 	ErrTAC = errors.New("TAC does not verify")
 	// ErrOtherCard: the order's money is on its way to another card.
@@ -49,4 +53,5 @@ const (
 	FindCounterBack   = "LOAD_COUNTER_BACK"  // a card shows an online counter below what it had
 	FindContradiction = "LOAD_CONTRADICTION" // the card says not loaded, its records say loaded
 	FindAuthFailed    = "LOAD_MAC1_BAD"      // an INITIALIZE answer for the order does not verify
+	FindECAuthFailed  = "LOAD_ARQC_BAD"      // an electronic cash card's request for the order does not verify
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
@@ -59,6 +60,7 @@ type desk struct {
 	topup *topup.Service
 	clock *clock.Manual
 	hsm   *hsm
+	ec    ec.Issuer                // of electronic cash cards, nil for none
 	fault func(point string) error // at each commit
 	cards map[byte]*epcard.Card
 }
@@ -141,7 +143,7 @@ func (d *desk) open() {
 }
 
 func (d *desk) config() topup.Config {
-	return topup.Config{MaxAmount: money.Minor(maxAmount), MaxBalance: money.Minor(maxBalance), Log: slog.New(slog.DiscardHandler)}
+	return topup.Config{MaxAmount: money.Minor(maxAmount), MaxBalance: money.Minor(maxBalance), EC: d.ec, ECLogRecords: 10, Log: slog.New(slog.DiscardHandler)}
 }
 
 // restart is a backend that died and came up again.

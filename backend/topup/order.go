@@ -74,6 +74,12 @@ func orderID(agent ids.AcquirerID, key string) string {
 	return "L" + hex.EncodeToString(sum[:12])
 }
 
+// scriptID numbers the script of one session. It tells a report on it from one on another.
+func scriptID(order string, session int) [4]byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "purselane-load-script\x00%s\x00%d", order, session))
+	return [4]byte(sum[:])
+}
+
 // IsOrderID reports whether s has the form of an order's id.
 func IsOrderID(s string) bool {
 	rest, is := strings.CutPrefix(s, "L")

@@ -206,7 +206,8 @@ func (s *Service) SettleByRecords(ctx context.Context) (int, error) {
 			settled++
 		}
 	}
-	return settled, errors.Join(errs...)
+	byEC, err := s.settleECByRecords(ctx)
+	return settled + byEC, errors.Join(append(errs, err)...)
 }
 
 // AgeUnconfirmed calls uncertain every load that has been in progress for longer than UncertainAfter: its kiosk has

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
@@ -37,6 +38,17 @@ type Config struct {
 	//
 	// Default 2 minutes.
 	UncertainAfter time.Duration
+
+	// EC is the door to the keys of electronic cash cards.
+	//
+	// Default nil: such cards are not loaded.
+	EC ec.Issuer
+
+	// ECLogRecords is how many records the load log of the scheme's electronic cash cards keeps. A log that is not full excludes what is not
+	// in it.
+	//
+	// Default 0: it is not known, and only an older load in the log excludes.
+	ECLogRecords int
 
 	// Rand makes the challenges. Only a simulation sets it: a challenge that can be foreseen proves nothing.
 	//
@@ -121,6 +133,8 @@ const (
 	ByProve   Proof = "prove"   // TAC of GET TRANSACTION PROVE
 	ByCounter Proof = "counter" // the card's own MAC1 shows a later online counter
 	ByRecords Proof = "records" // a later debit shows the balance risen by it
+	ByScript  Proof = "script"  // the kiosk's report that an electronic cash card has carried the script out
+	ByCard    Proof = "card"    // the card's load log or balance, under its own MAC, in a later session
 )
 
 func orderOf(o store.LoadOrder) Order {
@@ -163,6 +177,8 @@ func (s *Service) verifyCard(ctx context.Context, c CardInit) (store.Card, error
 		return store.Card{}, err
 	case card.Status == store.CardUnknown:
 		return store.Card{}, fmt.Errorf("card %v: %w", c.Card, ErrUnknownCard)
+	case card.Family != "ep":
+		return store.Card{}, fmt.Errorf("card %v: it was issued as a card of family %s: %w", c.Card, card.Family, ErrCardData)
 	case card.Issuer != c.Issuer || card.Levels != c.Levels:
 		return store.Card{}, fmt.Errorf("card %v: issuer %X, %d key levels: %w", c.Card, c.Issuer, c.Levels, ErrCardData)
 	}
