@@ -1,9 +1,6 @@
 package scenario_test
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,21 +49,4 @@ func TestWhatDiffersIsTold(t *testing.T) {
 		require.NoError(t, err, step)
 		require.ErrorContains(t, scenario.Run(t.Context(), s, scenario.InProcess(), t.TempDir()), says)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.yaml")
-	require.NoError(f, err)
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		require.NoError(f, err)
-		f.Add(raw)
-	}
-	f.Add([]byte(strings.Repeat("steps: [", 3)))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		s, err := scenario.Parse(raw)
-		if err == nil {
-			require.NotEmpty(t, s.Steps)
-		}
-	})
 }
