@@ -1,8 +1,12 @@
 package ec_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"math/big"
 	"testing"
 
+	"github.com/emmansun/gmsm/sm2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/card/apdu"
@@ -74,6 +78,8 @@ func TestSMCryptograms(t *testing.T) {
 	}
 	iad, err := ec.ParseIAD(v.IAD)
 	require.NoError(t, err)
+	require.Len(t, v.Assumed, 5, "what docs/card-ec.md lists as assumed")
+	require.Equal(t, "1234567812345678", string(v.UserID))
 	require.Equal(t, ec.AlgorithmSM4, iad.Algorithm)
 	sent := c.tap(t, "T1").terminal(t)
 	input, n, err := ec.CryptogramInput(sent, ec.AIP{0x7C}, atc, iad)
@@ -227,10 +233,34 @@ func TestSMAuthentication(t *testing.T) {
 			require.ErrorIs(t, err, k.why)
 		})
 	}
+	for _, k := range []struct{ private, public hexBytes }{{v.CA.Private, v.CA.Public}, {v.Issuer.Private, v.Issuer.Public}, {v.ICC.Private, v.ICC.Public}} {
+		x, y := sm2.P256().ScalarBaseMult(k.private)
+		require.Equal(t, []byte(k.public), append(x.FillBytes(make([]byte, 32)), y.FillBytes(make([]byte, 32))...))
+	}
 	message := append(append([]byte{}, v.SDAD.SDAD[:5]...), v.SDAD.Terminal...)
 	require.Equal(t, []byte(v.SDAD.Message), message)
 	_, err = ec.PublicKey{Point: v.ICC.Public}.Static(nil, nil)
 	require.ErrorIs(t, err, ec.ErrAlgorithm)
+}
+
+// TestAnOddSMCertificate signs certificates that no authority should: of another key length, and of a key that is no point.
+func TestAnOddSMCertificate(t *testing.T) {
+	c, v := vectors(t), smVectors(t)
+	number, err := ec.NewPAN(c.PAN)
+	require.NoError(t, err)
+	a, err := ec.NewAuthorities([]ec.CAKey{smCA(v)}, nil)
+	require.NoError(t, err)
+	private := &ecdsa.PrivateKey{D: new(big.Int).SetBytes(v.CA.Private)}
+	private.Curve = sm2.P256()
+	private.X, private.Y = private.Curve.ScalarBaseMult(v.CA.Private)
+	for at, why := range map[int]error{77: ec.ErrMalformed, 13: ec.ErrLength, 6: ec.ErrCertificateOld, 5: ec.ErrMalformed, 2: ec.ErrIssuerIdentifier, 10: nil} {
+		plain := append([]byte{}, v.Issuer.Certificate[:78]...)
+		plain[at] ^= 0x20
+		r, s, err := sm2.SignWithSM2(rand.Reader, private, v.UserID, plain)
+		require.NoError(t, err)
+		_, err = a.Issuer(ec.UnionPay, 0x57, append(append(plain, r.FillBytes(make([]byte, 32))...), s.FillBytes(make([]byte, 32))...), nil, nil, number, tapDay)
+		require.ErrorIs(t, err, why, "byte %d", at)
+	}
 }
 
 // TestSMAuthorities: a key that is no point of the curve is refused when it is loaded.
