@@ -77,9 +77,12 @@ func (v *visit) counter(ctx context.Context, term ep.TerminalNumber) (uint16, er
 // byLog reads the card's log for the debit, and reads it again before it says anything but completed: nobody signs the log, and one record
 // misread must not make a debit that was made void. Completed needs a record that fits in every field.
 func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
-	read := v.counted
-	if q.counter == q.before && q.amount.IsZero() {
+	read := v.paid
+	switch {
+	case q.amount.IsZero() && q.counter == q.before:
 		read = v.uncounted
+	case q.amount.IsZero():
+		read = v.counted
 	}
 	verdict, e, err := read(ctx, q)
 	if err != nil || verdict == purse.Completed {
@@ -95,11 +98,59 @@ func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evi
 	return verdict, e, nil
 }
 
-// counted asks about a debit whose counter has gone to it or to another. With a proof in hand the debit is completed with its TAC; without,
-// the log is all there is.
+// paid asks about a debit of money. With a proof in hand it is completed with its TAC; without, the log is all there is.
+//
+// A record of nothing shows little: a card that does not count such debits (C3) gives it the counter of another. So it tells to nobody
+// whom a counter went, and at the card's own counter not how the card logs.
+func (v *visit) paid(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
+	logged, sure, newest := v.logged(q.before), false, true
+	maybe := false // a record is ours, or of an equal debit in the same second
+	for n := byte(1); n <= logRecords; n++ {
+		l, found, err := v.debitLogged(ctx, n)
+		if err != nil {
+			return 0, purse.Evidence{}, err
+		}
+		if !found {
+			return q.unlogged(!maybe)
+		}
+		if l == (ep.LogRecord{}) {
+			continue
+		}
+		if newest {
+			if by, known := loggedBy(l, q.counter, q.before, logged); known {
+				logged, sure = by, true
+			}
+			newest = false
+		}
+		switch {
+		case q.isOurs(l) && (l.Counter == logged || q.counter == q.before):
+			return purse.Completed, q.evidence(q.proven), nil
+		case q.isOurs(l):
+			maybe = true
+		case l.Amount.IsZero():
+		case sure && l.Counter == logged && q.counter != q.before:
+			return purse.Voided, purse.Evidence{}, nil // the counter went to another tap
+		case int16(l.Counter-q.before) < 0: // modulo 2^16, as the counter is
+			return q.unlogged(!maybe)
+		}
+	}
+	return q.unlogged(false)
+}
+
+// unlogged is the verdict on a debit of money that the log does not show. Past: the log reaches back past it. Else it has rolled past the
+// debit, and the backend must find out; so it must where a card counts backwards.
+func (q question) unlogged(past bool) (purse.Verdict, purse.Evidence, error) {
+	forward := int16(q.counter-q.before) > 0
+	if past && forward || q.counter == q.before {
+		return purse.Voided, purse.Evidence{}, nil
+	}
+	return purse.Aged, purse.Evidence{}, nil
+}
+
+// counted asks about a debit of nothing whose counter has gone to it or to another.
 func (v *visit) counted(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
 	logged, newest := v.logged(q.before), true
-	another := false // has that counter
+	another := false // has that counter: a card that does not count a debit of nothing (C3) has more than one with it
 	for n := byte(1); n <= logRecords; n++ {
 		l, found, err := v.debitLogged(ctx, n)
 		if err != nil {
@@ -115,22 +166,17 @@ func (v *visit) counted(ctx context.Context, q question) (purse.Verdict, purse.E
 			continue
 		}
 		if newest {
-			logged, newest = loggedBy(l, q.counter, q.before, logged), false
+			logged, _ = loggedBy(l, q.counter, q.before, logged)
+			newest = false
 		}
 		switch {
-		case q.isOurs(l) && (l.Counter == logged || q.amount.IsZero() || q.counter == q.before):
+		case q.isOurs(l):
 			return purse.Completed, q.evidence(q.proven && !another), nil
 		case another && int16(l.Counter-logged) < 0:
 			return purse.Voided, purse.Evidence{}, nil
-		case l.Counter != logged || q.counter == q.before:
-		case q.amount.IsZero():
-			another = true // a card that does not count a debit of nothing (C3) has more than one with a counter
-		default:
-			return purse.Voided, purse.Evidence{}, nil // the counter went to another tap
+		case l.Counter == logged:
+			another = true
 		}
-	}
-	if q.counter == q.before {
-		return purse.Voided, purse.Evidence{}, nil
 	}
 	return purse.Aged, purse.Evidence{}, nil // the log has rolled past it: the backend must find out
 }
@@ -192,16 +238,17 @@ func (v *visit) logged(before uint16) uint16 {
 	return before
 }
 
-// loggedBy is how the card itself logs the counter of a debit, seen from its newest one, whose counter is known: a scheme may
-// have cards of both kinds (conflict C1). What fits neither leaves it to the settings.
-func loggedBy(newest ep.LogRecord, counter, before, bySettings uint16) uint16 {
+// loggedBy is how the card itself logs the counter of a debit, seen from its newest one, whose counter is known, and whether that is sure: a
+// scheme may have cards of both kinds (conflict C1), and a debit of nothing at the card's own counter may as well not have been counted
+// (C3). What fits neither leaves it to the settings.
+func loggedBy(newest ep.LogRecord, counter, before, bySettings uint16) (logged uint16, sure bool) {
 	switch newest.Counter {
 	case counter:
-		return before + 1
+		return before + 1, !newest.Amount.IsZero()
 	case counter - 1:
-		return before
+		return before, true
 	}
-	return bySettings
+	return bySettings, false
 }
 
 func isLeft(err error) bool {
