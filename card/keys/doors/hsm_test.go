@@ -28,3 +28,15 @@ func TestHSMOpensTheDoors(t *testing.T) {
 		})
 	}
 }
+
+// TestHSMGivesTheVectorsOfEC makes the computed cryptograms, ARPC and script MAC in a real SoftHSM.
+func TestHSMGivesTheVectorsOfEC(t *testing.T) {
+	token, err := softhsm.New(t.TempDir(), func(name, value string) { t.Setenv(name, value) })
+	require.NoError(t, err)
+	d, err := keys.OpenDevice(keys.DeviceOptions{Module: token.Module, Token: token.Label, PIN: keys.Secret(token.PIN)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
+	c := vectors(t)
+	require.NoError(t, d.Put(t.Context(), c.keys()))
+	theVectorsOfEC(t, c, d)
+}
