@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-town lint fuzz bench-card bench-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-town lint fuzz bench-card bench-tap bench-pn532 generate clean
 
 all: build
 
@@ -57,6 +57,10 @@ bench-card:
 
 bench-tap:
 	$(GO) run ./simulator/benchtap
+
+# What the PN532 reader adds to one exchange, over an emulated chip.
+bench-pn532:
+	$(GO) run ./simulator/benchpn532
 
 # Generated code is committed; this makes it anew (needs protoc, and protoc-gen-go v1.36.12 on the PATH).
 generate:
