@@ -25,7 +25,7 @@ type chip struct {
 }
 
 func newChip(n int) *chip {
-	number, err := hex.DecodeString(numbers[n][:16])
+	number, err := hex.DecodeString(numbers[n][6:16])
 	if err != nil {
 		panic(err)
 	}
