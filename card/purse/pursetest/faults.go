@@ -153,6 +153,32 @@ func (r *report) inBetween(f Family, s scenario) {
 	}
 }
 
+// otherKinds lets another terminal make a debit of each kind, and then one more, before the card comes back.
+func (r *report) otherKinds(f Family, s scenario) {
+	for _, x := range r.lost(f, s) {
+		for _, k := range f.Kinds {
+			got, ok := r.run(f, s, x)
+			if !ok || got.last().known != unknown {
+				continue
+			}
+			where, lost := r.where, got.last()
+			for _, next := range []purse.Kind{k, f.Kinds[0]} {
+				r.where += ", then " + kindNames[next] + " elsewhere"
+				v, err := r.open(got.bench, 1, 0, fault{})
+				if !r.want(err == nil, Works, "%v", err) {
+					break
+				}
+				other := v.debit(order(next, lost.order.At))
+				v.close()
+				r.want(other.known == made, Works, "%v", other.err)
+				verdict, _, _, err := r.ask(got.bench, 0, 0, lost.attempt, fault{})
+				r.verdict(lost.took, verdict, err)
+			}
+			r.where = where
+		}
+	}
+}
+
 // begunElsewhere begins a debit at another terminal, which never commits it. It leaves the card as it was, so the card tells what it told, or
 // that it has forgotten.
 func (r *report) begunElsewhere(b Bench, lost result) {

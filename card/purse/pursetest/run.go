@@ -21,6 +21,7 @@ func (f Family) checks() []check {
 			check{s.name, func(r *report) { r.everyFault(f, s) }},
 			check{s.name + ", recovered", func(r *report) { r.everyRecovery(f, s) }},
 			check{s.name + ", others in between", func(r *report) { r.inBetween(f, s) }},
+			check{s.name + ", other kinds in between", func(r *report) { r.otherKinds(f, s) }},
 			check{s.name + ", another card", func(r *report) { r.otherCard(f, s) }},
 			check{s.name + ", asked around", func(r *report) { r.askedAround(f, s) }})
 	}
