@@ -84,20 +84,26 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for LoadOrderProof.
 const (
+	LoadOrderProofCard    LoadOrderProof = "card"
 	LoadOrderProofCounter LoadOrderProof = "counter"
 	LoadOrderProofProve   LoadOrderProof = "prove"
 	LoadOrderProofRecords LoadOrderProof = "records"
+	LoadOrderProofScript  LoadOrderProof = "script"
 	LoadOrderProofTac     LoadOrderProof = "tac"
 )
 
 // Valid indicates whether the value is a known member of the LoadOrderProof enum.
 func (e LoadOrderProof) Valid() bool {
 	switch e {
+	case LoadOrderProofCard:
+		return true
 	case LoadOrderProofCounter:
 		return true
 	case LoadOrderProofProve:
 		return true
 	case LoadOrderProofRecords:
+		return true
+	case LoadOrderProofScript:
 		return true
 	case LoadOrderProofTac:
 		return true
@@ -308,6 +314,54 @@ type Confirmation struct {
 // Counter defines model for Counter.
 type Counter = uint16
 
+// ECAnswer defines model for ECAnswer.
+type ECAnswer struct {
+	// IssuerAuthentication Tag 91: ARPC and response code, 10 bytes.
+	IssuerAuthentication string `json:"issuer_authentication"`
+
+	// Script Template 72, which sets the card's balance.
+	Script string `json:"script"`
+}
+
+// ECCard An electronic cash card and its request to go online over full PBOC.
+type ECCard struct {
+	// CardNumber The card number's digits, filled up with F to 20.
+	CardNumber string `json:"card_number"`
+
+	// ChipData Field 55 of the request in hexadecimal.
+	ChipData string `json:"chip_data"`
+	Sequence Byte   `json:"sequence"`
+}
+
+// ECCardInfo defines model for ECCardInfo.
+type ECCardInfo struct {
+	// Balance Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Balance Amount `json:"balance"`
+
+	// OpenLoad The order whose money is on its way to the card.
+	OpenLoad *string `json:"open_load,omitempty"`
+
+	// Token Names a card without its number.
+	Token Token `json:"token"`
+}
+
+// ECEvidence defines model for ECEvidence.
+type ECEvidence struct {
+	// LoadLog The card's load log in one answer, with its MAC, read in this or another later session.
+	LoadLog *string `json:"load_log,omitempty"`
+
+	// Request An electronic cash card and its request to go online over full PBOC.
+	Request ECCard `json:"request"`
+}
+
+// ECReport defines model for ECReport.
+type ECReport struct {
+	// Result The issuer script result, 5 bytes (EMV book 4): outcome and command, then the script's number.
+	Result string `json:"result"`
+}
+
 // Evidence defines model for Evidence.
 type Evidence struct {
 	// Init A card's identity (EF 15) and its answer to INITIALIZE FOR LOAD, with what it was asked.
@@ -393,12 +447,12 @@ type LoadOrder struct {
 	Id             string    `json:"id"`
 	IdempotencyKey string    `json:"idempotency_key"`
 
-	// Proof How the credit is known: the TAC of the answer, of GET TRANSACTION PROVE, the card's later online counter, or a later debit.
+	// Proof How the credit is known: the TAC of the answer, of GET TRANSACTION PROVE, the card's later online counter, or a later debit; of electronic cash the report on the script, or the card's load log or balance in a later session.
 	Proof *LoadOrderProof `json:"proof,omitempty"`
 	State LoadState       `json:"state"`
 }
 
-// LoadOrderProof How the credit is known: the TAC of the answer, of GET TRANSACTION PROVE, the card's later online counter, or a later debit.
+// LoadOrderProof How the credit is known: the TAC of the answer, of GET TRANSACTION PROVE, the card's later online counter, or a later debit; of electronic cash the report on the script, or the card's load log or balance in a later session.
 type LoadOrderProof string
 
 // LoadOrderList defines model for LoadOrderList.
@@ -612,17 +666,29 @@ type ListTransactionsParams struct {
 // LookupCardJSONRequestBody defines body for LookupCard for application/json ContentType.
 type LookupCardJSONRequestBody = CardInit
 
+// LookupECCardJSONRequestBody defines body for LookupECCard for application/json ContentType.
+type LookupECCardJSONRequestBody = ECCard
+
 // CreateLoadJSONRequestBody defines body for CreateLoad for application/json ContentType.
 type CreateLoadJSONRequestBody = NewLoad
 
 // AuthoriseLoadJSONRequestBody defines body for AuthoriseLoad for application/json ContentType.
 type AuthoriseLoadJSONRequestBody = CardInit
 
+// AuthoriseECLoadJSONRequestBody defines body for AuthoriseECLoad for application/json ContentType.
+type AuthoriseECLoadJSONRequestBody = ECCard
+
 // ConfirmLoadJSONRequestBody defines body for ConfirmLoad for application/json ContentType.
 type ConfirmLoadJSONRequestBody = Confirmation
 
 // ResolveLoadJSONRequestBody defines body for ResolveLoad for application/json ContentType.
 type ResolveLoadJSONRequestBody = Evidence
+
+// ResolveECLoadJSONRequestBody defines body for ResolveECLoad for application/json ContentType.
+type ResolveECLoadJSONRequestBody = ECEvidence
+
+// ReportECLoadJSONRequestBody defines body for ReportECLoad for application/json ContentType.
+type ReportECLoadJSONRequestBody = ECReport
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -635,6 +701,9 @@ type ServerInterface interface {
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(w http.ResponseWriter, r *http.Request)
+	// LookupECCard What the scheme knows of the electronic cash card in the field, before a load
+	// (POST /v1/cards/lookup-ec)
+	LookupECCard(w http.ResponseWriter, r *http.Request)
 	// GetCard One card and its shadow account
 	// (GET /v1/cards/{token})
 	GetCard(w http.ResponseWriter, r *http.Request, token CardToken)
@@ -662,6 +731,9 @@ type ServerInterface interface {
 	// AuthoriseLoad MAC1 in, MAC2 out
 	// (POST /v1/loads/{id}/authorise)
 	AuthoriseLoad(w http.ResponseWriter, r *http.Request, id LoadID)
+	// AuthoriseECLoad An electronic cash card's request in, the issuer's answer out
+	// (POST /v1/loads/{id}/authorise-ec)
+	AuthoriseECLoad(w http.ResponseWriter, r *http.Request, id LoadID)
 	// ConfirmLoad Hand in the TAC of CREDIT FOR LOAD
 	// (POST /v1/loads/{id}/confirm)
 	ConfirmLoad(w http.ResponseWriter, r *http.Request, id LoadID)
@@ -671,6 +743,12 @@ type ServerInterface interface {
 	// ResolveLoad Hand in what the card says of an open load
 	// (POST /v1/loads/{id}/resolve)
 	ResolveLoad(w http.ResponseWriter, r *http.Request, id LoadID)
+	// ResolveECLoad Hand in what an electronic cash card says of an open load in a later session
+	// (POST /v1/loads/{id}/resolve-ec)
+	ResolveECLoad(w http.ResponseWriter, r *http.Request, id LoadID)
+	// ReportECLoad Say what became of the issuer's script
+	// (POST /v1/loads/{id}/script-result)
+	ReportECLoad(w http.ResponseWriter, r *http.Request, id LoadID)
 	// DoubtLoad Say that CREDIT FOR LOAD was not answered
 	// (POST /v1/loads/{id}/uncertain)
 	DoubtLoad(w http.ResponseWriter, r *http.Request, id LoadID)
@@ -755,6 +833,20 @@ func (siw *ServerInterfaceWrapper) LookupCard(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.LookupCard(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LookupECCard operation middleware
+func (siw *ServerInterfaceWrapper) LookupECCard(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LookupECCard(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1048,6 +1140,32 @@ func (siw *ServerInterfaceWrapper) AuthoriseLoad(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// AuthoriseECLoad operation middleware
+func (siw *ServerInterfaceWrapper) AuthoriseECLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LoadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AuthoriseECLoad(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ConfirmLoad operation middleware
 func (siw *ServerInterfaceWrapper) ConfirmLoad(w http.ResponseWriter, r *http.Request) {
 
@@ -1117,6 +1235,58 @@ func (siw *ServerInterfaceWrapper) ResolveLoad(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ResolveLoad(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResolveECLoad operation middleware
+func (siw *ServerInterfaceWrapper) ResolveECLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LoadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResolveECLoad(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportECLoad operation middleware
+func (siw *ServerInterfaceWrapper) ReportECLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LoadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportECLoad(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1425,6 +1595,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/health", wrapper.GetHealth)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/openapi.yaml", wrapper.GetOpenAPI)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/lookup", wrapper.LookupCard)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/lookup-ec", wrapper.LookupECCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}", wrapper.GetCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/transactions", wrapper.ListCardTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/findings", wrapper.ListCardFindings)
@@ -1438,6 +1609,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads", wrapper.CreateLoad)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/loads/{id}", wrapper.GetLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/authorise", wrapper.AuthoriseLoad)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/authorise-ec", wrapper.AuthoriseECLoad)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/script-result", wrapper.ReportECLoad)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/resolve-ec", wrapper.ResolveECLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/confirm", wrapper.ConfirmLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/uncertain", wrapper.DoubtLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/resolve", wrapper.ResolveLoad)
@@ -1555,6 +1729,45 @@ type LookupCarddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LookupCarddefaultApplicationProblemPlusJSONResponse) VisitLookupCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupECCardRequestObject struct {
+	Body *LookupECCardJSONRequestBody
+}
+
+type LookupECCardResponseObject interface {
+	VisitLookupECCardResponse(w http.ResponseWriter) error
+}
+
+type LookupECCard200JSONResponse ECCardInfo
+
+func (response LookupECCard200JSONResponse) VisitLookupECCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LookupECCarddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LookupECCarddefaultApplicationProblemPlusJSONResponse) VisitLookupECCardResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1918,6 +2131,46 @@ func (response AuthoriseLoaddefaultApplicationProblemPlusJSONResponse) VisitAuth
 	return err
 }
 
+type AuthoriseECLoadRequestObject struct {
+	Id   LoadID `json:"id"`
+	Body *AuthoriseECLoadJSONRequestBody
+}
+
+type AuthoriseECLoadResponseObject interface {
+	VisitAuthoriseECLoadResponse(w http.ResponseWriter) error
+}
+
+type AuthoriseECLoad200JSONResponse ECAnswer
+
+func (response AuthoriseECLoad200JSONResponse) VisitAuthoriseECLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthoriseECLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AuthoriseECLoaddefaultApplicationProblemPlusJSONResponse) VisitAuthoriseECLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmLoadRequestObject struct {
 	Id   LoadID `json:"id"`
 	Body *ConfirmLoadJSONRequestBody
@@ -2026,6 +2279,86 @@ type ResolveLoaddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResolveLoaddefaultApplicationProblemPlusJSONResponse) VisitResolveLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveECLoadRequestObject struct {
+	Id   LoadID `json:"id"`
+	Body *ResolveECLoadJSONRequestBody
+}
+
+type ResolveECLoadResponseObject interface {
+	VisitResolveECLoadResponse(w http.ResponseWriter) error
+}
+
+type ResolveECLoad200JSONResponse LoadOutcome
+
+func (response ResolveECLoad200JSONResponse) VisitResolveECLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveECLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveECLoaddefaultApplicationProblemPlusJSONResponse) VisitResolveECLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportECLoadRequestObject struct {
+	Id   LoadID `json:"id"`
+	Body *ReportECLoadJSONRequestBody
+}
+
+type ReportECLoadResponseObject interface {
+	VisitReportECLoadResponse(w http.ResponseWriter) error
+}
+
+type ReportECLoad200JSONResponse LoadOrder
+
+func (response ReportECLoad200JSONResponse) VisitReportECLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportECLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportECLoaddefaultApplicationProblemPlusJSONResponse) VisitReportECLoadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2328,6 +2661,9 @@ type StrictServerInterface interface {
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(ctx context.Context, request LookupCardRequestObject) (LookupCardResponseObject, error)
+	// LookupECCard What the scheme knows of the electronic cash card in the field, before a load
+	// (POST /v1/cards/lookup-ec)
+	LookupECCard(ctx context.Context, request LookupECCardRequestObject) (LookupECCardResponseObject, error)
 	// GetCard One card and its shadow account
 	// (GET /v1/cards/{token})
 	GetCard(ctx context.Context, request GetCardRequestObject) (GetCardResponseObject, error)
@@ -2355,6 +2691,9 @@ type StrictServerInterface interface {
 	// AuthoriseLoad MAC1 in, MAC2 out
 	// (POST /v1/loads/{id}/authorise)
 	AuthoriseLoad(ctx context.Context, request AuthoriseLoadRequestObject) (AuthoriseLoadResponseObject, error)
+	// AuthoriseECLoad An electronic cash card's request in, the issuer's answer out
+	// (POST /v1/loads/{id}/authorise-ec)
+	AuthoriseECLoad(ctx context.Context, request AuthoriseECLoadRequestObject) (AuthoriseECLoadResponseObject, error)
 	// ConfirmLoad Hand in the TAC of CREDIT FOR LOAD
 	// (POST /v1/loads/{id}/confirm)
 	ConfirmLoad(ctx context.Context, request ConfirmLoadRequestObject) (ConfirmLoadResponseObject, error)
@@ -2364,6 +2703,12 @@ type StrictServerInterface interface {
 	// ResolveLoad Hand in what the card says of an open load
 	// (POST /v1/loads/{id}/resolve)
 	ResolveLoad(ctx context.Context, request ResolveLoadRequestObject) (ResolveLoadResponseObject, error)
+	// ResolveECLoad Hand in what an electronic cash card says of an open load in a later session
+	// (POST /v1/loads/{id}/resolve-ec)
+	ResolveECLoad(ctx context.Context, request ResolveECLoadRequestObject) (ResolveECLoadResponseObject, error)
+	// ReportECLoad Say what became of the issuer's script
+	// (POST /v1/loads/{id}/script-result)
+	ReportECLoad(ctx context.Context, request ReportECLoadRequestObject) (ReportECLoadResponseObject, error)
 	// DoubtLoad Say that CREDIT FOR LOAD was not answered
 	// (POST /v1/loads/{id}/uncertain)
 	DoubtLoad(ctx context.Context, request DoubtLoadRequestObject) (DoubtLoadResponseObject, error)
@@ -2500,6 +2845,37 @@ func (sh *strictHandler) LookupCard(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LookupCardResponseObject); ok {
 		if err := validResponse.VisitLookupCardResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LookupECCard operation middleware
+func (sh *strictHandler) LookupECCard(w http.ResponseWriter, r *http.Request) {
+	var request LookupECCardRequestObject
+
+	var body LookupECCardJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LookupECCard(ctx, request.(LookupECCardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LookupECCard")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LookupECCardResponseObject); ok {
+		if err := validResponse.VisitLookupECCardResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2754,6 +3130,39 @@ func (sh *strictHandler) AuthoriseLoad(w http.ResponseWriter, r *http.Request, i
 	}
 }
 
+// AuthoriseECLoad operation middleware
+func (sh *strictHandler) AuthoriseECLoad(w http.ResponseWriter, r *http.Request, id LoadID) {
+	var request AuthoriseECLoadRequestObject
+
+	request.Id = id
+
+	var body AuthoriseECLoadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AuthoriseECLoad(ctx, request.(AuthoriseECLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AuthoriseECLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AuthoriseECLoadResponseObject); ok {
+		if err := validResponse.VisitAuthoriseECLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ConfirmLoad operation middleware
 func (sh *strictHandler) ConfirmLoad(w http.ResponseWriter, r *http.Request, id LoadID) {
 	var request ConfirmLoadRequestObject
@@ -2839,6 +3248,72 @@ func (sh *strictHandler) ResolveLoad(w http.ResponseWriter, r *http.Request, id 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ResolveLoadResponseObject); ok {
 		if err := validResponse.VisitResolveLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveECLoad operation middleware
+func (sh *strictHandler) ResolveECLoad(w http.ResponseWriter, r *http.Request, id LoadID) {
+	var request ResolveECLoadRequestObject
+
+	request.Id = id
+
+	var body ResolveECLoadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveECLoad(ctx, request.(ResolveECLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveECLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResolveECLoadResponseObject); ok {
+		if err := validResponse.VisitResolveECLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportECLoad operation middleware
+func (sh *strictHandler) ReportECLoad(w http.ResponseWriter, r *http.Request, id LoadID) {
+	var request ReportECLoadRequestObject
+
+	request.Id = id
+
+	var body ReportECLoadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportECLoad(ctx, request.(ReportECLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportECLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportECLoadResponseObject); ok {
+		if err := validResponse.VisitReportECLoadResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

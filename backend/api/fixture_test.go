@@ -108,10 +108,12 @@ func start(t testing.TB) *city {
 		}
 		require.NoError(t, tx.PutMerchant(ctx, store.Merchant{ID: "line1", Acquirer: "bus", Name: "Line 1"}))
 		require.NoError(t, tx.PutTerminal(ctx, store.Terminal{ID: "bus-1", Merchant: "line1", PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true, Place: "front"}))
+		ec := ids.CardNumber(ecBank().pan)
+		require.NoError(t, tx.IssueCard(ctx, store.Card{Number: ec, Token: store.Token(tokenKey, ec), Family: "ec"}))
 		return tx.IssueCard(ctx, store.Card{Number: number, Token: store.Token(tokenKey, number), Issuer: issuer, Levels: 2})
 	})
 	log := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), Log: log})
+	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), EC: ecBank().issuer.Door(), Log: log})
 	require.NoError(t, err)
 	var tokens api.Tokens
 	c.operator, c.bus, c.metro, tokens = someTokens(t)

@@ -51,6 +51,8 @@ func TestEveryOperation(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(file), string(served.raw))
 
+	c.loadEC(t)
+
 	// A load whose answer is doubted, then settled by another agent, with the card's own word.
 	c.load(c.bus, "sale-1", "50.00")
 	id := c.order(c.bus, "sale-2", "20.00")

@@ -34,6 +34,8 @@ var problems = map[string]struct {
 	"ErrCardData":     {topup.ErrCardData, 422, "card-data"},
 	"ErrUnknownKey":   {topup.ErrUnknownKey, 422, "unknown-key"},
 	"ErrMAC1":         {topup.ErrMAC1, 422, "mac1"},
+	"ErrARQC":         {topup.ErrARQC, 422, "arqc"},
+	"ErrChipData":     {topup.ErrChipData, 422, "chip-data"},
 	"ErrTAC":          {topup.ErrTAC, 422, "tac"},
 	"ErrOtherCard":    {topup.ErrOtherCard, 409, "other-card"},
 	"ErrOpenLoad":     {topup.ErrOpenLoad, 409, "open-load"},

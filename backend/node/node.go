@@ -109,7 +109,11 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Log: c.Log}); err != nil {
 		return err
 	}
-	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}); err != nil {
+	loads := topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}
+	if ec != nil {
+		loads.EC = ec.Issuer
+	}
+	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, loads); err != nil {
 		return err
 	}
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {

@@ -96,6 +96,8 @@ var (
 	ErrCardData     = errors.New("the card shows other data than it was issued with")
 	ErrUnknownKey   = errors.New("the card's load key is not known")
 	ErrMAC1         = errors.New("the card's MAC1 does not verify")
+	ErrARQC         = errors.New("the electronic cash card's cryptogram does not verify")
+	ErrChipData     = errors.New("the chip data is no request to go online")
 	ErrTAC          = errors.New("the card's TAC does not verify")
 	ErrOtherCard    = errors.New("the order belongs to another card")
 	ErrOpenLoad     = errors.New("the card has an open load")

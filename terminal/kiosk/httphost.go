@@ -83,6 +83,8 @@ var problems = map[string]error{
 	"card-blocked":         ErrCardBlocked,
 	"card-data":            ErrCardData,
 	"mac1":                 ErrMAC1,
+	"arqc":                 ErrARQC,
+	"chip-data":            ErrChipData,
 	"tac":                  ErrTAC,
 	"other-card":           ErrOtherCard,
 	"open-load":            ErrOpenLoad,
@@ -113,7 +115,7 @@ func (e *HostError) Unwrap() error {
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
 	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
-		ErrMAC1, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrAccess, ErrRequest} {
+		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrAccess, ErrRequest} {
 		if errors.Is(err, kind) {
 			return true
 		}
