@@ -10,5 +10,7 @@
 // that the counter has moved past an authorised load has been credited. Each move of an order is one transaction of the store,
 // and each call may be repeated: a caller that lost the answer asks again.
 //
+// Electronic cash cards are loaded by script (ec.go): the same orders and states, with the card's ATC as counter.
+//
 // The package does not take money itself, talks to no card, and knows nothing of online payment channels.
 package topup

@@ -270,7 +270,8 @@ func (s *Service) openECLoad(ctx context.Context, tx *store.Tx, o store.LoadOrde
 }
 
 // ReportEC takes the kiosk's report on the script. Nobody signs it: that the script ran is taken from the agent, who was paid for it; that it did
-// not is not taken, and makes the order uncertain. A report on an order that is settled changes nothing.
+// not is not taken, and makes the order uncertain. A report on an order that is settled changes nothing; one that a script ran whose money
+// was taken back is a finding, because the card itself has said that it did not.
 func (s *Service) ReportEC(ctx context.Context, agent ids.AcquirerID, id string, r ec.ScriptResult) (Order, error) {
 	var out Order
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
@@ -279,6 +280,9 @@ func (s *Service) ReportEC(ctx context.Context, agent ids.AcquirerID, id string,
 			return err
 		}
 		out = orderOf(o)
+		if returned, err := takenBack(ctx, tx, o, r); err != nil || returned {
+			return errors.Join(err, s.find(ctx, tx, o.ID, FindAfterReturn, "a report that a script ran came while the order was "+o.State))
+		}
 		if !State(o.State).Open() {
 			return nil
 		}
@@ -299,6 +303,20 @@ func (s *Service) ReportEC(ctx context.Context, agent ids.AcquirerID, id string,
 		return Order{}, fmt.Errorf("report on load %s: %w", id, err)
 	}
 	return out, nil
+}
+
+// takenBack reports whether a script that is said to have run is of a booking whose money was taken back.
+func takenBack(ctx context.Context, tx *store.Tx, o store.LoadOrder, r ec.ScriptResult) (bool, error) {
+	if r.Outcome != ec.ScriptDone {
+		return false, nil
+	}
+	all, err := tx.ECSessions(ctx, o.ID)
+	for _, v := range all {
+		if v.Script == r.ID {
+			return v.Booking < o.Bookings || State(o.State) == Paid || State(o.State) == Refunded, err
+		}
+	}
+	return false, err
 }
 
 // ECInfo is what the scheme knows of an electronic cash card.

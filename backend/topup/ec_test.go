@@ -248,6 +248,30 @@ func TestALostAnswerIsSettledByTheCard(t *testing.T) {
 	}
 }
 
+// TestAReportOnALoadThatWasReversedIsAnAlarm: the card has said that its script did not run.
+func TestAReportOnALoadThatWasReversedIsAnAlarm(t *testing.T) {
+	d := startEC(t)
+	id := d.order(bus, "sale-1", 50_00)
+	v := d.insert()
+	_, commands, err := ec.ParseScript(d.authoriseEC(id, v).Script)
+	require.NoError(t, err)
+	require.Len(t, commands, 1)
+	script, _, err := ec.ParseScript(d.authoriseEC(id, v).Script)
+	require.NoError(t, err)
+	v = d.insert()
+	_, err = d.topup.ResolveEC(d.ctx, metro, id, topup.ECEvidence{ECCard: v.said})
+	require.NoError(t, err)
+	o, err := d.topup.ReportEC(d.ctx, bus, id, ec.ScriptResult{ID: script, Outcome: ec.ScriptDone})
+	require.NoError(t, err)
+	require.Equal(t, topup.Paid, o.State)
+	require.Equal(t, []string{topup.FindAfterReturn}, d.codes())
+	_, err = d.topup.ReportEC(d.ctx, bus, id, ec.ScriptResult{ID: [4]byte{1}, Outcome: ec.ScriptDone})
+	require.NoError(t, err)
+	require.Len(t, d.codes(), 1)
+	require.Zero(t, d.shadowEC())
+	d.accounts()
+}
+
 func TestALogThatIsForgedDecidesNothing(t *testing.T) {
 	d := startEC(t)
 	id := d.order(bus, "sale-1", 50_00)
