@@ -20,7 +20,7 @@ import (
 )
 
 // random is a long run of numbers that a test can foresee.
-func random() *bytes.Reader { return bytes.NewReader(bytes.Repeat([]byte{7, 1, 9}, 1000)) }
+func random() *bytes.Reader { return bytes.NewReader(bytes.Repeat([]byte{7, 1, 9}, 10_000)) }
 
 // TestADESFireCardOfTheProfile: a card with the layout that the profile says sells, on commands of either chaining, and leaves what the
 // profile says.

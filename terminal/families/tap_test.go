@@ -35,9 +35,9 @@ func profile() *firmwareconfig.Profile {
 }
 
 // rider is a card of that profile with 50.00.
-func rider(t *testing.T) *sim.Card {
+func rider(t *testing.T, n int) *sim.Card {
 	m := sim.Image{
-		UID: "\x04UID123", TMV: "01234567", Upper: money.Minor(10_000), Value: money.Minor(5000), TMCLimit: 0xFFFFFFFF,
+		UID: image.Bytes(fmt.Sprintf("\x04UID%03d", n)), TMV: "01234567", Upper: money.Minor(10_000), Value: money.Minor(5000), TMCLimit: 0xFFFFFFFF,
 		Settings: desfire.Settings{
 			AID: [3]byte{0x3F, 0x00, 0x01}, KeyNumber: 1, TMVersion: 1, ValueFile: 1, ValueMode: desfire.MAC,
 			RecordFile: 2, RecordMode: desfire.MAC, RecordSize: 32, MACFile: 3, MACMode: desfire.MAC,
@@ -75,9 +75,11 @@ func TestATornDESFireCardPaysOnce(t *testing.T) {
 		"bus": {nil, &bus}, "entry": {nil, &in}, "exit": {&in, &out}, "sale": {nil, &till}, "entry of one who never left": {&in, &in},
 	} {
 		t.Run(name, func(t *testing.T) {
+			at, j := terminal(t, 1)
+			riders := 0
 			day := func(tear epcard.Tear) (*sim.Card, int) {
-				card := rider(t)
-				at, j := terminal(t, 1)
+				riders++
+				card := rider(t, riders)
 				show := func(r tap.Request, later time.Duration, tear epcard.Tear) (tap.Result, int) {
 					r.Now = morning.Add(later)
 					field := epcard.Present(card, tear)
@@ -115,11 +117,11 @@ func TestATornDESFireCardPaysOnce(t *testing.T) {
 
 // TestATornDESFireCardAtTheOtherDoor: the terminal that lost it is not the one that sees it again. The card itself says that the ride is paid.
 func TestATornDESFireCardAtTheOtherDoor(t *testing.T) {
+	front, _ := terminal(t, 1)
+	back, _ := terminal(t, 2)
 	for n := 1; n <= 11; n++ {
-		for _, after := range []bool{false, true} {
-			card := rider(t)
-			front, _ := terminal(t, 1)
-			back, _ := terminal(t, 2)
+		for i, after := range []bool{false, true} {
+			card := rider(t, 2*n+i)
 			r := bus
 			r.Now = morning
 			_, err := front.Purchase(t.Context(), epcard.Present(card, epcard.Tear{At: n, After: after}), r)
