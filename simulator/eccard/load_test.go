@@ -1,6 +1,7 @@
 package eccard_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -423,5 +424,65 @@ func TestLoadOverQPBOC(t *testing.T) {
 		}
 		require.Equal(t, ec.Loaded, l.ByResult(result))
 		require.Equal(t, l.After, card.Balance())
+	}
+}
+
+// away is a card that leaves the field before its n-th command, and whose reader says so.
+type away struct {
+	*eccard.Card
+	n int
+}
+
+func (a *away) Transmit(ctx context.Context, raw []byte) ([]byte, error) {
+	if a.n == 0 {
+		return nil, fmt.Errorf("%w: no card in the field", apdu.ErrNotSent)
+	}
+	a.n--
+	return a.Card.Transmit(ctx, raw)
+}
+
+// TestHalfAScript: a card that leaves before the first command has done nothing; one that leaves before the second has done a part, which is not nothing.
+func TestHalfAScript(t *testing.T) {
+	i, card, _ := setUp(t, 1_000)
+	for commands, want := range map[int]error{12: apdu.ErrNotSent, 13: ec.ErrUncertain, 14: nil} {
+		card.Insert()
+		c, err := ec.Select(t.Context(), &away{card, commands}, accepted)
+		require.NoError(t, err)
+		o, err := c.BeginOnline(t.Context(), kioskTerminal)
+		require.NoError(t, err)
+		k := ec.CardKeys{DKI: o.IAD.DKI, PAN: o.Track2.PAN, PSN: o.PSN}
+		put, err := ec.PutBalance(t.Context(), i.Door(), k, o.ATC, o.AC, money.Minor(2_000))
+		require.NoError(t, err)
+		unblock, err := ec.Secure(t.Context(), i.Door(), k, o.ATC, o.AC, ec.UnblockApplication())
+		require.NoError(t, err)
+		script, err := ec.Script([4]byte{1}, put, unblock)
+		require.NoError(t, err)
+		auth, err := ec.IssuerAuthentication(t.Context(), i.Door(), k, o.ATC, o.AC, ec.Approved)
+		require.NoError(t, err)
+		_, err = o.Answer(t.Context(), ec.Answer{Auth: auth, Script: script})
+		require.ErrorIs(t, err, want)
+		require.Equal(t, want == ec.ErrUncertain, errors.Is(err, ec.ErrUncertain))
+	}
+}
+
+// TestMACFailuresInARow: a good script starts the count anew.
+func TestMACFailuresInARow(t *testing.T) {
+	i, card, _ := setUp(t, 1_000)
+	for range 2 {
+		for range 60 {
+			card.Insert()
+			c, err := ec.Select(t.Context(), card, accepted)
+			require.NoError(t, err)
+			o, err := c.BeginOnline(t.Context(), kioskTerminal)
+			require.NoError(t, err)
+			auth, err := ec.IssuerAuthentication(t.Context(), i.Door(), ec.CardKeys{DKI: 1, PAN: o.Track2.PAN, PSN: o.PSN}, o.ATC, o.AC, ec.Approved)
+			require.NoError(t, err)
+			broken, err := ec.Script([4]byte{}, apdu.Command{CLA: 0x84, INS: 0x1E, Data: []byte{1, 2, 3, 4}})
+			require.NoError(t, err)
+			_, err = o.Answer(t.Context(), ec.Answer{Auth: auth, Script: broken})
+			require.ErrorIs(t, err, ec.ErrMAC)
+		}
+		_, err := online(t, i, card, ec.UnblockApplication())
+		require.NoError(t, err)
 	}
 }
