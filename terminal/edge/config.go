@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/card/purse"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/clock"
@@ -45,6 +46,8 @@ type Config struct {
 	// Pool is several SAMs, in the place of SAM: as many lanes sell at the same time, and one that fails does not stop the others. Run
 	// runs it.
 	Pool *keys.Pool
+	// Families makes the drivers of further card families, once for each lane. They look for their purse after the EP one's. Nil: there are none.
+	Families func() ([]purse.Driver, error)
 
 	JournalPath string
 	Journal     journal.Options // Terminal is filled in
@@ -64,6 +67,16 @@ type Config struct {
 	// Show is told every outcome, one at a time. It must return soon: the rider of the next lane waits.
 	Show func(Event)
 	Log  *slog.Logger // default: none
+}
+
+// drivers are the drivers of one lane.
+func (c *Config) drivers(sams keys.SAMs) ([]purse.Driver, error) {
+	all := Drivers(c.Profile, sams)
+	if c.Families == nil {
+		return all, nil
+	}
+	more, err := c.Families()
+	return append(all, more...), err
 }
 
 // check returns every fault of the configuration at once and fills in the defaults.

@@ -7,8 +7,8 @@ import (
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 )
 
-// Drivers makes the drivers of the card families that a profile serves, in the order in which they look for their purse on a card. They serve
-// one visit at a time; sams may be shared.
+// Drivers makes the drivers that a profile and the terminal's SAMs are enough for: that of the EP purse. Those of other families need more,
+// and come by [Config.Families].
 func Drivers(p *firmwareconfig.Profile, sams keys.SAMs) []purse.Driver {
 	return []purse.Driver{epdriver.New(epSettings(p), sams)}
 }

@@ -76,7 +76,11 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 		counts: map[tap.Outcome]uint64{},
 	}
 	for range cfg.Lanes {
-		t.drivers = append(t.drivers, Drivers(cfg.Profile, t.sams))
+		drivers, err := cfg.drivers(t.sams)
+		if err != nil {
+			return nil, fmt.Errorf("drivers of the card families: %w", err)
+		}
+		t.drivers = append(t.drivers, drivers)
 		t.asks = append(t.asks, make(chan ask))
 	}
 	t.tap = tap.Terminal{
