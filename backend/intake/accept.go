@@ -174,17 +174,7 @@ func fill(ctx context.Context, tx *store.Tx, c *uplink.Committed, t ids.Terminal
 	return err
 }
 
-// clearingDay is the day in which something that comes at a moment is cleared: that moment's in the scheme's time zone,
-// unless it is closed.
+// clearingDay is the day in which something that comes at a moment is cleared.
 func (p *Pipeline) clearingDay(ctx context.Context, tx *store.Tx, at time.Time) (string, error) {
-	day := at.In(p.opt.Location).Format(time.DateOnly)
-	last, err := tx.LastClosedDay(ctx)
-	if err != nil || day > last {
-		return day, err
-	}
-	closed, err := time.Parse(time.DateOnly, last)
-	if err != nil {
-		return "", fmt.Errorf("last closed day: %w", err)
-	}
-	return closed.AddDate(0, 0, 1).Format(time.DateOnly), nil
+	return tx.ClearingDay(ctx, at.In(p.opt.Location))
 }

@@ -105,6 +105,21 @@ func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]Clear
 	return out, err
 }
 
+// ClearingDay is the day in which something that comes at a moment is cleared: that moment's in its own time zone, the scheme's, unless it is
+// closed.
+func (t *Tx) ClearingDay(ctx context.Context, at time.Time) (string, error) {
+	day := at.Format(time.DateOnly)
+	last, err := t.LastClosedDay(ctx)
+	if err != nil || day > last {
+		return day, err
+	}
+	closed, err := time.Parse(time.DateOnly, last)
+	if err != nil {
+		return "", fmt.Errorf("last closed day: %w", err)
+	}
+	return closed.AddDate(0, 0, 1).Format(time.DateOnly), nil
+}
+
 // LastClosedDay is the latest closed clearing day, "" for none.
 func (t *Tx) LastClosedDay(ctx context.Context) (string, error) {
 	var day string

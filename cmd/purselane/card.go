@@ -33,6 +33,8 @@ type CardCmd struct {
 	Show  CardShowCmd  `cmd:"" help:"Show a card's shadow account."`
 	Load  KioskLoadCmd `cmd:"" help:"Load the card in a reader: the same as kiosk load."`
 
+	Register CardRegisterCmd `cmd:"" help:"Register a card of another family that its issuer has made: electronic cash, or DESFire."`
+
 	Read    CardReadCmd    `cmd:"" help:"Read the card in a reader: files, balance, trip state."`
 	History CardHistoryCmd `cmd:"" help:"Read the card's own log of transactions."`
 	Trips   CardTripsCmd   `cmd:"" help:"Read the trips that the card remembers."`

@@ -145,6 +145,10 @@ func TestAnOperatorsFirstHour(t *testing.T) {
 	_, err = run(t, "terminal", "psam", "--dir", dir, "--id", "t2", "--remove", "112233445566")
 	require.ErrorContains(t, err, "has no PSAM")
 
+	require.Contains(t, must(t, "card", "register", "--dir", dir, "--ec", "6210947315926483", "--sequence", "01"), "card ****6483 of family ec is registered")
+	require.Contains(t, must(t, "card", "register", "--dir", dir, "--desfire", "04A1B2C3D4E5F6", "--counter", "70000"), "of family desfire")
+	require.Contains(t, must(t, "card", "show", "--dir", dir, "--number", "6210947315926483FFFF"), "shadow balance 0.00")
+
 	require.Contains(t, must(t, "card", "block", "--dir", dir, "--number", "00010203040506070809"), "blocked")
 	_, err = run(t, append(load[:len(load)-1:len(load)-1], "sale-3")...)
 	require.ErrorContains(t, err, "blocked")
@@ -189,6 +193,9 @@ func TestWhatTheToolsRefuse(t *testing.T) {
 		{"a terminal with a bad name", "terminal add --dir " + dir + " --id bus/1 --merchant metro --out x", "--id"},
 		{"a PSAM number that is none", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 1 --out x", "--psam"},
 		{"two simulated PSAMs", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 112233445566 --psam 112233445577 --out x", "terminal psam"},
+		{"a bank card number that is none", "card register --dir " + dir + " --ec 62109473159264831234567", "--ec"},
+		{"a UID that is none", "card register --dir " + dir + " --desfire 04A1", "--desfire"},
+		{"a sequence number that is none", "card register --dir " + dir + " --ec 6210947315926483 --sequence 1", "--sequence"},
 		{"a demo without taps", "demo --taps 0", "--taps"},
 		{"a demo in a full folder", "demo --dir " + dir, "not empty"},
 	}
