@@ -25,6 +25,8 @@ type EC struct {
 	Readback string    `yaml:"readback"` // after a debit: "balance" or "none"
 	// EarlyDebit: some of the scheme's cards may debit before their last record is read, as those of before PBOC 3.0 are said to do.
 	EarlyDebit bool `yaml:"early_debit"`
+	// Transit: left out, these cards make no trips.
+	Transit *ECTransit `yaml:"transit"`
 }
 
 // ECLimits are the limits of one tap. Left out: none.
@@ -32,6 +34,12 @@ type ECLimits struct {
 	Transaction *money.Amount `yaml:"transaction"` // from here on no tap
 	Offline     *money.Amount `yaml:"offline"`     // above it a card would have to go online, so no tap
 	Holder      *money.Amount `yaml:"holder"`      // from here on the card holder would have to be verified
+}
+
+// ECTransit is where the operator's record stands on cards with the transit extension.
+type ECTransit struct {
+	File int `yaml:"file"` // its number, 1 to 30
+	ID   Hex `yaml:"id"`   // of the record, 2 bytes
 }
 
 // CAKey is a certification authority's public key.
@@ -125,6 +133,15 @@ func (e *EC) faults() (all []error) {
 	}
 	if e.Readback != "balance" && e.Readback != "none" {
 		bad("readback", "%q: want balance or none", e.Readback)
+	}
+	if t := e.Transit; t != nil {
+		if t.File < 1 || t.File > 30 {
+			bad("transit.file", "%d: want 1 to 30", t.File)
+		}
+		size("transit.id", t.ID, 2)
+		if e.EarlyDebit {
+			bad("transit", "not with early_debit: a card that debits before its records are written makes no trips")
+		}
 	}
 	return all
 }

@@ -30,7 +30,8 @@ ec:
   seal_to: 0102030405060708091011121314151617181920212223242526272829303132
   merchant: City Bus
   readback: balance
-  early_debit: true
+  early_debit: false
+  transit: {file: 21, id: 2801}
 `
 
 func TestElectronicCash(t *testing.T) {
@@ -43,7 +44,7 @@ func TestElectronicCash(t *testing.T) {
 	require.Equal(t, 20301231, e.CAKeys[0].Day())
 	require.Equal(t, money.Minor(100_000), *e.Limits.Transaction)
 	require.Nil(t, e.Limits.Offline)
-	require.True(t, e.EarlyDebit)
+	require.Equal(t, &firmwareconfig.ECTransit{File: 21, ID: firmwareconfig.Hex{0x28, 0x01}}, e.Transit)
 	require.Equal(t, firmwareconfig.Revoked{RID: e.CAKeys[0].RID, Index: firmwareconfig.Hex{0x80}, Serial: firmwareconfig.Hex{0, 1, 2}}, e.Revoked[0])
 
 	for change, says := range map[[2]string]string{
@@ -63,6 +64,9 @@ func TestElectronicCash(t *testing.T) {
 		{"seal_to: 01", "seal_to: "}:                     "ec.seal_to: 31 bytes: want 32",
 		{"City Bus", "The Municipal Bus Company"}:        "ec.merchant: 25 bytes: want 20 at most",
 		{"readback: balance", "readback: full"}:          `ec.readback: "full": want balance or none`,
+		{"file: 21", "file: 31"}:                         "ec.transit.file: 31: want 1 to 30",
+		{"id: 2801", "id: 28"}:                           "ec.transit.id: 1 bytes: want 2",
+		{"early_debit: false", "early_debit: true"}:      "ec.transit: not with early_debit",
 		{"merchant: City Bus", "pin: true"}:              "pin",
 		{"  revoked:", "    - {checksum: A35663495B5702D2ADE19104ADB8EE07F97E8B2A}\n  revoked:"}: "ec.ca_keys[1].checksum: A35663495B5702D2ADE19104ADB8EE07F97E8B2A: the key stands there twice",
 	} {

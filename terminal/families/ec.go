@@ -17,6 +17,10 @@ import (
 type ECTerminal struct {
 	TokenKey []byte             // of the tokens that stand for card numbers: 16 bytes or more, a secret
 	Device   map[tlv.Tag][]byte // the terminal's own objects in field 55: 9F33, 9F34, 9F35, 9F1E, 9F09, 9F41
+
+	// Where the profile has cards that make trips.
+	Operator ec.Operator // the SAM with the keys of transit records
+	Number   [6]byte     // the terminal's, as it stands in the records
 }
 
 // EC makes the driver of the profile's electronic cash cards. It is an error that the profile has none.
@@ -42,6 +46,9 @@ func EC(p *firmwareconfig.Profile, t ECTerminal, rand io.Reader) (*ecdriver.Driv
 		Country: numeric(e.Country), Currency: numeric(e.Currency), Authorities: authorities,
 		TokenKey: t.TokenKey, SealTo: sealTo, Device: t.Device, Merchant: e.Merchant, Location: p.Location(), ReadBack: e.Readback == "balance",
 		EarlyDebit: e.EarlyDebit,
+	}
+	if e.Transit != nil {
+		s.Transit = &ecdriver.Transit{File: byte(e.Transit.File), ID: [2]byte(e.Transit.ID), Operator: t.Operator, Terminal: t.Number}
 	}
 	for _, aid := range e.AIDs {
 		s.Accepted = append(s.Accepted, ec.Accepted{AID: aid})

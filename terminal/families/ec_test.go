@@ -93,6 +93,54 @@ func TestAnElectronicCashCardOfTheProfile(t *testing.T) {
 	require.Equal(t, money.Minor(9_500), card.Balance())
 }
 
+// TestAnElectronicCashCardThatMakesTrips: the profile says where the record is, the terminal has its keys.
+func TestAnElectronicCashCardThatMakesTrips(t *testing.T) {
+	issuer, err := eccard.NewIssuer(rand.Reader, "621094")
+	require.NoError(t, err)
+	pan, err := ec.NewPAN("6210947315926483")
+	require.NoError(t, err)
+	card, err := issuer.Personalise(eccard.Profile{PAN: pan, PSN: 1, Balance: money.Minor(10_000), Transit: map[byte]int{20: 100}})
+	require.NoError(t, err)
+	card.Insert()
+	c, err := ec.Select(t.Context(), card, []ec.Accepted{{AID: ec.AIDDebit}})
+	require.NoError(t, err)
+	id := [2]byte{0x28, 0x07}
+	require.NoError(t, c.AppendTransit(t.Context(), issuer.Operator(), ec.RecordName{PAN: pan, PSN: 1, SFI: 20, ID: id}, append(id[:], make([]byte, ecdriver.TransitRecordSize-2)...)))
+
+	key := issuer.Authority()
+	sum := key.Checksum()
+	p := firmwareconfig.Sample()
+	p.EC = &firmwareconfig.EC{
+		AIDs: []firmwareconfig.Hex{ec.AIDDebit}, TTQ: firmwareconfig.Hex{0x28, 0, 0, 0x80}, Country: "156", Currency: "156",
+		CAKeys: []firmwareconfig.CAKey{{RID: key.RID[:], Index: firmwareconfig.Hex{key.Index}, Modulus: key.Modulus, Exponent: key.Exponent, Checksum: sum[:]}},
+		SealTo: make(firmwareconfig.Hex, 32), Readback: "none", Transit: &firmwareconfig.ECTransit{File: 20, ID: id[:]},
+	}
+	p.EC.SealTo[0] = 9
+	terminal := families.ECTerminal{TokenKey: []byte("0123456789abcdef")}
+	_, err = families.EC(p, terminal, random())
+	require.ErrorContains(t, err, "operator's keys")
+	terminal.Operator, terminal.Number = issuer.Operator(), [6]byte{1, 2, 3, 4, 5, 6}
+	d, err := families.EC(p, terminal, random())
+	require.NoError(t, err)
+	card.Insert()
+	v, err := d.Open(t.Context(), card)
+	require.NoError(t, err)
+	defer v.Close()
+	at := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	a, err := v.Begin(t.Context(), purse.Order{Kind: purse.Enter, Marked: money.Minor(600), At: at})
+	require.NoError(t, err)
+	require.Equal(t, []byte{1, 2, 3, 4, 5, 6}, a.SAM)
+	require.NoError(t, v.Stage(t.Context()))
+	require.NoError(t, v.Commit(t.Context()))
+	v, err = d.Open(t.Context(), card)
+	require.NoError(t, err)
+	r, err := v.Read(t.Context(), purse.Need{Trip: true})
+	require.NoError(t, err)
+	require.True(t, r.Trip.Open)
+	require.Equal(t, a.Mark(), r.Trip.Entry.Mark)
+	require.True(t, at.Equal(r.Trip.Entry.At))
+}
+
 func TestAProfileWithoutElectronicCash(t *testing.T) {
 	_, err := families.EC(firmwareconfig.Sample(), families.ECTerminal{}, random())
 	require.ErrorContains(t, err, "no ec section")

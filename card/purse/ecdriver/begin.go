@@ -3,6 +3,7 @@ package ecdriver
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/purselane/purselane/card/apdu"
@@ -19,15 +20,23 @@ const purchase = 0x00
 // Begin implements purse.Card by GET PROCESSING OPTIONS: the card decides, and tells who it is. It has not debited, unless it is one of those that early.go is for.
 func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error) {
 	v.tap = nil
-	if o.Kind != purse.Sale && o.Kind != purse.BusRide {
-		return purse.Attempt{}, fmt.Errorf("%w: electronic cash without the transit extension has no trip records", purse.ErrDeclined)
+	if err := v.fresh(ctx); err != nil {
+		return purse.Attempt{}, err
+	}
+	writes, err := v.writes(ctx, o)
+	if err != nil {
+		return purse.Attempt{}, err
 	}
 	terminal, err := v.terminal(o)
 	if err != nil {
 		return purse.Attempt{}, err
 	}
-	if err := v.fresh(ctx); err != nil {
-		return purse.Attempt{}, err
+	if writes {
+		tap, err := v.askTransit(ctx, o, terminal)
+		if err != nil {
+			return purse.Attempt{}, told(err)
+		}
+		return v.attempt(ctx, tap, o)
 	}
 	var early toldBefore
 	if v.s.EarlyDebit {
@@ -52,26 +61,49 @@ func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error)
 	return a, v.stillThere(ctx, early)
 }
 
+// writes reports whether an order goes to the card with a transit record. A ride does where the card has one, a trip must.
+func (v *visit) writes(ctx context.Context, o purse.Order) (bool, error) {
+	if o.Kind == purse.Sale || o.Kind == purse.BusRide && v.s.Transit == nil {
+		return false, nil
+	}
+	switch _, err := v.readTransit(ctx); {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, errNoRecord):
+		return false, told(err)
+	case o.Kind == purse.BusRide:
+		return false, nil
+	default:
+		return false, fmt.Errorf("%w: %w", purse.ErrDeclined, err)
+	}
+}
+
 // attempt is that of a card which has approved.
 func (v *visit) attempt(ctx context.Context, tap *ec.Tap, o purse.Order) (purse.Attempt, error) {
 	before, after, err := v.balances(ctx, tap, o.Amount)
 	if err != nil {
 		return purse.Attempt{}, err
 	}
+	var sam []byte
 	state, err := keep(tap)
 	if err != nil {
 		return purse.Attempt{}, err
 	}
+	if t := v.s.Transit; t != nil {
+		sam = bytes.Clone(t.Terminal[:])
+	}
 	v.tap, v.token, v.after = tap, Token(v.s.TokenKey, tap.Track2.PAN, tap.PSN), after
 	return purse.Attempt{
 		Family: Family, Application: bytes.Clone(tap.AID), Card: v.token, KeyVersion: tap.IAD.DKI, Algorithm: tap.IAD.Algorithm, Type: purchase,
-		Counter: uint32(tap.ATC), Amount: o.Amount, Before: before, After: after, Time: purseTime(o, v.s), State: state,
+		Counter: uint32(tap.ATC), Amount: o.Amount, Before: before, After: after, SAM: sam, Time: purseTime(o, v.s), State: state,
 	}, nil
 }
 
 // terminal is what is said to the card of an order.
 func (v *visit) terminal(o purse.Order) (ec.Terminal, error) {
-	q, err := ec.Prepare(v.s.TTQ, v.s.Limits, o.Amount)
+	limits := v.s.Limits
+	limits.ZeroAllowed = o.Kind == purse.Enter
+	q, err := ec.Prepare(v.s.TTQ, limits, o.Amount)
 	if err != nil {
 		return ec.Terminal{}, told(err)
 	}

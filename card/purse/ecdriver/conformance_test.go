@@ -24,12 +24,12 @@ type chip struct {
 	newest string
 }
 
-func newChip(n int) *chip {
+func newChip(n int, of *eccard.Card) *chip {
 	number, err := hex.DecodeString(numbers[n][6:16])
 	if err != nil {
 		panic(err)
 	}
-	c := &chip{Card: world().blank[n].Clone(), number: number}
+	c := &chip{Card: of.Clone(), number: number}
 	c.newest = c.logged()
 	return c
 }
@@ -86,13 +86,19 @@ func (c *chip) Memory() any {
 type bench struct {
 	cards  [2]*chip
 	change func(*ecdriver.Settings)
+	trips  bool
 }
 
 func (b *bench) Card(n int) pursetest.Chip { return b.cards[n] }
 func (b *bench) Held() int                 { return 0 }
 
 func (b *bench) Driver(terminal int) purse.Driver {
-	return driver(panics{}, b.change, func(s *ecdriver.Settings) { s.TokenKey = fmt.Appendf(nil, "key of terminal %d", terminal) })
+	return driver(panics{}, b.change, func(s *ecdriver.Settings) {
+		s.TokenKey = fmt.Appendf(nil, "key of terminal %d", terminal)
+		if b.trips {
+			trips(byte(terminal))(s)
+		}
+	})
 }
 
 // panics is a test's require outside of a test.
@@ -103,7 +109,9 @@ func (panics) FailNow()                          { panic("failed") }
 
 func family(change func(*ecdriver.Settings)) pursetest.Family {
 	return pursetest.Family{
-		New:      func() pursetest.Bench { return &bench{cards: [2]*chip{newChip(0), newChip(1)}, change: change} },
+		New: func() pursetest.Bench {
+			return &bench{cards: [2]*chip{newChip(0, world().blank[0]), newChip(1, world().blank[1])}, change: change}
+		},
 		Kinds:    []purse.Kind{purse.Sale},
 		At:       at,
 		Refusals: []apdu.SW{0x6985, 0x6A82, 0x6A83, 0x6984, 0x6283, 0x6A88},
@@ -111,7 +119,18 @@ func family(change func(*ecdriver.Settings)) pursetest.Family {
 	}
 }
 
+// metro is the family with cards that make trips.
+func metro() pursetest.Family {
+	f := family(nil)
+	f.Kinds = []purse.Kind{purse.Sale, purse.BusRide, purse.Enter, purse.Leave, purse.CloseTrip, purse.LeaveUnmet}
+	f.Refusals = append(f.Refusals, 0x6974, 0x6988, 0x9406)
+	f.New = func() pursetest.Bench {
+		return &bench{cards: [2]*chip{newChip(0, world().riders[0]), newChip(1, world().riders[1])}, change: func(s *ecdriver.Settings) { s.ReadBack = true }, trips: true}
+	}
+	return f
+}
+
 func TestConformance(t *testing.T) {
-	t.Run("version 01", func(t *testing.T) { pursetest.Run(t, family(func(s *ecdriver.Settings) { s.ReadBack = true })) })
+	t.Run("trips", func(t *testing.T) { pursetest.Run(t, metro()) })
 	t.Run("version 00", func(t *testing.T) { pursetest.Run(t, family(func(s *ecdriver.Settings) { s.TTQ = ec.TTQ{0x28} })) })
 }

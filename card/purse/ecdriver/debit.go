@@ -20,11 +20,14 @@ func (v *visit) Stage(ctx context.Context) error {
 	if v.tap == nil {
 		return errNoDebit
 	}
-	tap, err := v.records(ctx, v.tap)
-	if err != nil {
-		return told(err)
+	tap := v.tap
+	if len(tap.Records) < len(tap.Places)-1 { // else Begin has read them, to write a transit record
+		var err error
+		if tap, err = v.records(ctx, tap); err != nil {
+			return told(err)
+		}
+		v.tap = tap
 	}
-	v.tap = tap
 	// The deny list is the caller's: it has looked the card up by its token.
 	switch decision, err := tap.Check(v.s.Authorities, false); {
 	case err != nil:

@@ -2,6 +2,7 @@ package ecdriver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -56,6 +57,8 @@ type visit struct {
 	card  *ec.Card
 	asked bool                   // GET PROCESSING OPTIONS was sent: the card takes one a selection
 	seen  map[ec.Place]ec.Record // records read before that, for Recover
+	// transit is the operator's transit record, of this selection: the card writes the one that was read last.
+	transit *ec.TransitRecord
 
 	// Of the debit that is under way.
 	tap   *ec.Tap
@@ -69,7 +72,7 @@ func (v *visit) open(ctx context.Context) (err error) {
 	if v.card, err = ec.Select(ctx, v.t, v.s.Accepted); err != nil {
 		return openTold(err)
 	}
-	v.asked, v.seen = false, map[ec.Place]ec.Record{}
+	v.asked, v.seen, v.transit = false, map[ec.Place]ec.Record{}, nil
 	return nil
 }
 
@@ -87,6 +90,22 @@ func (v *visit) Read(ctx context.Context, n purse.Need) (r purse.Reading, err er
 		if r.Balance, err = v.balance(ctx); err != nil {
 			return r, told(err)
 		}
+	}
+	if v.s.Transit == nil || !n.Trip && !n.Ride {
+		return r, nil
+	}
+	record, err := v.readTransit(ctx)
+	if errors.Is(err, errNoRecord) {
+		return r, nil
+	}
+	if err != nil {
+		return r, told(err)
+	}
+	if n.Trip {
+		r.Trip = record.tripTold(v.s.Location)
+	}
+	if n.Ride {
+		r.Ride = record.rideTold(v.s.Location)
 	}
 	return r, nil
 }

@@ -20,6 +20,8 @@ var words = []struct{ is, word error }{
 	{ec.ErrPDOL, purse.ErrDeclined},
 	{ec.ErrConditions, purse.ErrDeclined},
 	{ec.ErrOtherInterface, purse.ErrDeclined},
+	{ec.ErrNoTransit, purse.ErrDeclined},
+	{ec.ErrTransitMAC, purse.ErrDeclined},
 }
 
 // told says an error in the words of package purse. What has no word there stays as it is: the card has left, or answers what it must not.

@@ -31,6 +31,17 @@ var (
 	at   = time.Date(2026, 11, 25, 8, 0, 0, 0, zone)
 )
 
+const transitFile = 21
+
+var transitID = [2]byte{0x28, 0x01}
+
+// trips lets cards make trips, at the terminal of that number.
+func trips(terminal byte) func(*ecdriver.Settings) {
+	return func(s *ecdriver.Settings) {
+		s.Transit = &ecdriver.Transit{File: transitFile, ID: transitID, Operator: world().issuer.Operator(), Terminal: [6]byte{0, 0, 0, 0, 1, terminal}}
+	}
+}
+
 // drivers counts those made, so that no two draw the same numbers.
 var drivers atomic.Uint32
 
@@ -39,6 +50,7 @@ var world = sync.OnceValue(func() (w struct {
 	issuer *eccard.Issuer
 	cards  [2]*eccard.Card
 	blank  [2]*eccard.Card // the same, never used
+	riders [2]*eccard.Card // with the transit extension, and the operator's record opened
 	pans   [2]ec.PAN
 	seal   *ecdh.PrivateKey
 }) {
@@ -56,6 +68,15 @@ var world = sync.OnceValue(func() (w struct {
 		w.cards[n], err = w.issuer.Card(w.pans[n], 1, money.Minor(100_000))
 		check()
 		w.blank[n] = w.cards[n].Clone()
+		w.riders[n], err = w.issuer.Personalise(eccard.Profile{PAN: w.pans[n], PSN: 1, Balance: money.Minor(100_000), Transit: map[byte]int{transitFile: 200}})
+		check()
+		w.riders[n].Insert()
+		var c *ec.Card
+		c, err = ec.Select(context.Background(), w.riders[n], []ec.Accepted{{AID: ec.AIDDebit}})
+		check()
+		err = c.AppendTransit(context.Background(), w.issuer.Operator(), ec.RecordName{PAN: w.pans[n], PSN: 1, SFI: transitFile, ID: transitID},
+			append(transitID[:], make([]byte, ecdriver.TransitRecordSize-2)...))
+		check()
 	}
 	w.seal, err = ecdh.X25519().GenerateKey(rand.Reader)
 	check()

@@ -46,3 +46,26 @@ func FuzzState(f *testing.F) {
 		require.Equal(t, before, card.Balance())
 	})
 }
+
+// FuzzTransit gives a card's transit record any bytes: a gate reads them as a trip or refuses them, and sells on what it has read.
+func FuzzTransit(f *testing.F) {
+	f.Add(make([]byte, ecdriver.TransitRecordSize-2))
+	f.Add(append([]byte{0x11, 0, 0, 2, 0x58}, make([]byte, ecdriver.TransitRecordSize-7)...))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		card := world().riders[0].Clone()
+		answer := func(command, answer []byte) []byte {
+			if command[1] == 0xB4 && len(data) < 200 {
+				return append(append(append([]byte{0x28, 0x01}, data...), 1, 2, 3, 4), 0x90, 0x00)
+			}
+			return answer
+		}
+		card.Insert()
+		c, err := driver(t, trips(1)).Open(t.Context(), altered{card, answer})
+		require.NoError(t, err)
+		if _, err := c.Read(t.Context(), purse.Need{Trip: true, Ride: true}); err != nil {
+			return
+		}
+		_, err = c.Begin(t.Context(), order(purse.Leave, 1))
+		require.Error(t, err, "its MAC is not the operator's")
+	})
+}

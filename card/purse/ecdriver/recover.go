@@ -31,6 +31,7 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	if err := v.fresh(ctx); err != nil {
 		return 0, none, err
 	}
+	v.transit = nil // what is read now comes between it and the next debit
 	if k.find(ec.TagAC) == nil {
 		return v.recoverUnanswered(ctx, k, a.Card)
 	}

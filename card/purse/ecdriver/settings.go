@@ -29,6 +29,7 @@ type Settings struct {
 	ReadBack bool               // read the balance after a debit: one command more
 	// EarlyDebit: some of the scheme's cards may debit at GET PROCESSING OPTIONS. Every card is asked for more then: see early.go.
 	EarlyDebit bool
+	Transit    *Transit // nil: cards make no trips here
 }
 
 // minTokenKey is the shortest token key, in bytes.
@@ -69,6 +70,20 @@ func (s *Settings) check() error {
 	}
 	if s.Location == nil {
 		bad("no time zone")
+	}
+	if t := s.Transit; t != nil {
+		if t.File == 0 || t.File > 30 {
+			bad("transit file %d: want 1 to 30", t.File)
+		}
+		if t.Operator == nil {
+			bad("no door to the transit operator's keys")
+		}
+		if t.Terminal == [6]byte{} {
+			bad("no terminal number for transit records")
+		}
+		if s.EarlyDebit {
+			bad("early debits and transit records: a card that debits before its records are written has no trips")
+		}
 	}
 	return errors.Join(all...)
 }
