@@ -149,10 +149,12 @@ func (e *ecDebit) verify(ctx context.Context, k doors, d *debit) (verdict, error
 	case err != nil:
 		return verdict{}, err
 	}
-	if after, ok := c.IAD.Balance(); ok {
-		if v, err := e.balance(ctx, k.ec.Issuer, card, c, after, d); err != nil || v.reason != "" {
-			return v, err
-		}
+	after, ok := c.IAD.Balance()
+	if !ok { // the cryptogram does not cover it, so a terminal could leave it out and tell another
+		return bad(reasonNoBalance), nil
+	}
+	if v, err := e.balance(ctx, k.ec.Issuer, card, c, after, d); err != nil || v.reason != "" {
+		return v, err
 	}
 	return verdict{proof: shadowaccount.ProofGood, debit: string(input)}, nil
 }

@@ -12,10 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/card/purse/ecdriver"
+	"github.com/purselane/purselane/card/tlv"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount"
@@ -137,6 +139,8 @@ func TestElectronicCashEvidenceThatIsNotTheRecords(t *testing.T) {
 		"another kind of it":  {func(r *wire.Record) { r.EvidenceKind = "desfire-tmac/1" }, "no evidence of its family came with it"},
 		"half of it":          {func(r *wire.Record) { r.EvidenceData = r.EvidenceData[:40] }, "its evidence cannot be read"},
 		"a forged cryptogram": {func(r *wire.Record) { flipAfter(r.EvidenceData, []byte{0x9F, 0x26, 0x08}) }, "its cryptogram does not verify"},
+		"a balance left out":  {func(r *wire.Record) { r.EvidenceData = withoutBalance(r.EvidenceData) }, "no balance under the card's own MAC came with it"},
+		"a forged balance":    {func(r *wire.Record) { flipAfter(r.EvidenceData, []byte{0x0A, 0x01, 0x00, 0x00, 0x00, 0x08}) }, "the MAC over its balance does not verify"},
 		"a forged random":     {func(r *wire.Record) { flipAfter(r.EvidenceData, []byte{0x9F, 0x37, 0x04}) }, "its cryptogram does not verify"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +160,24 @@ func TestElectronicCashEvidenceThatIsNotTheRecords(t *testing.T) {
 			s.proveBooks()
 		})
 	}
+}
+
+// withoutBalance cuts the issuer application data to the 8 bytes that the cryptogram rests on.
+func withoutBalance(raw []byte) []byte {
+	list, err := tlv.Decode(raw[1:])
+	if err != nil {
+		panic(err)
+	}
+	for i, o := range list[0].Children {
+		if o.Tag == ec.TagIAD {
+			list[0].Children[i].Value = o.Value[:8]
+		}
+	}
+	out, err := tlv.Encode(list)
+	if err != nil {
+		panic(err)
+	}
+	return append([]byte{raw[0]}, out...)
 }
 
 // flipAfter changes the byte behind a tag and its length.
@@ -244,6 +266,35 @@ func TestATornElectronicCashTapIsToldByTheNextBalance(t *testing.T) {
 		require.Equal(t, "unknown", s.statusesOf(s.number)["bus-1/2@3"])
 		s.proveBooks()
 	}
+}
+
+// TestATapThatIsNamedAfterItsDayWasClosed: the closed day does not know of it, and it is settled with the day in which it was named.
+func TestATapThatIsNamedAfterItsDayWasClosed(t *testing.T) {
+	s := startEC(t)
+	require.Empty(t, s.tell(s.tap("bus-1", 1, 2_00, eccard.LoseAnswer)))
+	s.drain()
+	s.clock.Advance(24 * time.Hour)
+	closed, err := settlement.Close(s.ctx, s.store, "2026-11-24", settlement.Options{Now: s.clock.Now(), Location: time.UTC})
+	require.NoError(t, err)
+	require.NotContains(t, string(closed.JSON.Body), "unnamed")
+	require.Empty(t, s.tell(s.tap("gate-3", 1, 1_00, eccard.NoTear)))
+	s.drain()
+	require.Equal(t, map[string]string{"bus-1/1@1": "inferred", "gate-3/1@2": "accepted"}, s.statusesOf(s.number))
+	s.view(func(tx *store.Tx) error {
+		taps, err := tx.CardTaps(s.ctx, s.number)
+		for _, p := range taps {
+			require.Equal(t, "2026-11-25", p.Day)
+		}
+		return err
+	})
+	s.clock.Advance(24 * time.Hour)
+	again, err := settlement.Close(s.ctx, s.store, "2026-11-24", settlement.Options{Now: s.clock.Now(), Location: time.UTC})
+	require.NoError(t, err)
+	require.Equal(t, closed.Digest, again.Digest)
+	_, err = settlement.Close(s.ctx, s.store, "2026-11-25", settlement.Options{Now: s.clock.Now(), Location: time.UTC})
+	require.NoError(t, err)
+	require.Equal(t, "-3.00", s.balances()["acquirer:bus:clearing"])
+	s.proveBooks()
 }
 
 // TestOrderDoesNotMatterForASparseChain sends torn and whole taps of one card in two orders.

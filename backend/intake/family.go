@@ -49,21 +49,22 @@ var noKey = verdict{proof: shadowaccount.ProofBad, reason: reasonNoKey, noKey: t
 
 // Reasons of a proof that is not good.
 const (
-	reasonNoTAC    = "no TAC came with it"
-	reasonBadTAC   = "its TAC does not verify"
-	reasonNoKey    = "we have no key of its version and algorithm"
-	reasonNoProof  = "no evidence of its family came with it"
-	reasonFaulty   = "its evidence cannot be read"
-	reasonCard     = "its evidence names another card"
-	reasonCounter  = "its evidence names another counter"
-	reasonAmount   = "its evidence names another amount"
-	reasonDate     = "its evidence names another date"
-	reasonBalance  = "its evidence shows another balance"
-	reasonTerminal = "its evidence names another terminal"
-	reasonNoTC     = "the card did not approve it offline"
-	reasonBadTC    = "its cryptogram does not verify"
-	reasonBadMAC   = "the MAC over its balance does not verify"
-	reasonBadTMV   = "its transaction MAC does not verify"
+	reasonNoTAC     = "no TAC came with it"
+	reasonBadTAC    = "its TAC does not verify"
+	reasonNoKey     = "we have no key of its version and algorithm"
+	reasonNoProof   = "no evidence of its family came with it"
+	reasonFaulty    = "its evidence cannot be read"
+	reasonCard      = "its evidence names another card"
+	reasonCounter   = "its evidence names another counter"
+	reasonAmount    = "its evidence names another amount"
+	reasonDate      = "its evidence names another date"
+	reasonBalance   = "its evidence shows another balance"
+	reasonTerminal  = "its evidence names another terminal"
+	reasonNoTC      = "the card did not approve it offline"
+	reasonBadTC     = "its cryptogram does not verify"
+	reasonNoBalance = "no balance under the card's own MAC came with it"
+	reasonBadMAC    = "the MAC over its balance does not verify"
+	reasonBadTMV    = "its transaction MAC does not verify"
 )
 
 // readersOf are the families that these doors can verify, by their name in records.

@@ -258,7 +258,7 @@ func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRe
 	}, `SELECT r.terminal, r.epoch, r.seq, COALESCE(m.id, ''), COALESCE(m.acquirer, ''), r.day, r.verdict
 		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
 		WHERE r.day <= ? AND r.verdict IS NOT NULL
-			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'superseded')
+			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'superseded', 'unnamed')
 			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = x'')
 		ORDER BY r.terminal, r.epoch, r.seq`, through)
 	return out, err
