@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/apdu"
@@ -215,4 +216,38 @@ func TestALoadOverTheAir(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLoadsOverAnyRelay presents a far electronic cash card again and again, each time cut somewhere, to load orders in any turn. At the end each order is on the
+// card once, or paid.
+func TestLoadsOverAnyRelay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		d := startEC(t)
+		d.t = rt
+		var orders []string
+		for i := range rapid.IntRange(1, 3).Draw(rt, "orders") {
+			orders = append(orders, d.order(bus, fmt.Sprint("sale-", i), int64(i+1)*10_00))
+		}
+		p := newPhone(t, func() apdu.Transmitter { return d.chip })
+		visit := func(id string, cut int, after bool) error {
+			d.chip.Insert()
+			p.n, p.gone, p.cut, p.after = 0, false, cut, after
+			return d.farEC(id, p)
+		}
+		for range rapid.IntRange(0, 8).Draw(rt, "visits") {
+			id := orders[rapid.IntRange(0, len(orders)-1).Draw(rt, "order")]
+			_ = visit(id, rapid.IntRange(1, 14).Draw(rt, "cut"), rapid.Bool().Draw(rt, "answer lost")) // what came of it the card knows
+			d.accounts()
+		}
+		want := int64(0)
+		for i, id := range orders {
+			require.NoError(rt, visit(id, 0, false))
+			require.Equal(rt, topup.Loaded, d.state(id))
+			want += int64(i+1) * 10_00
+		}
+		require.Equal(rt, amount(want), d.chip.Balance())
+		require.Equal(rt, want, d.shadowEC())
+		require.Equal(rt, booked(want/100, 0, 0, want/100), d.accounts())
+		require.Empty(rt, d.codes())
+	})
 }
