@@ -131,6 +131,14 @@ func metro() pursetest.Family {
 }
 
 func TestConformance(t *testing.T) {
-	t.Run("trips", func(t *testing.T) { pursetest.Run(t, metro()) })
-	t.Run("version 00", func(t *testing.T) { pursetest.Run(t, family(func(s *ecdriver.Settings) { s.TTQ = ec.TTQ{0x28} })) })
+	for name, f := range map[string]pursetest.Family{
+		"trips":       metro(),
+		"version 00":  family(func(s *ecdriver.Settings) { s.TTQ = ec.TTQ{0x28} }),
+		"early debit": family(earlyDebit), // cards that debit at the last record go the usual way where others do not
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // on clones
+			pursetest.Run(t, f)
+		})
+	}
 }

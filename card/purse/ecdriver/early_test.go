@@ -10,7 +10,6 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/card/purse/ecdriver"
-	"github.com/purselane/purselane/card/purse/pursetest"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/eccard"
 )
@@ -112,9 +111,6 @@ func TestAnEarlyDebitIsForApprovedTapsAlone(t *testing.T) {
 	require.ErrorIs(t, g.err, purse.ErrDeclined)
 	require.NotErrorIs(t, g.err, purse.ErrMaybeDebited)
 }
-
-// TestConformanceWithEarlyCardsAbout: cards that debit at the last record go the usual way where others do not.
-func TestConformanceWithEarlyCardsAbout(t *testing.T) { pursetest.Run(t, family(earlyDebit)) }
 
 // TestTheNumberIsFoundAgain: once a driver knows where an application's cards have it, it looks nowhere else.
 func TestTheNumberIsFoundAgain(t *testing.T) {
