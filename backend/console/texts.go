@@ -36,7 +36,7 @@ var texts = map[string]map[string]string{
 		"finding.UNKNOWN_KEY": "Unknown key version", "finding.RECORD_CONFLICT": "One number, two contents", "finding.NEGATIVE_SHADOW": "Shadow account below zero",
 		"finding.REPLAY": "One debit in two records", "finding.DENIED_TAP": "Debit after the card was blocked",
 		"finding.LOAD_KEY_REUSED": "One load key, two amounts", "finding.LOAD_BAD_TAC": "Load: TAC proves nothing", "finding.LOAD_AFTER_RETURN": "Load: credited after its money went back",
-		"finding.LOAD_COUNTER_BACK": "Load: online counter went back", "finding.LOAD_CONTRADICTION": "Load: card and its records disagree", "finding.LOAD_MAC1_BAD": "Load: card did not prove itself",
+		"finding.LOAD_COUNTER_BACK": "Load: online counter went back", "finding.LOAD_CONTRADICTION": "Load: card and its records disagree", "finding.LOAD_MAC1_BAD": "Load: card did not prove itself", "finding.LOAD_ARQC_BAD": "Load: electronic cash card did not prove itself",
 	},
 	"zh": {
 		"title": "Purselane", "subtitle": "每一分钱都有去处", "skip": "跳到数据", "other": "English", "other_lang": "en",
@@ -66,7 +66,7 @@ var texts = map[string]map[string]string{
 		"finding.UNKNOWN_KEY": "未知密钥版本", "finding.RECORD_CONFLICT": "同号不同内容", "finding.NEGATIVE_SHADOW": "影子账户为负",
 		"finding.REPLAY": "一笔扣款两条记录", "finding.DENIED_TAP": "卡停用后仍扣款",
 		"finding.LOAD_KEY_REUSED": "同一圈存请求号两个金额", "finding.LOAD_BAD_TAC": "圈存：TAC 不成立", "finding.LOAD_AFTER_RETURN": "圈存：款项退回后卡内已入账",
-		"finding.LOAD_COUNTER_BACK": "圈存：联机计数器倒退", "finding.LOAD_CONTRADICTION": "圈存：卡与其记录矛盾", "finding.LOAD_MAC1_BAD": "圈存：MAC1 校验不通过",
+		"finding.LOAD_COUNTER_BACK": "圈存：联机计数器倒退", "finding.LOAD_CONTRADICTION": "圈存：卡与其记录矛盾", "finding.LOAD_MAC1_BAD": "圈存：MAC1 校验不通过", "finding.LOAD_ARQC_BAD": "圈存：电子现金卡未能自证",
 	},
 }
 
