@@ -111,7 +111,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	}
 	loads := topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}
 	if ec != nil {
-		loads.EC = ec.Issuer
+		loads.EC, loads.ECLogRecords = ec.Issuer, c.Scheme.ECLoadLog
 	}
 	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, loads); err != nil {
 		return err

@@ -36,6 +36,7 @@ type Scheme struct {
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
 
 	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
+	ECLoadLog      int    `yaml:"ec_load_log"`     // how many records the load log of such cards keeps; 0: not known
 	DESFireSystem  string `yaml:"desfire_system"`  // the system identifier that DESFire cards' keys are derived with, hexadecimal; empty: none are taken
 
 	Acquirers []Party    `yaml:"acquirers"`
@@ -132,6 +133,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.HSM.Sessions < 0 || s.HSM.Sessions > maxSessions {
 		bad("hsm.sessions: %d: want 1 to %d, or none for the usual 4", s.HSM.Sessions, maxSessions)
+	}
+	if s.ECLoadLog < 0 || s.ECLoadLog > 255 {
+		bad("ec_load_log: %d: want the number of records that a card's load log keeps, or none if it is not known", s.ECLoadLog)
 	}
 	if raw, err := hex.DecodeString(s.DESFireSystem); err != nil || len(raw) != 0 && (len(raw) < 6 || len(raw) > 21) {
 		bad("desfire_system: want the 6 to 21 bytes of the scheme's system identifier in hexadecimal digits")
