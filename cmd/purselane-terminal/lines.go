@@ -103,7 +103,12 @@ func (s *lights) mode(lane int) string {
 	return s.modes[lane]
 }
 
-func (s *lights) show(e edge.Event) { s.write(lineOf(e, s.mode(e.Lane)), e.At) }
+func (s *lights) show(e edge.Event) {
+	if e.Card {
+		return // its outcome follows, and lines are of outcomes
+	}
+	s.write(lineOf(e, s.mode(e.Lane)), e.At)
+}
 
 // answer tells a till what became of its request.
 func (s *lights) answer(lane int, request string, r tap.Result, err error) {

@@ -24,3 +24,8 @@ func judgeClock(now, newest time.Time, said wire.ClockState) wire.ClockState {
 	}
 	return said
 }
+
+// JudgeClock is the clock's state at now, given what is said of it.
+func (t *Terminal) JudgeClock(now time.Time, said wire.ClockState) wire.ClockState {
+	return judgeClock(now, t.newest(), said)
+}

@@ -64,6 +64,8 @@ type Config struct {
 	Rand       *rand.Rand         // uplink jitter; default: seeded by the machine
 
 	Denied func(ids.CardNumber) bool // deny list; nil: none
+	// Linked are other terminals on the same vehicle or gate line; whoever made the link runs it. Nil: none.
+	Linked Linked
 	// Show is told every outcome, one at a time. It must return soon: the rider of the next lane waits.
 	Show func(Event)
 	Log  *slog.Logger // default: none

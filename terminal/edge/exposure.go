@@ -20,6 +20,9 @@ type exposure struct {
 	sum  money.Amount
 }
 
+// Exposure is what the records without a receipt are worth together.
+func (t *Terminal) Exposure() (money.Amount, error) { return t.exposure.value(t.journal) }
+
 // value brings the sum up to date. A tap of unknown outcome counts until its final record has a receipt too.
 func (e *exposure) value(j *journal.Journal) (money.Amount, error) {
 	e.mu.Lock()

@@ -133,6 +133,7 @@ type world struct {
 	*edge.Terminal
 	mu     sync.Mutex
 	events []edge.Event
+	cards  []edge.Event    // that a card is there
 	shown  chan edge.Event // the same, for those who wait
 }
 
@@ -169,6 +170,10 @@ func (w *world) kill() {
 func (w *world) see(e edge.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.Card { // what came of it follows
+		w.cards = append(w.cards, e)
+		return
+	}
 	w.events = append(w.events, e)
 	w.shown <- e
 }

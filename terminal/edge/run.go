@@ -10,6 +10,7 @@ import (
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/client"
+	"github.com/purselane/purselane/uplink/wire"
 )
 
 const (
@@ -31,7 +32,7 @@ func (t *Terminal) Run(ctx context.Context) error {
 		if l.Reader == nil {
 			continue
 		}
-		work := &lane{t: t, index: i, reader: l.Reader, retry: retryLeast}
+		work := &lane{t: t, index: i, reader: l.Reader, retry: retryLeast, watch: &t.lanes[i]}
 		if l.Mode == tap.Sale {
 			all.Go(func() { work.sell(ctx) })
 		} else {
@@ -62,6 +63,14 @@ type lane struct {
 	index  int
 	reader reader.Reader
 	retry  time.Duration // before the next try of a reader that fails
+	watch  *laneWatch
+
+	noSignals bool // its reader has none, and that was logged
+}
+
+// is notes what the lane does.
+func (l *lane) is(s LaneState, err error) {
+	l.watch.set(s, l.reader.Name(), err, l.t.cfg.Clock.Now())
 }
 
 // serve serves every card until ctx ends.
@@ -69,6 +78,7 @@ func (l *lane) serve(ctx context.Context) {
 	for {
 		card, err := l.wait(ctx)
 		if err != nil {
+			l.is(LaneIdle, nil)
 			return
 		}
 		// Whoever tells the terminal to stop does not end a visit: that would be one more card with an unknown outcome.
@@ -81,21 +91,32 @@ func (l *lane) serve(ctx context.Context) {
 // again.
 func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 	t := l.t
+	l.is(LaneWaiting, nil)
 	for ctx.Err() == nil { // a reader may return a card that is there before it looks at ctx
-		card, err := l.reader.Wait(ctx)
+		card, restart, err := l.waitSome(ctx)
 		switch {
 		case err == nil:
 			l.retry = retryLeast
+			l.is(LaneCard, nil)
+			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Card: true})
 			return card, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case restart:
+			t.cfg.Log.Info("reader is opened anew, as asked", "reader", l.reader.Name())
+			l.reopen()
+			l.is(LaneWaiting, nil)
+		case errors.Is(err, context.DeadlineExceeded): // the reader answers, and nobody comes
+			l.is(l.state(), nil)
 		case errors.Is(err, reader.ErrTwoCards):
 			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OneCardPlease, Reason: err.Error()}})
 		case errors.Is(err, reader.ErrReaderLost):
 			t.cfg.Log.Warn("reader lost: waiting for it", "reader", l.reader.Name(), "err", err)
+			l.is(LaneLost, err)
 			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
 		default:
 			t.cfg.Log.Error("reader fails", "reader", l.reader.Name(), "err", err, "again", l.retry)
+			l.is(LaneFailing, err)
 			if l.retry == retryLeast { // shown once, and logged each time
 				t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: err.Error()}, Err: err})
 			}
@@ -105,6 +126,34 @@ func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 		}
 	}
 	return nil, ctx.Err()
+}
+
+// state is what the lane was seen doing last.
+func (l *lane) state() LaneState { h, _ := l.watch.get(); return h.State }
+
+// waitSome waits for a card for a while. It ends sooner when the reader is to be opened anew.
+func (l *lane) waitSome(ctx context.Context) (card reader.Card, restart bool, err error) {
+	some, cancel := context.WithTimeout(ctx, waitSlice)
+	defer cancel()
+	asked := make(chan bool, 1)
+	go func() {
+		select {
+		case <-l.t.restarts[l.index]:
+			asked <- true
+			cancel()
+		case <-some.Done():
+			asked <- false
+		}
+	}()
+	card, err = l.reader.Wait(some)
+	cancel()
+	if restart = <-asked; restart && err == nil { // a card came first: it is served, and then the reader is opened anew
+		select {
+		case l.t.restarts[l.index] <- struct{}{}:
+		default:
+		}
+	}
+	return card, restart, err
 }
 
 // reopen makes a failing reader anew where that is possible.
@@ -128,6 +177,7 @@ func (l *lane) reopen() {
 // end closes the session and waits until the card has left. A card that is to be presented again must leave first too, so
 // that one that lies at the edge of the field is not debited while its owner thinks it is gone.
 func (l *lane) end(ctx context.Context, card reader.Card, result tap.Result, failed error) {
+	l.signal(ctx, card, result.Outcome)
 	d := reader.Reset // the card forgets the session
 	if failed == nil && result.Outcome.Pass() {
 		d = reader.Leave
@@ -135,17 +185,40 @@ func (l *lane) end(ctx context.Context, card reader.Card, result tap.Result, fai
 	if err := card.Close(d); err != nil {
 		l.t.cfg.Log.Warn("close the card", "reader", l.reader.Name(), "err", err)
 	}
-	_ = card.Removed(ctx) // its only error is that ctx has ended
+	for ctx.Err() == nil {
+		l.is(LaneRemoving, nil)
+		some, cancel := context.WithTimeout(ctx, waitSlice)
+		err := card.Removed(some)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+}
+
+// signal shows an outcome by the reader's own light and buzzer, where it has them.
+func (l *lane) signal(ctx context.Context, card reader.Card, o tap.Outcome) {
+	s, ok := card.(reader.Signaller)
+	if !ok {
+		return
+	}
+	p := o.Pattern()
+	if err := s.Signal(context.WithoutCancel(ctx), p.Light, p.Beeps); err != nil && !l.noSignals {
+		l.noSignals = true
+		l.t.cfg.Log.Info("reader gives no signal", "reader", l.reader.Name(), "err", err)
+	}
 }
 
 // keepHouse does what nobody waits for: it prunes what has a receipt and asks failed parts whether they work again.
 func (t *Terminal) keepHouse(ctx context.Context) {
-	var pruned uint64 // looked at with this many receipts
+	var pruned uint64    // looked at with this many receipts
+	var rolled time.Time // looked at then
 	out := t.tellState(false)
 	link := client.State(-1)
 	for sleep(ctx, houseEvery) {
 		out = t.tellState(out)
 		link = t.logLink(link)
+		rolled = t.rollDaily(rolled)
 		if acked := t.journal.AckedSeq(); acked != pruned {
 			switch n, err := t.journal.Prune(pruneAtOne); {
 			case err != nil:
@@ -162,6 +235,47 @@ func (t *Terminal) keepHouse(ctx context.Context) {
 			out = t.tellState(out)
 		}
 	}
+}
+
+// rollEvery is how often a new day is looked for; rollRecords is how many records a file of the journal has at most, or a day is long.
+const (
+	rollEvery   = time.Minute
+	rollRecords = 20_000
+)
+
+// rollDaily begins a new file of the journal when a new day, where the terminal is, finds records of an older one in it. It waits for a moment in which no card is
+// there, because it syncs a few times.
+func (t *Terminal) rollDaily(looked time.Time) time.Time {
+	now := t.cfg.Clock.Now()
+	if now.Sub(looked).Abs() < rollEvery {
+		return looked
+	}
+	for _, l := range t.Lanes() {
+		if l.State == LaneCard {
+			return looked
+		}
+	}
+	begun, err := t.journal.Begun()
+	if err == nil && !begun.IsZero() {
+		var s journal.Stats
+		s, err = t.journal.Stats()
+		said, _ := t.cfg.ClockState()
+		newDay := judgeClock(now, t.newest(), said) != wire.ClockState_CLOCK_BAD && day(begun, t.tap.Location) < day(now, t.tap.Location)
+		if err == nil && (newDay || s.Records >= rollRecords) {
+			err = t.journal.Roll()
+			t.cfg.Log.Info("journal: a new file", "files", s.Files+1, "err", err)
+		}
+	}
+	if err != nil && !errors.Is(err, journal.ErrFull) {
+		t.fail(err)
+	}
+	return now
+}
+
+// day is a date as a number that sorts.
+func day(at time.Time, where *time.Location) int {
+	y, m, d := at.In(where).Date()
+	return y*10000 + int(m)*100 + d
 }
 
 // logLink logs what the link does when that is news: an engineer looks there first, and the library connects in silence.

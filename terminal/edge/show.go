@@ -16,6 +16,7 @@ const AllLanes = -1
 type Event struct {
 	Lane    int // index into Config.Lanes, or AllLanes
 	At      time.Time
+	Phases  Phases        // parts of Took
 	Took    time.Duration // from the card in the field to the outcome, by Config.Clock
 	Result  tap.Result
 	Pattern tap.Pattern // of Result.Outcome

@@ -25,6 +25,10 @@ type Terminal struct {
 	tap      tap.Terminal // but Journal, which each visit has its own view of, and Drivers, which each lane has its own of
 	sams     keys.SAMs
 	drivers  [][]purse.Driver // by lane
+	watches  []watch          // by lane
+	lanes    []laneWatch
+	restarts []chan struct{} // by lane: its reader is to be opened anew
+	rides    *rides
 	sales    *sales
 	exposure exposure
 	asks     []chan ask     // by lane: what tills ask of the lanes that Run serves
@@ -73,10 +77,12 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 	}
 	t := &Terminal{
 		cfg: cfg, journal: j, sams: cfg.sams(), sales: newSales(), booted: cfg.Clock.Now(), broken: make(chan struct{}),
-		counts: map[tap.Outcome]uint64{},
+		counts: map[tap.Outcome]uint64{}, rides: newRides(cfg.Profile.SameTrip),
+		watches: make([]watch, len(cfg.Lanes)), lanes: make([]laneWatch, len(cfg.Lanes)),
 	}
-	for range cfg.Lanes {
-		drivers, err := cfg.drivers(t.sams)
+	for i := range cfg.Lanes {
+		t.restarts = append(t.restarts, make(chan struct{}, 1))
+		drivers, err := cfg.drivers(timedSAMs{t.sams, &t.watches[i]})
 		if err != nil {
 			return nil, fmt.Errorf("drivers of the card families: %w", err)
 		}
@@ -85,7 +91,7 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 	}
 	t.tap = tap.Terminal{
 		ID: cfg.Terminal, Merchant: cfg.Merchant, Profile: cfg.Profile, Location: cfg.Profile.Location(), BootID: boot,
-		Denied: cfg.Denied, Ready: t.ready,
+		Denied: cfg.Denied, Paid: t.paid, Ready: t.ready,
 	}
 	if t.newestAt, err = newestRecord(j); err != nil {
 		return nil, err

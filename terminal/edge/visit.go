@@ -35,7 +35,7 @@ func (t *Terminal) Present(ctx context.Context, lane int, card apdu.Transmitter)
 // request is what a lane asks for now.
 func (t *Terminal) request(lane int) (tap.Request, error) {
 	if lane < 0 || lane >= len(t.cfg.Lanes) {
-		return tap.Request{}, fmt.Errorf("terminal: lane %d: there are %d", lane, len(t.cfg.Lanes))
+		return tap.Request{}, fmt.Errorf("terminal: lane %d: there are %d: %w", lane, len(t.cfg.Lanes), ErrNoLane)
 	}
 	now := t.cfg.Clock.Now()
 	said, bound := t.cfg.ClockState()
@@ -50,12 +50,14 @@ func (t *Terminal) request(lane int) (tap.Request, error) {
 func (t *Terminal) serve(ctx context.Context, lane int, card apdu.Transmitter, r tap.Request, only *Sale) (tap.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
-	book := &guard{Journal: t.journal, request: r.RequestID, only: only}
+	clock := &t.watches[lane]
+	clock.begin()
+	book := &guard{Journal: timedJournal{t.journal, clock}, request: r.RequestID, only: only}
 	terminal := t.tap
 	terminal.Drivers, terminal.Journal = t.drivers[lane], book
 
 	before := t.journal.LastSeq()
-	result, err := terminal.Purchase(ctx, card, r)
+	result, err := terminal.Purchase(ctx, timedCard{card, clock}, r)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
@@ -70,7 +72,8 @@ func (t *Terminal) serve(ctx context.Context, lane int, card apdu.Transmitter, r
 		t.noteNewest(r)
 		t.notify()
 	}
-	t.show(Event{Lane: lane, At: r.Now, Took: t.cfg.Clock.Now().Sub(r.Now), Result: result, Err: err})
+	t.noteRide(lane, r, result)
+	t.show(Event{Lane: lane, At: r.Now, Took: t.cfg.Clock.Now().Sub(r.Now), Phases: clock.phases(), Result: result, Err: err})
 	return result, err
 }
 

@@ -113,7 +113,7 @@ func (v *visit) numberTold(number ids.CardNumber) (*Result, error) {
 		return nil, fmt.Errorf("look for an open intent: %w", err)
 	}
 	if !found {
-		return nil, nil
+		return v.paidElsewhere(), nil
 	}
 	// It was not among those that the card was asked about. It is asked now, opened afresh; what it may buy is for its next visit.
 	if err := v.open(); err != nil {

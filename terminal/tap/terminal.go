@@ -38,6 +38,9 @@ type Terminal struct {
 
 	// Denied reports a card on the deny list. Nil: there is none.
 	Denied func(ids.CardNumber) bool
+	// Paid tells where a card has paid for a ride on a line a moment ago, as other readers and linked terminals know: for cards whose own records
+	// do not show it. Nil: nobody else knows.
+	Paid func(card ids.CardNumber, line fare.Code) (where string, paid bool)
 	// Ready tells why the terminal must not sell now: journal full, records too old. Nil: always ready.
 	Ready func(now time.Time) error
 }

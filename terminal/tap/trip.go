@@ -6,6 +6,7 @@ import (
 
 	"github.com/purselane/purselane/card/purse"
 	"github.com/purselane/purselane/firmware-config/fare"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/uplink/wire"
 )
@@ -24,7 +25,7 @@ func (v *visit) alreadyPaid() *Result {
 		paid = trip.Left && trip.Exit.Station == v.r.Station && (v.recent(trip.Exit) || v.justSettled(trip.Exit))
 	}
 	if !paid {
-		return nil
+		return v.paidElsewhere()
 	}
 	if v.settled != nil && v.settled.Completed {
 		r := v.stop(RecoveredGranted, "the debit took place when the card left")
@@ -32,6 +33,19 @@ func (v *visit) alreadyPaid() *Result {
 		return r
 	}
 	return v.stop(AlreadyPaid, "the card shows this trip as paid")
+}
+
+// paidElsewhere asks the other readers of this terminal and the terminals linked to it. A card whose number is not known yet is asked about again when it
+// is.
+func (v *visit) paidElsewhere() *Result {
+	if v.t.Paid == nil || v.r.Mode != BusFlat || v.number == (ids.CardNumber{}) {
+		return nil
+	}
+	where, paid := v.t.Paid(v.number, v.r.Line)
+	if !paid {
+		return nil
+	}
+	return v.stop(AlreadyPaid, "paid at %s", where)
 }
 
 // justSettled reports that the debit which wrote that end of a trip is the one this visit has settled: it took place, and

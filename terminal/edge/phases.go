@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/wire"
+)
+
+// Phases are the parts of a tap's time, by the machine's monotonic clock. The card and the journal work side by side for a while, so the parts may be more than the
+// whole.
+type Phases struct {
+	Select  time.Duration // the first command with its answer
+	Card    time.Duration // all commands, the first included, with air and link
+	SAM     time.Duration // waited for a SAM, and its commands
+	Journal time.Duration // commits
+	Own     time.Duration // what is left of the whole
+}
+
+// Phase is one part by its name; names are an outside contract of the metrics.
+type Phase struct {
+	Name string
+	Took time.Duration
+}
+
+// List names the parts.
+func (p Phases) List() []Phase {
+	return []Phase{{"select", p.Select}, {"card", p.Card}, {"sam", p.SAM}, {"journal", p.Journal}, {"outcome", p.Own}}
+}
+
+// watch is one lane's stopwatch. A lane's visits come one after the other, but the card is talked to on another goroutine while the journal commits; each part
+// is touched by one goroutine at a time.
+type watch struct {
+	start   time.Time
+	card    time.Duration
+	first   time.Duration
+	sam     time.Duration
+	journal time.Duration
+}
+
+func (w *watch) begin() { *w = watch{start: time.Now()} }
+
+func (w *watch) phases() Phases {
+	whole := time.Since(w.start)
+	return Phases{Select: w.first, Card: w.card, SAM: w.sam, Journal: w.journal, Own: max(0, whole-w.card-w.sam-w.journal)}
+}
+
+// timedCard times the card.
+type timedCard struct {
+	apdu.Transmitter
+	w *watch
+}
+
+// Transmit implements apdu.Transmitter.
+func (c timedCard) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	from := time.Now()
+	response, err := c.Transmitter.Transmit(ctx, command)
+	took := time.Since(from)
+	if c.w.card == 0 {
+		c.w.first = took
+	}
+	c.w.card += took
+	return response, err
+}
+
+// timedSAMs times how long a lane waits for a SAM and for its answers.
+type timedSAMs struct {
+	keys.SAMs
+	w *watch
+}
+
+// Acquire implements keys.SAMs.
+func (s timedSAMs) Acquire(ctx context.Context) (keys.SAM, func(), error) {
+	from := time.Now()
+	sam, release, err := s.SAMs.Acquire(ctx)
+	s.w.sam += time.Since(from)
+	if err != nil {
+		return nil, nil, err
+	}
+	return timedSAM{sam, s.w}, release, nil
+}
+
+type timedSAM struct {
+	keys.SAM
+	w *watch
+}
+
+// InitPurchase implements keys.SAM.
+func (s timedSAM) InitPurchase(ctx context.Context, r keys.PurchaseRequest) (serial uint32, mac1 [4]byte, err error) {
+	defer func(from time.Time) { s.w.sam += time.Since(from) }(time.Now())
+	return s.SAM.InitPurchase(ctx, r)
+}
+
+// CheckMAC2 implements keys.SAM.
+func (s timedSAM) CheckMAC2(ctx context.Context, mac2 [4]byte) error {
+	defer func(from time.Time) { s.w.sam += time.Since(from) }(time.Now())
+	return s.SAM.CheckMAC2(ctx, mac2)
+}
+
+// timedJournal times what a tap waits for on the disk.
+type timedJournal struct {
+	tap.Journal
+	w *watch
+}
+
+func (j timedJournal) took(from time.Time) { j.w.journal += time.Since(from) }
+
+// Begin implements tap.Journal.
+func (j timedJournal) Begin(draft *wire.Record) (uint64, error) {
+	defer j.took(time.Now())
+	return j.Journal.Begin(draft)
+}
+
+// Drop implements tap.Journal.
+func (j timedJournal) Drop(n uint64) error {
+	defer j.took(time.Now())
+	return j.Journal.Drop(n)
+}
+
+// MarkUnknown implements tap.Journal.
+func (j timedJournal) MarkUnknown(n uint64) error {
+	defer j.took(time.Now())
+	return j.Journal.MarkUnknown(n)
+}
+
+// Finish implements tap.Journal.
+func (j timedJournal) Finish(n uint64, final *wire.Record) error {
+	defer j.took(time.Now())
+	return j.Journal.Finish(n, final)
+}
