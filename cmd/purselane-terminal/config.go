@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/pn532"
 	"github.com/purselane/purselane/terminal/tap"
 )
 
@@ -70,9 +71,11 @@ type chipConfig struct {
 
 // laneConfig is one reader and what it sells.
 type laneConfig struct {
-	Kind    string `yaml:"kind"` // pcsc or socket
+	Kind    string `yaml:"kind"` // pcsc, pn532 or socket
 	Reader  string `yaml:"reader"`
 	Listen  string `yaml:"listen"`
+	Port    string `yaml:"port"` // of pn532: the serial port
+	Baud    int    `yaml:"baud"` // of pn532; 0: pn532.DefaultBaud
 	Mode    string `yaml:"mode"`
 	Line    string `yaml:"line"`
 	Station string `yaml:"station"`
@@ -157,7 +160,7 @@ func (c *config) check() error {
 	seen := map[string]int{}
 	for i, l := range c.Lanes {
 		l.check(&f, fmt.Sprintf("lanes[%d]", i))
-		place := l.Kind + " " + l.Reader + l.Listen
+		place := l.Kind + " " + l.place()
 		if first, twice := seen[place]; twice && l.Listen != "127.0.0.1:0" {
 			f.bad("lanes[%d]: the reader of lanes[%d]: want a reader for each lane", i, first)
 		}
@@ -225,17 +228,32 @@ func (p chipConfig) check(f *faults) {
 	}
 }
 
+// place says where a lane's reader is, in the words of its kind.
+func (l laneConfig) place() string { return l.Reader + l.Listen + l.Port }
+
 func (l laneConfig) check(f *faults, key string) {
 	switch l.Kind {
 	case "pcsc":
 		checkPCSC(f, key+".kind")
 		f.want(key+".reader", l.Reader, "the reader's name, or a part of it")
-		f.unwanted(key+".listen", l.Listen, "a lane of kind pcsc has none")
+	case "pn532":
+		f.want(key+".port", l.Port, "a serial port, best by its name in /dev/serial/by-id")
+		if err := pn532.CheckBaud(l.Baud); err != nil {
+			f.bad("%s.baud: %w, or nothing for %d", key, err, pn532.DefaultBaud)
+		}
 	case "socket":
 		checkListen(f, key+".listen", l.Listen)
-		f.unwanted(key+".reader", l.Reader, "a lane of kind socket has none")
 	default:
-		f.bad("%s.kind: %q: want pcsc or socket", key, l.Kind)
+		f.bad("%s.kind: %q: want pcsc, pn532 or socket", key, l.Kind)
+	}
+	why := "a lane of kind " + l.Kind + " has none"
+	for _, field := range []struct{ kind, name, value string }{{"pcsc", "reader", l.Reader}, {"pn532", "port", l.Port}, {"socket", "listen", l.Listen}} {
+		if field.kind != l.Kind {
+			f.unwanted(key+"."+field.name, field.value, why)
+		}
+	}
+	if l.Kind != "pn532" && l.Baud != 0 {
+		f.bad("%s.baud: %s: take it out", key, why)
 	}
 	names := make([]string, 0, len(modes))
 	for name := range modes {

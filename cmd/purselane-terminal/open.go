@@ -19,6 +19,7 @@ import (
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
+	"github.com/purselane/purselane/terminal/reader/pn532"
 	"github.com/purselane/purselane/terminal/reader/socket"
 	"github.com/purselane/purselane/uplink/client"
 )
@@ -138,7 +139,7 @@ func (c *config) devices(ctx context.Context, log *slog.Logger) (d *devices, err
 		}
 	}()
 	for i, l := range c.Lanes {
-		r, err := openReader(l.Kind, l.Reader, l.Listen, log)
+		r, err := c.openLane(l, log)
 		if err != nil {
 			return d, fmt.Errorf("lanes[%d]: %w", i, err)
 		}
@@ -150,6 +151,18 @@ func (c *config) devices(ctx context.Context, log *slog.Logger) (d *devices, err
 		return d, fmt.Errorf("psam: %w", err)
 	}
 	return d, nil
+}
+
+func (c *config) openLane(l laneConfig, log *slog.Logger) (reader.Reader, error) {
+	if l.Kind == "pn532" {
+		return pn532.Open(c.pn532(l, log))
+	}
+	return openReader(l.Kind, l.Reader, l.Listen, log)
+}
+
+// pn532 is the reader of a lane of that kind.
+func (c *config) pn532(l laneConfig, log *slog.Logger) pn532.Options {
+	return pn532.Options{Port: c.path(l.Port), Baud: l.Baud, Log: log}
 }
 
 func openReader(kind, name, listen string, log *slog.Logger) (reader.Reader, error) {

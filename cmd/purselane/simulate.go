@@ -23,7 +23,7 @@ import (
 
 // SimulateCmd are the commands that stand in for hardware.
 type SimulateCmd struct {
-	Card SimulateCardCmd `cmd:"" help:"Be an EP purse card in a virtual reader (vpcd, or a terminal's socket reader)."`
+	Card SimulateCardCmd `cmd:"" help:"Be an EP purse card in a virtual reader (vpcd, or a terminal's socket reader), or at an emulated PN532."`
 	PSAM SimulatePSAMCmd `cmd:"" name:"psam" help:"Be a PSAM in a virtual reader. Its keys lie in a plain file: for development."`
 }
 
@@ -57,6 +57,7 @@ func testKeys() personalise.Masters {
 type SimulateCardCmd struct {
 	File    string `required:"" placeholder:"FILE" type:"path" help:"The card's memory; it keeps its balance between runs."`
 	Connect string `default:"127.0.0.1:35963" help:"Virtual reader to plug into. pcscd's first slot is port 35963."`
+	PN532   string `name:"pn532" placeholder:"LINK" type:"path" help:"Be at an emulated PN532 on a pseudo terminal instead: LINK becomes a link to it, for a lane of kind pn532."`
 	New     bool   `help:"Make the file first, for a new card with no money on it."`
 	masterKeys
 	Number string `placeholder:"DIGITS" help:"With --new: card number, 20 digits."`
@@ -75,6 +76,9 @@ func (c *SimulateCardCmd) Run(ctx context.Context, k *kong.Kong) error {
 		return err
 	}
 	defer card.Close()
+	if c.PN532 != "" {
+		return servePN532(ctx, card, c.PN532, os.Stdin, k.Stdout)
+	}
 	tell(k.Stdout, card, c.Connect)
 	err = vpcd.Slot{Addr: c.Connect, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}.Run(ctx, card)
 	tell(k.Stdout, card, "")

@@ -36,10 +36,18 @@ type presence struct {
 	out  context.CancelFunc
 }
 
-// Put puts a card into the field, beside any that are there.
-func (c *Chip) Put(card Card, t Target) {
+// Put puts a card into the field, beside any that are there. With others, of the same Target, it comes at one moment.
+func (c *Chip) Put(card Card, t Target, others ...Card) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, card := range append([]Card{card}, others...) {
+		c.put(card, t)
+	}
+	c.wakeHeld()
+}
+
+// put puts one card into the field. The caller holds mu.
+func (c *Chip) put(card Card, t Target) {
 	c.cards++
 	if len(t.UID) == 0 {
 		t.UID = []byte{0x04, 0xA1, 0xB2, 0xC3, 0xD4, byte(c.cards >> 8), byte(c.cards)}
@@ -56,7 +64,6 @@ func (c *Chip) Put(card Card, t Target) {
 	p := &presence{card: card, target: t}
 	p.left, p.out = context.WithCancel(context.Background())
 	c.field = append(c.field, p)
-	c.wakeHeld()
 }
 
 // Take takes all cards out of the field. A command that one of them has under way runs on in the card, and its answer is
