@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -31,13 +32,20 @@ func (c *CheckCmd) Run(ctx context.Context, k *kong.Kong) error {
 		return err
 	}
 	settled, err := cfg.settled()
-	if err != nil {
+	_, localErr := cfg.readLocal()
+	if err := errors.Join(err, localErr); err != nil {
 		return fmt.Errorf("%s:\n%w", c.Config, err)
 	}
 	p := settled.Profile
 	fmt.Fprintf(k.Stdout, "%s is sound: terminal %s, profile %d of %s, %d lanes\n", c.Config, settled.Terminal, p.Version, p.Scheme, len(cfg.Lanes))
 	for i, l := range cfg.Lanes {
 		fmt.Fprintf(k.Stdout, "  lane %d: %s at %s reader %s\n", i, l.Mode, l.Kind, l.place())
+	}
+	if cfg.API != nil {
+		fmt.Fprintf(k.Stdout, "  local API at %s\n", cfg.API.Listen)
+	}
+	if cfg.Link != nil {
+		fmt.Fprintf(k.Stdout, "  linked with %s\n", strings.Join(cfg.Link.Peers, ", "))
 	}
 	if cfg.Uplink == nil {
 		fmt.Fprintln(k.Stdout, "  no uplink: it sells until the limits of its profile, and then stops")

@@ -34,6 +34,9 @@ type config struct {
 	Uplink    *uplinkConfig `yaml:"uplink"`     // none: offline for good
 	PSAM      chipConfig    `yaml:"psam"`
 	Lanes     []laneConfig  `yaml:"lanes"`
+	API       *apiConfig    `yaml:"api"` // none: no local API
+	Screen    screenConfig  `yaml:"screen"`
+	Link      *linkConfig   `yaml:"link"` // none: not linked
 
 	dir string // paths are relative to it
 }
@@ -74,8 +77,9 @@ type laneConfig struct {
 	Kind    string `yaml:"kind"` // pcsc, pn532 or socket
 	Reader  string `yaml:"reader"`
 	Listen  string `yaml:"listen"`
-	Port    string `yaml:"port"` // of pn532: the serial port
-	Baud    int    `yaml:"baud"` // of pn532; 0: pn532.DefaultBaud
+	Signals string `yaml:"signals"` // of pcsc: acr122u works its light and buzzer
+	Port    string `yaml:"port"`    // of pn532: the serial port
+	Baud    int    `yaml:"baud"`    // of pn532; 0: pn532.DefaultBaud
 	Mode    string `yaml:"mode"`
 	Line    string `yaml:"line"`
 	Station string `yaml:"station"`
@@ -166,6 +170,7 @@ func (c *config) check() error {
 		}
 		seen[place] = i
 	}
+	c.checkLocal(&f)
 	return errors.Join(f...)
 }
 
@@ -251,6 +256,9 @@ func (l laneConfig) check(f *faults, key string) {
 		if field.kind != l.Kind {
 			f.unwanted(key+"."+field.name, field.value, why)
 		}
+	}
+	if l.Signals != "" && (l.Kind != "pcsc" || l.Signals != pcsc.ACR122U) {
+		f.bad("%s.signals: %q: want %s at a lane of kind pcsc, or nothing", key, l.Signals, pcsc.ACR122U)
 	}
 	if l.Kind != "pn532" && l.Baud != 0 {
 		f.bad("%s.baud: %s: take it out", key, why)

@@ -157,6 +157,9 @@ func (c *config) openLane(l laneConfig, log *slog.Logger) (reader.Reader, error)
 	if l.Kind == "pn532" {
 		return pn532.Open(c.pn532(l, log))
 	}
+	if l.Kind == "pcsc" {
+		return pcsc.Open(pcsc.Options{Name: l.Reader, Signals: l.Signals, Log: log})
+	}
 	return openReader(l.Kind, l.Reader, l.Listen, log)
 }
 

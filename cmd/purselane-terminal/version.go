@@ -16,6 +16,13 @@ type VersionCmd struct{}
 
 // Run prints what the program is.
 func (VersionCmd) Run(k *kong.Kong) error {
+	fmt.Fprintf(k.Stdout, "%s (%s, %s/%s)\nconfiguration 1, outcome lines %d, wire %d, PC/SC %v\n",
+		programName(), runtime.Version(), runtime.GOOS, runtime.GOARCH, linesVersion, wire.Version, pcsc.Available)
+	return nil
+}
+
+// programName is the program with its version and revision.
+func programName() string {
 	version, revision := "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = info.Main.Version
@@ -25,7 +32,5 @@ func (VersionCmd) Run(k *kong.Kong) error {
 			}
 		}
 	}
-	fmt.Fprintf(k.Stdout, "purselane-terminal %s%s (%s, %s/%s)\nconfiguration 1, outcome lines %d, wire %d, PC/SC %v\n",
-		version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, linesVersion, wire.Version, pcsc.Available)
-	return nil
+	return "purselane-terminal " + version + revision
 }
