@@ -133,6 +133,8 @@ type Attempt struct {
 	Time        []byte       // 7 bytes BCD, as it went to the card
 	MAC1        []byte
 	State       []byte // the driver's own, for Recover: no card number that is a bank's in clear
+	// Sealed is the card number, readable by the backend alone, where it is a bank's: an attempt that nobody settles has it too.
+	Sealed []byte
 }
 
 // How tells how a debit is known.
@@ -152,7 +154,7 @@ type Evidence struct {
 	// MAC2 and TAC are of an EP purse, whose record has fields for them.
 	MAC2, TAC []byte
 	Data      []byte // of the other families: for the host to recheck
-	// Sealed is the card number, readable by the backend alone, where it is a bank's.
+	// Sealed is as in the attempt, perhaps another text. Empty: the attempt's stands.
 	Sealed   []byte
 	Balance  money.Amount // read back where it was read, else as it should be
 	Unread   bool         // the card left before it could be read back

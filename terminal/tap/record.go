@@ -32,7 +32,7 @@ func (v *visit) draft(o order, a purse.Attempt) *wire.Record {
 		CardNumber: bytes.Clone(a.Card[:]), Issuer: a.Issuer, KeyLevels: uint32(a.KeyLevels),
 		KeyVersion: uint32(a.KeyVersion), Algorithm: uint32(a.Algorithm), TxnType: uint32(a.Type),
 		OfflineCounter: a.Counter, Amount: a.Amount.Minor(), BalanceBefore: a.Before.Minor(), BalanceAfter: a.After.Minor(),
-		PsamTerminal: a.SAM, PsamSerial: a.Serial, PurseTime: a.Time, Mac1: a.MAC1, Attempt: a.State,
+		PsamTerminal: a.SAM, PsamSerial: a.Serial, PurseTime: a.Time, Mac1: a.MAC1, Attempt: a.State, SealedCard: a.Sealed,
 		Merchant: string(v.t.Merchant), Industry: industries[v.r.Mode], Line: bytes.Clone(v.r.Line[:]),
 		Station: bytes.Clone(v.r.Station[:]), EntryStation: bytes.Clone(o.entry), FareRule: o.rule,
 		ProfileVersion: v.t.Profile.Version, RequestId: v.r.RequestID,
@@ -48,7 +48,7 @@ func attemptOf(r *wire.Record) purse.Attempt {
 		KeyVersion: byte(r.GetKeyVersion()), Algorithm: byte(r.GetAlgorithm()), Type: byte(r.GetTxnType()),
 		Counter: r.GetOfflineCounter(), Amount: money.Minor(r.GetAmount()), Before: money.Minor(r.GetBalanceBefore()),
 		After: money.Minor(r.GetBalanceAfter()), SAM: r.GetPsamTerminal(), Serial: r.GetPsamSerial(), Time: r.GetPurseTime(),
-		MAC1: r.GetMac1(), State: r.GetAttempt(),
+		MAC1: r.GetMac1(), State: r.GetAttempt(), Sealed: r.GetSealedCard(),
 	}
 	a.Card = numberOf(r)
 	return a
@@ -71,7 +71,9 @@ var verdicts = map[purse.Verdict]wire.State{
 func finalOf(draft *wire.Record, became purse.Verdict, e purse.Evidence) *wire.Record {
 	final := proto.Clone(draft).(*wire.Record)
 	final.State, final.Attempt = verdicts[became], nil
-	final.SealedCard = e.Sealed
+	if len(e.Sealed) > 0 {
+		final.SealedCard = e.Sealed
+	}
 	if became != purse.Completed {
 		return final
 	}

@@ -93,9 +93,13 @@ func (v *visit) attempt(ctx context.Context, tap *ec.Tap, o purse.Order) (purse.
 		sam = bytes.Clone(t.Terminal[:])
 	}
 	v.tap, v.token, v.after = tap, Token(v.s.TokenKey, tap.Track2.PAN, tap.PSN), after
+	if v.sealed, err = Seal(v.s.SealTo, v.token, tap.Track2.PAN, tap.PSN); err != nil {
+		return purse.Attempt{}, fmt.Errorf("%w: %w", purse.ErrTerminal, err)
+	}
 	return purse.Attempt{
 		Family: Family, Application: bytes.Clone(tap.AID), Card: v.token, KeyVersion: tap.IAD.DKI, Algorithm: tap.IAD.Algorithm, Type: purchase,
 		Counter: uint32(tap.ATC), Amount: o.Amount, Before: before, After: after, SAM: sam, Time: purseTime(o, v.s), State: state,
+		Sealed: bytes.Clone(v.sealed),
 	}, nil
 }
 

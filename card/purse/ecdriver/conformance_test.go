@@ -116,6 +116,7 @@ func family(change func(*ecdriver.Settings)) pursetest.Family {
 		At:       at,
 		Refusals: []apdu.SW{0x6985, 0x6A82, 0x6A83, 0x6984, 0x6283, 0x6A88},
 		Failures: []apdu.SW{0x6F00, 0x6581, 0x6985, 0x6A83},
+		Bank:     true,
 	}
 }
 

@@ -1,6 +1,7 @@
 package ecdriver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/purse"
-	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -69,7 +69,7 @@ func (v *visit) Evidence(ctx context.Context) (purse.Evidence, error) {
 	if v.tap == nil || len(v.tap.Records) == 0 || len(v.tap.Records) != len(v.tap.Places) {
 		return purse.Evidence{}, errNoDebit
 	}
-	e, err := v.evidence(v.tap, v.token, purse.Reply, v.after)
+	e, err := v.evidence(v.tap, v.sealed, purse.Reply, v.after)
 	if err != nil {
 		return purse.Evidence{}, err
 	}
@@ -92,11 +92,8 @@ func (v *visit) Evidence(ctx context.Context) (purse.Evidence, error) {
 }
 
 // evidence is that of a tap whose debit took place.
-func (v *visit) evidence(t *ec.Tap, token ids.CardNumber, how purse.How, balance money.Amount) (e purse.Evidence, err error) {
-	e = purse.Evidence{How: how, Kind: EvidenceKind, Balance: balance}
-	if e.Data, err = evidenceData(t, v.s.Device); err != nil {
-		return e, err
-	}
-	e.Sealed, err = Seal(v.s.SealTo, token, t.Track2.PAN, t.PSN)
+func (v *visit) evidence(t *ec.Tap, sealed []byte, how purse.How, balance money.Amount) (e purse.Evidence, err error) {
+	e = purse.Evidence{How: how, Kind: EvidenceKind, Balance: balance, Sealed: bytes.Clone(sealed)}
+	e.Data, err = evidenceData(t, v.s.Device)
 	return e, err
 }

@@ -61,9 +61,10 @@ type visit struct {
 	transit *ec.TransitRecord
 
 	// Of the debit that is under way.
-	tap   *ec.Tap
-	token ids.CardNumber
-	after money.Amount // what it leaves
+	tap    *ec.Tap
+	token  ids.CardNumber
+	sealed []byte       // the number that the token stands for
+	after  money.Amount // what it leaves
 }
 
 var _ purse.Card = (*visit)(nil)

@@ -117,9 +117,14 @@ func (v *visit) unanswered(b toldBefore, o purse.Order, sent map[tlv.Tag][]byte,
 	if err != nil {
 		return purse.Attempt{}, err
 	}
+	token := Token(v.s.TokenKey, b.pan, b.psn)
+	sealed, err := Seal(v.s.SealTo, token, b.pan, b.psn)
+	if err != nil {
+		return purse.Attempt{}, err
+	}
 	return purse.Attempt{
-		Family: Family, Application: bytes.Clone(v.card.FCI.AID), Card: Token(v.s.TokenKey, b.pan, b.psn), Type: purchase, Counter: uint32(b.atc) + 1,
-		Amount: o.Amount, Before: b.balance, After: after, Time: purseTime(o, v.s), State: state,
+		Family: Family, Application: bytes.Clone(v.card.FCI.AID), Card: token, Type: purchase, Counter: uint32(b.atc) + 1,
+		Amount: o.Amount, Before: b.balance, After: after, Time: purseTime(o, v.s), State: state, Sealed: sealed,
 	}, fmt.Errorf("%w: %w", purse.ErrMaybeDebited, cause)
 }
 

@@ -39,6 +39,11 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	if err != nil {
 		return 0, none, err
 	}
+	// To the backend's key of today: that of then may have been replaced since.
+	sealed, err := Seal(v.s.SealTo, a.Card, tap.Track2.PAN, tap.PSN)
+	if err != nil {
+		return 0, none, err
+	}
 	told, err := v.card.Recover(ctx, tap, v.s.Authorities)
 	switch {
 	case err != nil:
@@ -46,15 +51,11 @@ func (v *visit) Recover(ctx context.Context, a purse.Attempt) (purse.Verdict, pu
 	case told == ec.OtherCard:
 		return 0, none, purse.ErrOtherCard
 	case told == ec.Proven:
-		e, err := v.evidence(tap, a.Card, purse.Prove, a.After)
+		e, err := v.evidence(tap, sealed, purse.Prove, a.After)
 		return purse.Completed, e, err
 	case told == ec.Unproven:
-		e, err := v.evidence(tap, a.Card, purse.CardLog, a.After)
+		e, err := v.evidence(tap, sealed, purse.CardLog, a.After)
 		return purse.Completed, e, err
-	}
-	sealed, err := Seal(v.s.SealTo, a.Card, tap.Track2.PAN, tap.PSN)
-	if err != nil {
-		return 0, none, err
 	}
 	if told == ec.NotDebited {
 		return purse.Voided, purse.Evidence{Sealed: sealed}, nil

@@ -302,6 +302,34 @@ func TestTheSuiteFindsEachBrokenDriver(t *testing.T) {
 		}, purse.Sale)
 		require.True(t, rules(pursetest.Check(f))[pursetest.NoPurse])
 	})
+	for name, seal := range map[string]func(*purse.Attempt, *purse.Evidence){
+		"seals no attempt":  func(_ *purse.Attempt, e *purse.Evidence) { e.Sealed = []byte{1} },
+		"seals no evidence": func(a *purse.Attempt, _ *purse.Evidence) { a.Sealed = []byte{1} },
+		"seals":             func(a *purse.Attempt, e *purse.Evidence) { a.Sealed, e.Sealed = []byte{1}, []byte{1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := family(breaking(func(_ *bench, _ apdu.Transmitter, c *card) {
+				begin, evidence, settle := c.begin, c.evidence, c.recover
+				c.begin = func(ctx context.Context, o purse.Order) (purse.Attempt, error) {
+					a, err := begin(ctx, o)
+					seal(&a, new(purse.Evidence))
+					return a, err
+				}
+				c.evidence = func(ctx context.Context) (purse.Evidence, error) {
+					e, err := evidence(ctx)
+					seal(new(purse.Attempt), &e)
+					return e, err
+				}
+				c.recover = func(ctx context.Context, a purse.Attempt) (purse.Verdict, purse.Evidence, error) {
+					v, e, err := settle(ctx, a)
+					seal(new(purse.Attempt), &e)
+					return v, e, err
+				}
+			}), purse.Sale)
+			f.Bank = true
+			require.Equal(t, name != "seals", rules(pursetest.Check(f))[pursetest.Sealed])
+		})
+	}
 	t.Run("does not work at all", func(t *testing.T) {
 		f := family(func(_ *bench, d purse.Driver) purse.Driver {
 			return driver{d, func(context.Context, apdu.Transmitter, purse.Driver) (purse.Card, error) {

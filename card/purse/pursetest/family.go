@@ -19,6 +19,8 @@ type Family struct {
 	// Refusals are status words with which a card refuses a command and does nothing; Failures those with which it answers when it may have
 	// done it. The second may stand after a debit.
 	Refusals, Failures []apdu.SW
+	// Bank: the cards' numbers are a bank's. Each attempt and each verdict has the number sealed.
+	Bank bool
 }
 
 // Bench is two cards of one scheme, and its terminals.

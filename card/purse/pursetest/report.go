@@ -23,6 +23,7 @@ const (
 	Trips        Rule = "trip records change with the debit"
 	OneEvidence  Rule = "every debit has an evidence of its own"
 	Released     Rule = "every SAM comes back"
+	Sealed       Rule = "a bank's card number comes sealed with each attempt and verdict"
 	Hidden       Rule = "no card number prints"
 	NoPurse      Rule = "a card of another kind is told apart"
 	Insufficient Rule = "too little value is refused before anything is debited"
@@ -41,6 +42,7 @@ func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Rule, f.Wh
 
 // report collects findings.
 type report struct {
+	bank     bool // Family.Bank
 	where    string
 	findings []Finding
 	shown    map[string][]string // notations by number
@@ -102,4 +104,9 @@ func notations(number []byte) []string {
 			strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(fmt.Sprintf("%#v", part)), "[]byte{"), "}"), strings.ToLower(string(part)))
 	}
 	return out
+}
+
+// sealed wants the sealed number of a bank's card, of an attempt that may be unknown for ever or of what the card told.
+func (r *report) sealed(what string, got []byte) {
+	r.want(!r.bank || len(got) > 0, Sealed, "%s has no sealed card number", what)
 }

@@ -34,7 +34,7 @@ func (f Family) checks() []check {
 
 // Check runs the suite but for the random days, and returns what it found. It ends early once one of the rules was found broken.
 func Check(f Family, until ...Rule) []Finding {
-	var r report
+	r := report{bank: f.Bank}
 	for _, c := range f.checks() {
 		c.run(&r)
 		if slices.ContainsFunc(r.findings, func(x Finding) bool { return slices.Contains(until, x.Rule) }) {
@@ -46,7 +46,7 @@ func Check(f Family, until ...Rule) []Finding {
 
 // Day runs one day that choose makes: it gives one of 0 to n-1.
 func Day(f Family, choose func(what string, n int) int) []Finding {
-	var r report
+	r := report{bank: f.Bank}
 	r.randomDay(f, choose)
 	return r.findings
 }
@@ -58,7 +58,7 @@ const shown = 3
 func Run(t *testing.T, f Family) {
 	for _, c := range f.checks() {
 		t.Run(c.name, func(t *testing.T) {
-			var r report
+			r := report{bank: f.Bank}
 			c.run(&r)
 			of := map[Rule]int{}
 			for _, found := range r.findings {

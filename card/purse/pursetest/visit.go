@@ -104,11 +104,13 @@ func (v *visit) debit(o purse.Order) (out result) {
 	if a, out.err = v.card.Begin(v.ctx, o); out.err != nil {
 		if errors.Is(out.err, purse.ErrMaybeDebited) {
 			out.known, out.attempt = unknown, disk(a)
+			v.sealed("an attempt that may have debited", a.Sealed)
 		}
 		return out
 	}
 	v.want(stateOf(v.chip) == start, Early, "Begin debited")
 	out.attempt = disk(a) // before Stage ends, as a terminal has it
+	v.sealed("the attempt", a.Sealed)
 	staged := make(chan error, 1)
 	v.mark("Stage")
 	go func() { staged <- v.card.Stage(v.ctx) }()
@@ -130,6 +132,7 @@ func (v *visit) debit(o purse.Order) (out result) {
 	if out.evidence, out.err = v.card.Evidence(v.ctx); out.err != nil {
 		return out
 	}
+	v.sealed("the evidence", out.evidence.Sealed)
 	out.known = made
 	return out
 }
@@ -155,7 +158,7 @@ func (v *visit) truth(start, end state, out result) {
 
 // disk is the attempt as it comes back from a disk: nothing is shared with the driver.
 func disk(a purse.Attempt) purse.Attempt {
-	for _, b := range []*[]byte{&a.Application, &a.Issuer, &a.SAM, &a.Time, &a.MAC1, &a.State} {
+	for _, b := range []*[]byte{&a.Application, &a.Issuer, &a.SAM, &a.Time, &a.MAC1, &a.State, &a.Sealed} {
 		*b = slices.Clone(*b)
 	}
 	return a
@@ -184,6 +187,9 @@ func (v *visit) recover(a purse.Attempt) (purse.Verdict, purse.Evidence, error) 
 	verdict, e, err := v.card.Recover(v.ctx, disk(a))
 	v.want(stateOf(v.chip) == start, Harmless, "Recover moved the balance")
 	v.hidden(v.chip.Number(), err, e, v.card)
+	if err == nil {
+		v.sealed("the verdict", e.Sealed)
+	}
 	return verdict, e, err
 }
 
