@@ -1,8 +1,8 @@
 // Package reader is what a terminal wants of a card reader, whatever is behind it: [Reader] waits for a card, [Card] carries
 // commands to it.
 //
-// Start with [Reader]. Implementations: inproc (a card in the same process), socket (a virtual card over TCP, no C) and
-// pcsc (PC/SC, build tag pcsc). One conformance test, package readertest, runs over all of them. The package knows no purse.
+// Start with [Reader]. Implementations: inproc (a card in the same process), socket (a virtual card over TCP, no C), pn532
+// (a chip on a serial line, no C) and pcsc (PC/SC, build tag pcsc). One conformance test, package readertest, runs over all of them. The package knows no purse.
 package reader
 
 import (
