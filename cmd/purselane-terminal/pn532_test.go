@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,5 +55,5 @@ func TestATerminalWithAPN532(t *testing.T) {
 	require.Equal(t, "granted", l.Outcome, l.Reason)
 	require.NoError(t, s.stop())
 	require.Equal(t, money.Minor(48_00), card.Balance())
-	require.Equal(t, 115200, chip.Baud(), "as the next program expects it")
+	require.Eventually(t, func() bool { return chip.Baud() == 115200 }, 20*time.Second, time.Millisecond, "as the next program expects it")
 }

@@ -375,8 +375,7 @@ func TestTheBaudRate(t *testing.T) {
 			s.meet()
 			require.Equal(t, c.want, s.chip.Baud())
 			require.NoError(t, s.r.Close())
-			require.Equal(t, 115200, s.chip.Baud(), "as the next program expects it")
-			require.False(t, s.chip.RF())
+			require.Eventually(t, func() bool { return s.chip.Baud() == 115200 && !s.chip.RF() }, patience, time.Millisecond, "as the next program expects it")
 		})
 	}
 }
@@ -458,6 +457,17 @@ func TestASwappedCardHasLeft(t *testing.T) {
 	_, err := next.Transmit(t.Context(), []byte{0, 0xB0, 0, 0})
 	require.NoError(t, err)
 	require.Len(t, second.all(), 1)
+	require.NoError(t, next.Close(reader.Leave))
+
+	// A second card beside it does not end its stay; two others in its place do.
+	s.chip.Put(first, chip.Target{})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, next.Removed(ctx), context.DeadlineExceeded)
+	s.chip.Take()
+	s.chip.Put(first, chip.Target{}, &witness{})
+	require.NoError(t, next.Removed(t.Context()))
+	s.wantErr(reader.ErrTwoCards)
 }
 
 // TestRemovalIsAskedForWithoutHarm looks for an open session's card while the session goes on.
@@ -500,7 +510,7 @@ func TestProbe(t *testing.T) {
 	require.Equal(t, "1.6", info.Firmware)
 	require.Equal(t, 921600, info.Baud)
 	require.Positive(t, info.Exchange)
-	require.Equal(t, 115200, c.Baud())
+	require.Eventually(t, func() bool { return c.Baud() == 115200 }, patience, time.Millisecond)
 
 	c.Unplug()
 	_, err = pn532.Probe(t.Context(), pn532.Options{Port: c.Path()})

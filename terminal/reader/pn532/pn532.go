@@ -253,6 +253,9 @@ func (r *Reader) note(t target, n int) {
 			r.stay.leave()
 			r.stay = nil
 		}
+	case n > 1 && r.stay != nil && r.stay.target.surelyNotAmong(t):
+		r.stay.leave() // two others have come
+		r.stay = nil
 	case n == 1:
 		if r.stay != nil && r.stay.target.surelyOther(t) {
 			r.stay.leave()

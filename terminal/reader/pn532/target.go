@@ -17,6 +17,7 @@ type target struct {
 	kind   byte
 	uid    []byte // type A: UID; type B: PUPI
 	isoDEP bool   // it speaks ISO/IEC 14443-4, so it takes APDUs
+	told   []byte // everything that the chip told, of the other card too
 }
 
 // random reports a UID that is new at each activation (ISO/IEC 14443-3: four bytes that start with 08; a PUPI may always be).
@@ -26,6 +27,11 @@ func (t target) random() bool { return t.kind == typeB || len(t.uid) == 4 && t.u
 // another faster than the field was looked at.
 func (t target) surelyOther(o target) bool {
 	return t.kind != o.kind || !t.random() && !o.random() && !bytes.Equal(t.uid, o.uid)
+}
+
+// surelyNotAmong reports that t is none of the cards that the chip told of together with o.
+func (t target) surelyNotAmong(o target) bool {
+	return !t.random() && t.kind == o.kind && !bytes.Contains(o.told, t.uid)
 }
 
 // parseTargets reads the response to InListPassiveTarget. It returns the first target and how many there are.
@@ -40,7 +46,7 @@ func parseTargets(kind byte, data []byte) (target, int, error) {
 	case n > 2:
 		return target{}, 0, fmt.Errorf("InListPassiveTarget: %d targets: a PN532 has at most 2", n)
 	}
-	t := target{kind: kind}
+	t := target{kind: kind, told: bytes.Clone(data)}
 	rest := data[1:]
 	if kind == typeB { // Tg, ATQB of 12, length of ATTRIB_RES, ATTRIB_RES
 		if len(rest) < 14 || rest[1] != 0x50 {
