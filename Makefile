@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-town lint fuzz bench-card bench-tap bench-pn532 generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-pn532 generate clean
 
 all: build
 
@@ -24,7 +24,7 @@ demo:
 # Everything CI runs. The steps print what they ran; none is skipped in silence.
 test:
 	scripts/setup.sh test
-	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm
+	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-deb
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
@@ -41,6 +41,14 @@ test-pcsc:
 # The tests of the PKCS#11 door, against a real SoftHSM.
 test-hsm:
 	scripts/hsm-test.sh
+
+# Debian packages of the terminal for amd64 and arm64, without C, in bin/; with PCSC=1 for this machine alone, with PC/SC.
+deb:
+	scripts/setup.sh
+	scripts/deb.sh
+
+test-deb:
+	scripts/deb-test.sh
 
 # The deterministic town alone: make test-town SEED=7 replays one run.
 test-town:
