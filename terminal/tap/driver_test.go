@@ -324,6 +324,26 @@ func TestACardThatHidesItsNumberIsAskedAboutTheNewest(t *testing.T) {
 	require.Equal(t, tap.Granted, result.Outcome, result.Reason)
 }
 
+// TestWhatAGivenUpTapStillHas: evidence that the terminal cannot judge goes to the backend; how the debit is known, and a balance after it, it does not say.
+func TestWhatAGivenUpTapStillHas(t *testing.T) {
+	for verdict, want := range map[purse.Verdict]string{purse.Aged: "late proof", purse.Voided: ""} {
+		s := newStub(1)
+		m, r := stubbed(t, bus)
+		m.tear(t, r, s)
+		s.verdict["Recover 1"] = verdict
+		m.tap.Drivers = []purse.Driver{s}
+		result, err := m.tap.Purchase(t.Context(), nil, r)
+		require.NoError(t, err)
+		require.Equal(t, tap.Granted, result.Outcome, result.Reason)
+		all := m.records(t)
+		rec := all[1] // after its unknown one
+		require.Equal(t, map[purse.Verdict]wire.State{purse.Aged: aged, purse.Voided: voided}[verdict], rec.GetState())
+		require.Equal(t, want, string(rec.GetEvidenceData()))
+		require.Equal(t, want != "", rec.GetEvidenceKind() == "stub/1")
+		require.Zero(t, rec.GetEvidence())
+	}
+}
+
 func TestACardThatHidesItsNumberAndWillNotTell(t *testing.T) {
 	for err, want := range map[error]tap.Outcome{apdu.ErrNoAnswer: tap.PresentAgain, errors.New("nonsense"): tap.RefusedFaulty, purse.ErrTerminal: tap.OutOfService} {
 		s := newStub(1)

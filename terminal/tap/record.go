@@ -74,13 +74,13 @@ func finalOf(draft *wire.Record, became purse.Verdict, e purse.Evidence) *wire.R
 	if len(e.Sealed) > 0 {
 		final.SealedCard = e.Sealed
 	}
+	if became != purse.Voided && len(e.Data) > 0 { // of a tap that is given up the backend may still find out whose the card's word is
+		final.EvidenceKind, final.EvidenceData = e.Kind, e.Data
+	}
 	if became != purse.Completed {
 		return final
 	}
 	final.Evidence, final.Mac2, final.Tac = evidences[e.How], e.MAC2, e.TAC
-	if len(e.Data) > 0 {
-		final.EvidenceKind, final.EvidenceData = e.Kind, e.Data
-	}
 	final.BalanceAfter = e.Balance.Minor()
 	if e.Unread {
 		final.Flags |= flagNoReadback
