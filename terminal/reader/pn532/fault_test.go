@@ -204,13 +204,13 @@ func TestNoAnswerIsEverAnothersAndNothingSentIsSeen(t *testing.T) {
 		chip.LostAck, chip.NackForAck, chip.Deaf, chip.Silence, chip.Twice, chip.Stale, chip.WrongLength, chip.WrongChecksum, chip.Truncated, chip.Noise,
 		chip.FalseStart, chip.LongPreamble, chip.Bytewise, chip.Together, chip.PowerLoss, chip.Status,
 	}
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			s := newStand(t, chip.Options{Part: 1 + rnd.IntN(262)}, quickly)
 			card := &witness{}
-			s.chip.Put(card, chip.Target{TypeB: seed%4 == 3})
+			s.chip.Put(card, chip.Target{TypeB: seed == 1})
 			var session reader.Card
 			answered := 0
 			for n := range uint32(40) {
