@@ -73,7 +73,7 @@ var (
 	ErrNoIntent = errors.New("no such open intent")
 )
 
-// Journal is an open journal. It is safe for concurrent use; commits happen one at a time.
+// Journal is an open journal. It is safe for concurrent use; commits happen one at a time, and changes that wait for one share the next.
 type Journal struct {
 	opt  Options
 	path string // of the journal: the first file's, and what the others' names begin with
@@ -88,12 +88,16 @@ type Journal struct {
 	old       *bolt.DB   // the sealed file that is open, nil for none
 	oldNumber int
 
-	mu        sync.Mutex
-	sealed    []segment // the oldest first
-	meta      meta      // as committed
-	uncertain bool      // see ErrUncertain
-	wedged    bool      // bbolt panicked in a commit, perhaps with its locks held
-	placed    int64     // through this byte the file has its place on the disk
+	gate      chan struct{} // holds one token: whoever put it in may commit, or change which files there are
+	uncertain bool          // see ErrUncertain; belongs to whoever has the gate, as do the two below
+	wedged    bool          // bbolt panicked in a commit, perhaps with its locks held
+	placed    int64         // through this byte the file has its place on the disk
+
+	mu      sync.Mutex // taken after the gate, and not held during a commit: what a tap asks for between its commits must not wait for another's
+	sealed  []segment  // the oldest first; changed with the gate and mu
+	meta    meta       // as committed; changed with the gate and mu
+	waiting []*change  // for the next commit
+	oldest  dated      // of the records without a receipt
 }
 
 const (
@@ -132,7 +136,8 @@ func Open(path string, o Options) (*Journal, error) {
 		numbers = []int{0}
 	}
 	newest := numbers[len(numbers)-1]
-	j := &Journal{opt: o, path: path, name: segmentPath(path, newest), number: newest}
+	j := newJournal(path, segmentPath(path, newest), o)
+	j.number = newest
 	if err := checkForm(j.name); err != nil {
 		return nil, err
 	}
@@ -148,6 +153,17 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// newJournal is a journal whose file is not open yet.
+func newJournal(path, name string, o Options) *Journal {
+	return &Journal{opt: o, path: path, name: name, gate: make(chan struct{}, 1)}
+}
+
+// hold takes the gate and returns what gives it back.
+func (j *Journal) hold() (release func()) {
+	j.gate <- struct{}{}
+	return func() { <-j.gate }
 }
 
 // checkForm checks the form of the file's pages while nobody writes it.
@@ -267,7 +283,7 @@ func createFile(path string, o Options, m meta, fill func(tx *bolt.Tx) error) er
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	j := &Journal{opt: o, path: path, name: path}
+	j := newJournal(path, path, o)
 	if err := j.openDB(path); err != nil {
 		return err
 	}
@@ -382,9 +398,9 @@ func (j *Journal) load() error {
 
 // Close closes the file.
 func (j *Journal) Close() error {
-	j.mu.Lock()
+	release := j.hold()
 	wedged := j.wedged
-	j.mu.Unlock()
+	release()
 	j.reading.Lock()
 	err := j.closeOld()
 	j.reading.Unlock()
@@ -396,35 +412,6 @@ func (j *Journal) Close() error {
 
 func (j *Journal) closeQuietly() {
 	_ = guarded(j.name, j.Close) // the error in hand is the one that matters
-}
-
-// commit runs f in one transaction; when it is durable the meta value f left becomes the journal's.
-func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.uncertain {
-		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
-	}
-	m := j.meta
-	j.wedged = true // until bbolt comes back
-	err := caught(func() error {
-		err := j.db.Update(func(tx *bolt.Tx) error {
-			if err := f(tx, &m); err != nil {
-				return err
-			}
-			if err := tx.Bucket(bucketMeta).Put(keyMeta, m.bytes()); err != nil {
-				return err
-			}
-			return j.fault(point + ":before")
-		})
-		j.wedged = false
-		return err
-	})
-	if err != nil {
-		return j.failed(err)
-	}
-	j.meta = m
-	return j.fault(point + ":after")
 }
 
 // failed looks at what a failed commit has left. Most leave nothing. But one that failed after its last page was written (the

@@ -31,13 +31,15 @@ func (o Options) reserve(intents, size int) int64 {
 
 // makeRoom fails with ErrFull when what is begun now could not surely be finished: when the reserve would pass the limit, or
 // has no place on the disk. Pages given free are room too, and have their place. Only Begin asks; every other commit may use the
-// reserve, and go past the limit if it must.
-func (j *Journal) makeRoom(tx *bolt.Tx, draft int) error {
+// reserve, and go past the limit if it must. Of those before it in the same transaction, which bbolt does not count yet, it knows the number alone:
+// they are taken to be as large as they can be, and should there be no room then, each is tried alone.
+func (j *Journal) makeRoom(tx *bolt.Tx, m *meta, draft int) error {
 	s := j.db.Stats()
 	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
 	used := tx.Size()
 	open := tx.Bucket(bucketIntents).Stats()
-	need := j.opt.reserve(open.KeyN+1, open.LeafInuse+draft)
+	before := int(m.nextTap - j.meta.nextTap)
+	need := j.opt.reserve(open.KeyN+before+1, open.LeafInuse+before*maxDraft+draft)
 	if all := j.sealedBytes() + used; j.opt.MaxBytes-all+free < need {
 		return fmt.Errorf("journal %s: %w: %d of %d bytes are in use and %d are kept to finish what is begun. It sells again when receipts let it prune", j.path, ErrFull,
 			all-free, j.opt.MaxBytes, need)

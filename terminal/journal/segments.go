@@ -107,7 +107,7 @@ func (j *Journal) seal(s *segment) error {
 	if err := checkForm(s.path); err != nil {
 		return err
 	}
-	old := &Journal{opt: j.opt, path: s.path, name: s.path}
+	old := newJournal(s.path, s.path, j.opt)
 	if err := old.openDB(s.path); err != nil {
 		return err
 	}
@@ -172,8 +172,7 @@ func oldMeta(tx *bolt.Tx, o Options) (meta, error) {
 //
 // The new file takes over the numbers and all open intents. The switch is its rename: a power cut leaves the old file as the newest, or the new one.
 func (j *Journal) Roll() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.hold()()
 	if j.uncertain {
 		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
 	}
@@ -188,6 +187,8 @@ func (j *Journal) Roll() error {
 	if err := j.prepare(next.path); err != nil {
 		return err
 	}
+	j.mu.Lock() // whoever looks for a record meanwhile waits: it is in neither place
+	defer j.mu.Unlock()
 	return j.switchTo(next)
 }
 
@@ -234,7 +235,7 @@ func (j *Journal) prepare(next string) error {
 }
 
 // switchTo makes the prepared file the active one. From the rename on the journal is uncertain until the new file is open: to go on with the old one
-// would be to number records twice.
+// would be to number records twice. The caller has the gate and mu.
 func (j *Journal) switchTo(next segment) error {
 	if err := os.Rename(j.path+".new", next.path); err != nil {
 		return fmt.Errorf("journal: begin a new file: %w", err)
@@ -246,7 +247,7 @@ func (j *Journal) switchTo(next segment) error {
 	if err := j.fault("roll:after"); err != nil {
 		return err
 	}
-	fresh := &Journal{opt: j.opt, path: j.path, name: next.path}
+	fresh := newJournal(j.path, next.path, j.opt)
 	if err := fresh.openDB(next.path); err != nil {
 		return fmt.Errorf("journal %s: %w: begin a new file: %w", j.path, ErrUncertain, err)
 	}
@@ -272,7 +273,7 @@ func (j *Journal) switchTo(next segment) error {
 	return nil
 }
 
-// sealedBytes is what the sealed files take. The caller holds mu, or nobody else has the journal.
+// sealedBytes is what the sealed files take. The caller has the gate or mu, or nobody else has the journal.
 func (j *Journal) sealedBytes() (n int64) {
 	for _, s := range j.sealed {
 		n += s.bytes
@@ -282,6 +283,7 @@ func (j *Journal) sealedBytes() (n int64) {
 
 // dropSealed deletes the oldest sealed file if all its records have receipts and more than Keep newer ones are held. It returns how many records went.
 func (j *Journal) dropSealed() (int, error) {
+	defer j.hold()()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	list := j.readable()

@@ -18,7 +18,7 @@ import (
 func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
 	var tap uint64
 	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
-		if err := j.makeRoom(tx, proto.Size(draft)); err != nil {
+		if err := j.makeRoom(tx, m, proto.Size(draft)); err != nil {
 			return err
 		}
 		card := draft.GetCardNumber()
@@ -261,9 +261,33 @@ func (j *Journal) Stats() (Stats, error) {
 	s.Files, s.FileBytes = 1+len(j.sealed), s.FileBytes+j.sealedBytes()
 	j.mu.Unlock()
 	if s.Backlog > 0 && s.Oldest.IsZero() {
-		s.Oldest, err = j.timeOf(m.acked + 1) // in a sealed file
+		s.Oldest, err = j.timeOfOldest(m.acked + 1)
 	}
 	return s, err
+}
+
+// dated is the time of one record.
+type dated struct {
+	seq uint64 // 0: none
+	at  time.Time
+}
+
+// timeOfOldest is the time of the oldest record without a receipt when it is in a sealed file. It is kept, because every tap asks, and files that are
+// read by turns must be opened by turns.
+func (j *Journal) timeOfOldest(seq uint64) (time.Time, error) {
+	j.mu.Lock()
+	known := j.oldest
+	j.mu.Unlock()
+	if known.seq == seq {
+		return known.at, nil
+	}
+	at, err := j.timeOf(seq)
+	if err == nil && !at.IsZero() {
+		j.mu.Lock()
+		j.oldest = dated{seq, at}
+		j.mu.Unlock()
+	}
+	return at, err
 }
 
 // Begun is the terminal time of the active file's first record; zero for none. It tells whether a new day wants a new file.

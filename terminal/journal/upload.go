@@ -193,8 +193,7 @@ func (j *Journal) Verify() error {
 
 // verifyPages checks the form of the pages between two commits.
 func (j *Journal) verifyPages() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	defer j.hold()()
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
