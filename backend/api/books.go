@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/purselane/purselane/backend/settlement"
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 func (s *server) balances(ctx context.Context) ([]books.Balance, error) {

@@ -19,12 +19,12 @@ import (
 	"github.com/purselane/purselane/backend/console"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 	"github.com/purselane/purselane/uplink/broker"
 	uplink "github.com/purselane/purselane/uplink/intake"
 )

@@ -13,11 +13,11 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/purselane/purselane/backend/settlement/calendar"
-	"github.com/purselane/purselane/backend/settlement/fee"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/calendar"
+	"github.com/purselane/purselane/shadowaccount/fee"
 )
 
 // Scheme is what an operator writes into scheme.yaml; docs/scheme.md is its page.

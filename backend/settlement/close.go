@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // Options of a close.

@@ -15,13 +15,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/settlement"
-	"github.com/purselane/purselane/backend/settlement/calendar"
-	"github.com/purselane/purselane/backend/settlement/fee"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/calendar"
+	"github.com/purselane/purselane/shadowaccount/fee"
 )
 
 const (

@@ -8,5 +8,5 @@
 // A clearing day is the day on which a record arrived, not the day of the tap. A closed day is never edited: what turns
 // out later is an adjustment in a later day, the difference between what a tap is worth then and what earlier days settled.
 //
-// The deciding is pure and lies in fee, netting and calendar, and in [Frozen.Report].
+// The deciding is pure and lies in shadowaccount/fee, netting and calendar, and in [Frozen.Report].
 package settlement

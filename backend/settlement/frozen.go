@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/purselane/purselane/backend/settlement/fee"
-	"github.com/purselane/purselane/backend/settlement/netting"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/fee"
+	"github.com/purselane/purselane/shadowaccount/netting"
 )
 
 // Frozen is all that the report of a day follows from. It is what the store keeps of a closed day.

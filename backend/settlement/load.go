@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // Load reads the report of a closed day from its frozen items, and proves that it is the one that was closed. Errors:

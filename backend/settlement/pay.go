@@ -8,11 +8,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // maxBankRef is the longest reference a bank's files carry (ISO 20022 Max140Text).

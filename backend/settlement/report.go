@@ -1,8 +1,8 @@
 package settlement
 
 import (
-	"github.com/purselane/purselane/backend/settlement/fee"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/fee"
 )
 
 // Version of the report's format.

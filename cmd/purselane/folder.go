@@ -17,9 +17,9 @@ import (
 
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/node"
-	"github.com/purselane/purselane/backend/settlement/calendar"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // Files of a scheme's folder; docs/scheme.md lists them.

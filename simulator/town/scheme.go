@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/purselane/purselane/backend/settlement/fee"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/shadowaccount/fee"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"

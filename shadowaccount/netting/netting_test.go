@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/purselane/purselane/backend/settlement/fee"
-	"github.com/purselane/purselane/backend/settlement/netting"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/fee"
+	"github.com/purselane/purselane/shadowaccount/netting"
 )
 
 func amt(s string) money.Amount {

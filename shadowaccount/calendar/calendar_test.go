@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/purselane/purselane/backend/settlement/calendar"
+	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // A long holiday of the usual shape: seven days off, a Saturday worked to make up for it.
