@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# Runs every test named TestPCSC… over a real pcscd with virtual readers (vpcd).
+# Runs every test named TestPCSC… over real pcscds with virtual readers (vpcd).
 #
-# pcscd's socket path and vpcd's ports are fixed, so both live in a private mount and network namespace: nothing of the
-# host's own PC/SC is touched, and several runs can go on at once. Inside there is no network; all is built before.
+# pcscd's socket path and vpcd's ports are fixed, so each package's tests get a pcscd in a private mount and network namespace:
+# nothing of the host's own PC/SC is touched, and they run side by side, since most of their time is waiting for the driver's look at its
+# slots. Inside there is no network; all is built before.
+#
+# Each pcscd has as many readers as it can: eight pairs, "Virtual PCD", "Virtual PCD 1" to "Virtual PCD 7", the slots of each called
+# "00 00" and "00 01", on ports 35963 and up. The driver keeps its slots in one table, so each pair has a copy of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
 tags="pcsc vpcd"
+driver=/usr/lib/pcsc/drivers/serial/libifdvpcd.so
 packages() { # those with a test of that name, as ./folder
 	grep -rlE '^func TestPCSC' --include='*_test.go' terminal simulator cmd | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
 }
@@ -20,23 +25,58 @@ if [ "${1:-}" != --inside ]; then
 		exit 1
 	fi
 	go vet -tags "$tags" "${pkgs[@]}"
-	go test -tags "$tags" -run '^$' "${pkgs[@]}" >/dev/null # builds and links what the namespace will run
-	if [ "$(id -u)" -eq 0 ]; then
-		exec unshare -mn "$0" --inside "${pkgs[@]}"
-	fi
-	exec unshare -rmn "$0" --inside "${pkgs[@]}"
+	dir=$(mktemp -d)
+	running=()
+	finish() {
+		status=$?
+		[ "${#running[@]}" -eq 0 ] || kill "${running[@]}" 2>/dev/null || true
+		wait
+		rm -rf "$dir"
+		exit "$status"
+	}
+	trap finish EXIT
+	flags=-mn
+	[ "$(id -u)" -eq 0 ] || flags=-rmn
+	for i in "${!pkgs[@]}"; do
+		mkdir "$dir/$i"
+		go test -tags "$tags" -ldflags=-w -c -o "$dir/$i/test" "${pkgs[i]}"
+	done
+	for i in "${!pkgs[@]}"; do
+		unshare "$flags" "$0" --inside "${pkgs[i]}" "$dir/$i" >"$dir/$i/said" 2>&1 &
+		running+=($!)
+	done
+	failed=0
+	for i in "${!pkgs[@]}"; do
+		wait "${running[i]}" || failed=1
+		cat "$dir/$i/said"
+	done
+	running=()
+	exit "$failed"
 fi
-shift
+package=$2 dir=$3
 
 mkdir -p /run/pcscd
 mount -t tmpfs tmpfs /run/pcscd
 ip link set lo up
 
+conf=$dir/reader.conf.d # a test takes a file out: that reader is unplugged with the next start of pcscd
+mkdir "$conf"
+for n in $(seq 0 7); do
+	name="Virtual PCD $n"
+	[ "$n" -gt 0 ] || name="Virtual PCD"
+	cp "$driver" "$dir/vpcd-$n.so"
+	cat >"$conf/pair-$n" <<-CONF
+		FRIENDLYNAME "$name"
+		DEVICENAME /dev/null:$((35963 + 2 * n))
+		LIBPATH $dir/vpcd-$n.so
+		CHANNELID $((35963 + 2 * n))
+	CONF
+done
+
 # One pcscd after the other: tests stop or kill it to see who survives. The loop is a child of this shell and reaps each.
-dir=$(mktemp -d)
 log=$dir/pcscd.log
 keep_pcscd() {
-	local options=(--foreground --error) child=
+	local options=(--foreground --error -c "$conf") child=
 	# 2.x asks polkit, which is not here; 1.x does not know the option.
 	if pcscd --help 2>&1 | grep -q -- --disable-polkit; then
 		options+=(--disable-polkit)
@@ -53,16 +93,18 @@ keep_pcscd() {
 }
 keep_pcscd 2>/dev/null & # bash would tell of each one killed
 keeper=$!
+tests=
 finish() {
 	status=$?
+	[ -z "$tests" ] || kill "$tests" 2>/dev/null || true
 	kill "$keeper" 2>/dev/null || true
 	wait "$keeper" 2>/dev/null || true
-	rm -rf "$dir"
 	exit "$status"
 }
 trap finish EXIT
+trap 'exit 1' TERM
 
-for _ in $(seq 200); do
+for _ in $(seq 500); do
 	[ -S /run/pcscd/pcscd.comm ] && break
 	sleep 0.02
 done
@@ -71,20 +113,24 @@ if [ ! -S /run/pcscd/pcscd.comm ]; then
 	exit 1
 fi
 
-# One package at a time: they share the readers. PURSELANE_PCSCD tells the tests that this pcscd is theirs to kill.
-export PURSELANE_PCSCD=private GOPROXY=off
-set +e
-go test -tags "$tags" -p 1 -count=1 -timeout 10m -run '^TestPCSC' -v "$@" >"$dir/out" 2>&1
-status=$?
-set -e
+# PURSELANE_PCSCD tells the tests that this pcscd is theirs to kill, PURSELANE_PCSCD_READERS where its readers stand. Tests that run side by
+# side each have readers of their own.
+export PURSELANE_PCSCD=private PURSELANE_PCSCD_READERS=$conf
+start=$SECONDS
+(cd "$package" && exec "$dir/test" -test.timeout 10m -test.parallel 8 -test.run '^TestPCSC' -test.v) >"$dir/out" 2>&1 &
+tests=$!
+status=0
+wait "$tests" || status=$?
+tests=
 if [ "$status" -ne 0 ]; then
 	cat "$dir/out"
-	echo "pcsc-test: what pcscd said:" >&2
-	tail -n 20 "$log" >&2 || true
-	echo "pcsc-test: FAILED:" >&2
-	if ! grep -E '^ *--- FAIL|^panic:|^FAIL[[:space:]]' "$dir/out" >&2; then
-		echo "no test: go test itself ended with $status, see above" >&2
+	echo "pcsc-test: what pcscd said:"
+	tail -n 20 "$log" || true
+	echo "pcsc-test: FAILED in $package:"
+	if ! grep -E '^ *--- FAIL|^panic:' "$dir/out"; then
+		echo "no test: the test program itself ended with $status, see above"
 	fi
 	exit "$status"
 fi
-grep -E '^(ok|--- PASS)' "$dir/out"
+grep -E '^--- PASS' "$dir/out"
+echo "ok  	$package	$((SECONDS - start))s"

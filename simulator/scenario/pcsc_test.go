@@ -17,23 +17,22 @@ import (
 
 // TestPCSCScenarios has the card in one slot of a real pcscd and the PSAM in the other.
 func TestPCSCScenarios(t *testing.T) {
-	pcsctest.Private(t)
-	slot := func(t *testing.T, name, addr string) scenario.Slot {
-		pcsctest.Free(t, name)
-		r, err := pcsc.Open(pcsc.Options{Name: name})
+	slot := func(t *testing.T, at pcsctest.Slot) scenario.Slot {
+		r, err := pcsc.Open(pcsc.Options{Name: at.Name})
 		require.NoError(t, err)
 		t.Cleanup(func() { r.Close() })
-		return scenario.Slot{Reader: r, Addr: addr, Empty: func() {
+		return scenario.Slot{Reader: r, Addr: at.Addr, Empty: func() {
 			<-time.After(vpcd.AwayTime)
-			pcsctest.Empty(t, name)
+			pcsctest.Empty(t, at.Name)
 		}}
 	}
 	each(t, func(t *testing.T, s *scenario.Scenario) {
+		t.Parallel() // each in readers of its own
+		first, second := pcsctest.Pair(t)
 		ctx, out := context.WithCancel(t.Context())
-		cards, sams := slot(t, "Virtual PCD 00 00", "127.0.0.1:35963"), slot(t, "Virtual PCD 00 01", "127.0.0.1:35964")
+		cards, sams := slot(t, first), slot(t, second)
 		err := scenario.Run(ctx, s, scenario.OverReaders(ctx, cards, sams), t.TempDir())
 		out()
-		sams.Empty()
 		require.NoError(t, err)
 	})
 }

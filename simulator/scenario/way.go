@@ -53,30 +53,90 @@ type Slot struct {
 }
 
 // OverReaders is InProcess with readers between: the card in one, the PSAM in the other. Both chips answer to ctx's end at the latest.
+//
+// A card that is presented again stays in its reader with its power off, which is all that the chip itself knows of being taken away: a
+// reader takes its time to notice. It is taken out when another card comes, and when it was torn out.
 func OverReaders(ctx context.Context, cards, sams Slot) Way {
 	w := InProcess()
 	w.SAM = func(_ context.Context, chip vpcd.Card, application []byte) (keys.SAM, error) {
 		plug(ctx, sams.Addr, chip)
 		return edge.OpenPSAM(ctx, sams.Reader, application)
 	}
-	w.Present = func(_ context.Context, chip vpcd.Card) (apdu.Transmitter, func() error, error) {
-		out := plug(ctx, cards.Addr, chip)
-		card, err := cards.Reader.Wait(ctx)
-		if err != nil {
-			out()
+	field := &field{ctx: ctx, slot: cards}
+	w.Present = field.present
+	return w
+}
+
+// field is a reader for cards with the one that is in it.
+type field struct {
+	ctx     context.Context
+	slot    Slot
+	in      *seat // nil: none
+	card    vpcd.Card
+	session reader.Card
+	out     func()
+}
+
+func (f *field) present(ctx context.Context, chip vpcd.Card) (apdu.Transmitter, func() error, error) {
+	card := chip
+	t, tears := chip.(*torn)
+	if tears {
+		card = t.Card
+	}
+	if f.in != nil && f.card != card {
+		if err := f.empty(); err != nil {
 			return nil, nil, err
 		}
-		return card, func() error {
-			err := card.Close(reader.Leave)
-			out()
-			err = errors.Join(err, card.Removed(ctx))
-			if cards.Empty != nil {
-				cards.Empty()
-			}
-			return err
-		}, nil
 	}
-	return w
+	if f.in == nil {
+		f.in, f.card = &seat{card: chip}, card
+		f.out = plug(f.ctx, f.slot.Addr, f.in)
+	} else {
+		f.in.set(chip)
+	}
+	var err error
+	if f.session, err = f.slot.Reader.Wait(ctx); err != nil {
+		return nil, nil, err
+	}
+	return f.session, func() error {
+		err := f.session.Close(reader.Unpower)
+		if tears && t.left() {
+			err = errors.Join(err, f.empty())
+		}
+		return err
+	}, nil
+}
+
+// empty takes the card out and waits until the reader has noticed.
+func (f *field) empty() error {
+	f.out()
+	err := f.session.Removed(f.ctx)
+	if f.slot.Empty != nil {
+		f.slot.Empty()
+	}
+	f.in = nil
+	return err
+}
+
+// seat is what is plugged into a slot: one presentation of a card after the other.
+type seat struct {
+	mu   sync.Mutex
+	card vpcd.Card
+}
+
+func (s *seat) set(card vpcd.Card) { s.mu.Lock(); defer s.mu.Unlock(); s.card = card }
+
+func (s *seat) now() vpcd.Card { s.mu.Lock(); defer s.mu.Unlock(); return s.card }
+
+// Power implements vpcd.Card.
+func (s *seat) Power(on bool) { s.now().Power(on) }
+
+// Reset implements vpcd.Card.
+func (s *seat) Reset() { s.now().Reset() }
+
+// Transmit implements apdu.Transmitter.
+func (s *seat) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	return s.now().Transmit(ctx, command)
 }
 
 // plug puts a chip into a slot until out is called or ctx ends.
@@ -98,6 +158,8 @@ type torn struct {
 	mu   sync.Mutex
 	gone bool
 }
+
+func (c *torn) left() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.gone }
 
 // Transmit implements apdu.Transmitter.
 func (c *torn) Transmit(ctx context.Context, command []byte) ([]byte, error) {
