@@ -64,6 +64,7 @@ type pending struct {
 // Card is a simulated card and the Transmitter to it. It serves one reader at a time.
 type Card struct {
 	chance    io.Reader
+	key       []byte // PKCS #1, for the card's file
 	pan       ec.PAN
 	psn       byte
 	plain, sm *variant  // sm is nil where the card has none

@@ -46,7 +46,7 @@ type gate struct {
 }
 
 // tap takes a fare as docs/card-ec.md tells. It reports whether the fare is paid.
-func (g *gate) tap(t tester, card *eccard.Card, fare int64) (bool, error) {
+func (g *gate) tap(t tester, card apdu.Transmitter, fare int64) (bool, error) {
 	c, err := ec.Select(t.Context(), card, accepted)
 	if err != nil {
 		return false, err

@@ -3,7 +3,9 @@ package eccard
 import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the scheme's certificates are defined with SHA-1
+	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -70,10 +72,15 @@ func NewIssuer(chance io.Reader, iin string) (*Issuer, error) {
 			return nil, fmt.Errorf("eccard: master keys: %w", err)
 		}
 	}
+	i.certify()
+	return i, i.smKeys()
+}
+
+// certify signs the issuer's key.
+func (i *Issuer) certify() {
 	n := i.signer.N.Bytes()
 	head := slices.Concat([]byte{0x02}, i.iin[:], []byte{0x12, 0x40, 0x00, 0x01, 0x01, 1, 1, byte(len(n)), byte(len(exponent))})
 	i.certificate = sign(i.ca, head, n[:min(len(n), caBits/8-36)], n[min(len(n), caBits/8-36):], exponent)
-	return i, i.smKeys()
 }
 
 // smKeys makes the issuer's SM2 side: an authority, a key and its certificate.
@@ -175,7 +182,7 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	}
 	pan, psn := p.PAN, p.PSN
 	c := &Card{
-		chance: i.chance, pan: pan, psn: psn, pin: p.PIN, pdol: pdol, files: map[byte]*transitFile{},
+		chance: i.chance, key: x509.MarshalPKCS1PrivateKey(k), pan: pan, psn: psn, pin: p.PIN, pdol: pdol, files: map[byte]*transitFile{},
 		data: map[tlv.Tag][]byte{ec.TagApplicationMoney: currency, 0x9F4F: logDOL, ec.TagLoadLogFormat: loadDOL, ec.TagLastOnlineATC: {0, 0}},
 	}
 	for t, a := range map[tlv.Tag][2]money.Amount{
@@ -251,6 +258,9 @@ func (i *Issuer) Personalise(p Profile) (*Card, error) {
 	}
 	c.plain.dynamic = signRSA(k)
 	c.now = c.plain
+	if p.SM && i.smSigner == nil {
+		return nil, errors.New("eccard: this issuer has no SM2 keys: one from a file makes no cards with them")
+	}
 	if p.SM {
 		c.pdol = slices.Concat(c.pdol, []byte{0xDF, 0x69, 1})
 		if err := i.addSM(c, p, version, signed, last, body); err != nil {
