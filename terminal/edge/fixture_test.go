@@ -135,6 +135,7 @@ type world struct {
 	events []edge.Event
 	cards  []edge.Event    // that a card is there
 	shown  chan edge.Event // the same, for those who wait
+	plain  int             // a metro entry without a reader, of those whose lanes are their own
 }
 
 func newWorld(t testing.TB, change func(*edge.Config)) *world {

@@ -23,10 +23,9 @@ import (
 // TestPCSCTerminal runs a terminal over a real pcscd: a card pulled at DEBIT and presented again, and a PSAM that is taken out of its
 // slot and put back.
 func TestPCSCTerminal(t *testing.T) {
-	pcsctest.Private(t)
-	const door, slot = "Virtual PCD 00 00", "Virtual PCD 00 01"
-	pcsctest.Free(t, door)
-	pcsctest.Free(t, slot)
+	t.Parallel()
+	first, second := pcsctest.Pair(t)
+	door, slot := first.Name, second.Name
 	open := func(name string) reader.Reader {
 		r, err := pcsc.Open(pcsc.Options{Name: name})
 		require.NoError(t, err)
@@ -48,7 +47,7 @@ func TestPCSCTerminal(t *testing.T) {
 		<-time.After(vpcd.AwayTime)
 		pcsctest.Empty(t, name)
 	}
-	const cardAt, samAt = "127.0.0.1:35963", "127.0.0.1:35964"
+	cardAt, samAt := first.Addr, second.Addr
 
 	chip, _ := newPSAM(t)
 	samOut := plug(chip, samAt)
