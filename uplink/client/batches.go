@@ -16,7 +16,8 @@ type batch struct {
 	seqRange
 	number uint64
 	sent   time.Time
-	due    time.Time // send again
+	stamp  time.Duration // of the first sending, on the stopwatch
+	due    time.Time     // send again
 	tries  int
 	// answered: the backend has it, but something before it is missing there, so that no receipt reaches it yet. It takes
 	// no place among those in flight. Should the backend lose it again, due brings it back.
@@ -137,7 +138,7 @@ func (s *Sender) pack(now time.Time, r seqRange) (Message, error) {
 	if n == 0 || n > r.last-r.first+1 {
 		return Message{}, fmt.Errorf("uplink: the journal gives %d records for %d to %d", n, r.first, r.last)
 	}
-	b := batch{seqRange: seqRange{r.first, r.first + n - 1}, number: s.number + 1, sent: now, due: now.Add(s.wait(1)), tries: 1}
+	b := batch{seqRange: seqRange{r.first, r.first + n - 1}, number: s.number + 1, sent: now, stamp: s.stamp(), due: now.Add(s.wait(1)), tries: 1}
 	raw, err := s.seal(now, b.number, b.first, records)
 	if err != nil {
 		return Message{}, err

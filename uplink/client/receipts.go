@@ -21,29 +21,40 @@ var (
 // OnReceipt takes a receipt. A receipt is cumulative: one heals the loss of those before it. One that is forged or foreign
 // is counted and changes nothing; the error says so.
 func (s *Sender) OnReceipt(now time.Time, raw []byte) error {
+	stamp := s.stamp()
 	r, err := wire.OpenReceipt(s.cfg.Backend, raw)
+	sent, answers, err := s.take(now, r, err)
+	if answers && s.cfg.ServerTime != nil { // not under the lock: whoever listens may ask back
+		s.cfg.ServerTime(ServerTime{At: time.UnixMilli(r.GetServerTimeMs()), Sent: sent, Heard: stamp})
+	}
+	return err
+}
+
+// take is OnReceipt with the receipt opened, or the error of that. answers: it is the first answer to something sent then.
+func (s *Sender) take(now time.Time, r *wire.Receipt, err error) (sent time.Duration, answers bool, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		s.stats.Forged++
-		return fmt.Errorf("uplink: %w", err)
+		return 0, false, fmt.Errorf("uplink: %w", err)
 	}
 	src := s.cfg.Source
 	if r.GetTerminal() != string(s.cfg.Terminal) || r.GetEpoch() != src.Epoch() {
 		s.stats.Foreign++
-		return fmt.Errorf("uplink: %w: terminal %q, epoch %x", ErrForeign, r.GetTerminal(), r.GetEpoch())
+		return 0, false, fmt.Errorf("uplink: %w: terminal %q, epoch %x", ErrForeign, r.GetTerminal(), r.GetEpoch())
 	}
 	if s.state == Halted {
-		return nil
+		return 0, false, nil
 	}
 	if err := s.ours(r); err != nil {
 		if errors.Is(err, ErrJournalOlder) {
 			s.state, s.batches, s.wanted = Halted, nil, nil
 		}
-		return fmt.Errorf("uplink: %w", err)
+		return 0, false, fmt.Errorf("uplink: %w", err)
 	}
+	sent, answers = s.answers(r)
 	if err := src.Ack(r.GetThroughSeq()); err != nil {
-		return fmt.Errorf("uplink: note the receipt: %w", err) // nothing is forgotten: the batches are sent again
+		return sent, answers, fmt.Errorf("uplink: note the receipt: %w", err) // nothing is forgotten: the batches are sent again
 	}
 	s.stats.Quarantined += len(r.GetUnreadable())
 	s.settle(now, r)
@@ -56,7 +67,7 @@ func (s *Sender) OnReceipt(now time.Time, raw []byte) error {
 		d = min(d, maxRetryAfter)
 		s.notBefore = now.Add(d + jitter(s.cfg.Rand, d/4)) // a fleet that was told the same must not come back as one
 	}
-	return nil
+	return sent, answers, nil
 }
 
 // ours checks that a receipt can be about this journal: pruning on the word of another one would lose records.

@@ -43,6 +43,11 @@ type SenderConfig struct {
 	// ResendMin and ResendMax bound the wait for a receipt. A long ResendMax spares a loaded backend; the price is that a
 	// lost batch arrives that much later. Default 5 s and 5 min.
 	ResendMin, ResendMax time.Duration
+	// ServerTime is told the backend's time when a receipt answers what this sender has sent: nobody else learns how old the word is. It
+	// must return soon. Nil: nobody asks.
+	ServerTime func(ServerTime)
+	// Elapsed is the stopwatch of ServerTime: the time since any moment, whatever is done to a clock. Needed with ServerTime.
+	Elapsed func() time.Duration
 	// Rand draws the jitter and the first batch number. Required, so that a simulation can replay it. The sender is its only user.
 	Rand *rand.Rand
 }
@@ -68,6 +73,9 @@ func (c *SenderConfig) check() error {
 	}
 	if c.Source == nil || c.Rand == nil {
 		return errors.New("uplink: Source and Rand are both needed")
+	}
+	if (c.ServerTime == nil) != (c.Elapsed == nil) {
+		return errors.New("uplink: ServerTime and Elapsed: want both or none")
 	}
 	setDefault(&c.InFlight, 2)
 	setDefault(&c.BatchBytes, 32<<10)
@@ -146,7 +154,10 @@ type Sender struct {
 
 	helloDue   time.Time // zero: none
 	helloSent  time.Time
-	helloTries int       // without an answer
+	helloTries int    // without an answer
+	nonce      uint64 // of the last hello
+	helloNonce uint64 // the same, until it is answered; 0: none
+	helloStamp time.Duration
 	notBefore  time.Time // the backend is busy until then
 	newest     int64     // server time of the newest receipt of this connection, Unix milliseconds
 	rtt        time.Duration
@@ -161,7 +172,8 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	}
 	// Batch numbers start anywhere, so that a late receipt of an earlier life of this program cannot be taken for one of
 	// a batch that is on its way now. 0 is no number: it stands for a hello.
-	return &Sender{cfg: cfg, number: cfg.Rand.Uint64() >> 2}, nil
+	first := cfg.Rand.Uint64() >> 2
+	return &Sender{cfg: cfg, number: first, nonce: first}, nil // nonces too: an old answer tells an old time
 }
 
 // SetProfile tells the version of the profile in force from now on.
@@ -243,9 +255,11 @@ func (s *Sender) greet(now time.Time) ([]Message, error) {
 	s.helloSent, s.helloDue = now, now.Add(s.wait(s.helloTries))
 	src := s.cfg.Source
 	last, acked := src.LastSeq(), src.AckedSeq()
+	s.nonce++
+	s.helloNonce, s.helloStamp = s.nonce, s.stamp()
 	h := &wire.Hello{
 		Terminal: string(s.cfg.Terminal), Epoch: src.Epoch(), LastSeq: last, AckedSeq: acked, ProfileVersion: s.cfg.Profile,
-		NowMs: now.UnixMilli(), Backlog: uint32(min(last-acked, math.MaxUint32)), FirstSeq: src.FirstSeq(),
+		NowMs: now.UnixMilli(), Backlog: uint32(min(last-acked, math.MaxUint32)), FirstSeq: src.FirstSeq(), Nonce: s.helloNonce,
 	}
 	raw, err := wire.SealHello(s.cfg.Key, h)
 	if err != nil {

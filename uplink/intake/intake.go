@@ -103,7 +103,7 @@ func (p *Processor) Process(ctx context.Context, t ids.TerminalID, kind string, 
 		if h.GetTerminal() != string(t) {
 			return nil, fmt.Errorf("%w: a hello of %q on the topic of %s", ErrDropped, h.GetTerminal(), t)
 		}
-		r.Epoch = h.GetEpoch()
+		r.Epoch, r.HelloNonce = h.GetEpoch(), h.GetNonce()
 		if c, err = p.Handler.Hello(ctx, h, now); err != nil {
 			return nil, err
 		}

@@ -62,7 +62,7 @@ func envelope(t require.TestingT, key ed25519.PrivateKey, terminal string, batch
 }
 
 func hello(t require.TestingT, key ed25519.PrivateKey, terminal string) []byte {
-	raw, err := wire.SealHello(key, &wire.Hello{Terminal: terminal, Epoch: epoch, LastSeq: 9, AckedSeq: 4})
+	raw, err := wire.SealHello(key, &wire.Hello{Terminal: terminal, Epoch: epoch, LastSeq: 9, AckedSeq: 4, Nonce: 77})
 	require.NoError(t, err)
 	return raw
 }
@@ -99,6 +99,8 @@ func TestABatchIsCommittedBeforeItsReceiptIsMade(t *testing.T) {
 	require.NoError(t, err)
 	r := opened(t, raw)
 	require.Zero(t, r.GetBatch(), "this is how an answer to hello is known")
+	require.EqualValues(t, 77, r.GetHelloNonce(), "and this is which hello")
+	require.Equal(t, noon.UnixMilli(), r.GetServerTimeMs())
 	require.EqualValues(t, 2, r.GetThroughSeq())
 	require.Len(t, r.GetWanted(), 1)
 	require.EqualValues(t, 3, r.GetWanted()[0].GetFirst())

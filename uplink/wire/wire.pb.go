@@ -941,6 +941,7 @@ type Hello struct {
 	NowMs          int64                  `protobuf:"varint,6,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
 	Backlog        uint32                 `protobuf:"varint,7,opt,name=backlog,proto3" json:"backlog,omitempty"`
 	FirstSeq       uint64                 `protobuf:"varint,8,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"` // oldest record still held, 0: not told; what was before it cannot be sent again
+	Nonce          uint64                 `protobuf:"fixed64,9,opt,name=nonce,proto3" json:"nonce,omitempty"`                      // its answer carries it, so that the server's time in it is known to be no older; 0: not asked
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1027,6 +1028,13 @@ func (x *Hello) GetBacklog() uint32 {
 func (x *Hello) GetFirstSeq() uint64 {
 	if x != nil {
 		return x.FirstSeq
+	}
+	return 0
+}
+
+func (x *Hello) GetNonce() uint64 {
+	if x != nil {
+		return x.Nonce
 	}
 	return 0
 }
@@ -1207,6 +1215,7 @@ type Receipt struct {
 	ServerTimeMs  int64                  `protobuf:"varint,7,opt,name=server_time_ms,json=serverTimeMs,proto3" json:"server_time_ms,omitempty"`
 	RetryAfterMs  uint32                 `protobuf:"varint,8,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // busy: send no sooner
 	ThroughHash   []byte                 `protobuf:"bytes,9,opt,name=through_hash,json=throughHash,proto3" json:"through_hash,omitempty"`       // SHA-256 of record through_seq as committed; empty: not told. If the terminal's own differs, it must not prune
+	HelloNonce    uint64                 `protobuf:"fixed64,10,opt,name=hello_nonce,json=helloNonce,proto3" json:"hello_nonce,omitempty"`       // of the hello answered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1302,6 +1311,13 @@ func (x *Receipt) GetThroughHash() []byte {
 		return x.ThroughHash
 	}
 	return nil
+}
+
+func (x *Receipt) GetHelloNonce() uint64 {
+	if x != nil {
+		return x.HelloNonce
+	}
+	return 0
 }
 
 type SignedReceipt struct {
@@ -1516,7 +1532,7 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	" \x01(\x03R\bsentAtMs\x12'\n" +
 	"\x0fprofile_version\x18\v \x01(\x04R\x0eprofileVersion\x12\x1d\n" +
 	"\n" +
-	"newest_seq\x18\f \x01(\x04R\tnewestSeq\"\xe8\x01\n" +
+	"newest_seq\x18\f \x01(\x04R\tnewestSeq\"\xfe\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x19\n" +
@@ -1525,7 +1541,8 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\x0fprofile_version\x18\x05 \x01(\x04R\x0eprofileVersion\x12\x15\n" +
 	"\x06now_ms\x18\x06 \x01(\x03R\x05nowMs\x12\x18\n" +
 	"\abacklog\x18\a \x01(\rR\abacklog\x12\x1b\n" +
-	"\tfirst_seq\x18\b \x01(\x04R\bfirstSeq\"]\n" +
+	"\tfirst_seq\x18\b \x01(\x04R\bfirstSeq\x12\x14\n" +
+	"\x05nonce\x18\t \x01(\x06R\x05nonce\"]\n" +
 	"\vSignedHello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\fR\x06signed\x12\x1c\n" +
@@ -1536,7 +1553,7 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
 	"Unreadable\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd2\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xf3\x02\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1f\n" +
@@ -1549,7 +1566,10 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\x06wanted\x18\x06 \x03(\v2\x18.purselane.wire.v1.RangeR\x06wanted\x12$\n" +
 	"\x0eserver_time_ms\x18\a \x01(\x03R\fserverTimeMs\x12$\n" +
 	"\x0eretry_after_ms\x18\b \x01(\rR\fretryAfterMs\x12!\n" +
-	"\fthrough_hash\x18\t \x01(\fR\vthroughHash\"_\n" +
+	"\fthrough_hash\x18\t \x01(\fR\vthroughHash\x12\x1f\n" +
+	"\vhello_nonce\x18\n" +
+	" \x01(\x06R\n" +
+	"helloNonce\"_\n" +
 	"\rSignedReceipt\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\fR\x06signed\x12\x1c\n" +
