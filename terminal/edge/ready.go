@@ -14,17 +14,17 @@ func (t *Terminal) ready(now time.Time) error {
 	if t.sender != nil && t.sender.Stats().State == client.Halted {
 		return errors.New("the journal is an older copy than what was sent from it: move it aside with \"purselane-terminal journal quarantine\" and keep it")
 	}
-	s, err := t.journal.Stats()
+	backlog, oldest, err := t.journal.Backlog()
 	if err != nil {
 		return err
 	}
 	limits := t.cfg.Profile.Limits
-	if limits.MaxRecords > 0 && s.Backlog >= limits.MaxRecords {
-		return fmt.Errorf("%d records without a receipt, and the profile allows %d: the uplink must come first", s.Backlog, limits.MaxRecords)
+	if limits.MaxRecords > 0 && backlog >= limits.MaxRecords {
+		return fmt.Errorf("%d records without a receipt, and the profile allows %d: the uplink must come first", backlog, limits.MaxRecords)
 	}
-	if limits.MaxAge > 0 && !s.Oldest.IsZero() && now.Sub(s.Oldest) > limits.MaxAge {
+	if limits.MaxAge > 0 && !oldest.IsZero() && now.Sub(oldest) > limits.MaxAge {
 		return fmt.Errorf("the oldest record without a receipt is of %s, and the profile allows %v: the uplink must come first",
-			s.Oldest.UTC().Format(time.RFC3339), limits.MaxAge)
+			oldest.UTC().Format(time.RFC3339), limits.MaxAge)
 	}
 	if limits.MaxValue.IsZero() {
 		return nil

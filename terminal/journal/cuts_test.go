@@ -5,6 +5,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,7 +45,7 @@ func TestPowerCutsOnPageImages(t *testing.T) {
 		}
 		return out
 	}
-	check := func(raw []byte, during uint64) {
+	check := func(raw []byte, during []uint64) {
 		write(t, torn, raw)
 		k, err := Open(torn, o)
 		require.NoError(t, err)
@@ -58,25 +59,37 @@ func TestPowerCutsOnPageImages(t *testing.T) {
 		for tap := range completed {
 			require.Equal(t, 1, seen[tap], "tap %d", tap)
 		}
+		for _, tap := range during {
+			require.Equal(t, seen[during[0]], seen[tap], "a shared commit is there whole or not at all")
+		}
 		for tap, n := range seen {
 			require.Equal(t, 1, n)
-			require.True(t, completed[tap] || tap == during, "tap %d was never completed", tap)
+			require.True(t, completed[tap] || slices.Contains(during, tap), "tap %d was never completed", tap)
 		}
 	}
 	done := 0
 	for n := 1; done < *cuts; n++ {
+		// One reader, or two whose commits are one.
+		taps := make([]uint64, 1+n%2)
+		var begin, finish []func() error
+		for i := range taps {
+			card := 10*n + i
+			begin = append(begin, func() (err error) { taps[i], err = j.Begin(draft(card)); return err })
+			finish = append(finish, func() error { return j.Finish(taps[i], final(card, wire.State_STATE_COMPLETED)) })
+		}
 		old := read(t, path)
-		tap, err := j.Begin(draft(n))
-		require.NoError(t, err)
+		require.NoError(t, inOneCommit(j, begin...))
 		begun := read(t, path)
-		require.NoError(t, j.Finish(tap, final(n, wire.State_STATE_COMPLETED)))
+		require.NoError(t, inOneCommit(j, finish...))
 		now := read(t, path)
 		for range 5 {
-			check(image(old, begun), 0)
-			check(image(begun, now), tap)
+			check(image(old, begun), nil)
+			check(image(begun, now), taps)
 			done += 2
 		}
-		completed[tap] = true
+		for _, tap := range taps {
+			completed[tap] = true
+		}
 		if n%60 == 0 { // what has receipts goes, so that images stay small
 			require.NoError(t, j.Close())
 			path = filepath.Join(t.TempDir(), "journal.db")

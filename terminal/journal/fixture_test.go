@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,6 +80,26 @@ func sell(t require.TestingT, j *Journal, first, n int) {
 		require.NoError(t, err)
 		require.NoError(t, j.Finish(tap, final(i, wire.State_STATE_COMPLETED)))
 	}
+}
+
+// inOneCommit does all of do at once, so that they share one commit.
+func inOneCommit(j *Journal, do ...func() error) error {
+	release := j.hold()
+	errs := make(chan error, len(do))
+	for _, f := range do {
+		go func() { errs <- f() }()
+	}
+	for waiting := 0; waiting < len(do); runtime.Gosched() {
+		j.mu.Lock()
+		waiting = len(j.waiting)
+		j.mu.Unlock()
+	}
+	release()
+	var all error
+	for range do {
+		all = errors.Join(all, <-errs)
+	}
+	return all
 }
 
 // records reads all there are, and checks that each stands where its number says.

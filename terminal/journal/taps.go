@@ -233,61 +233,55 @@ type Stats struct {
 	MaxBytes    int64
 }
 
-// Stats reads the figures.
+// Stats reads the figures. It waits for a commit that is under way: a disk that hangs is noticed by it.
 func (j *Journal) Stats() (Stats, error) {
+	j.hold()()
 	s := Stats{MaxBytes: j.opt.MaxBytes}
-	var m meta
-	err := j.view(func(tx *bolt.Tx) (err error) {
-		if m, err = parseMeta(tx.Bucket(bucketMeta).Get(keyMeta)); err != nil {
-			return damaged(j.name, err)
-		}
-		s.Backlog, s.Records = m.nextSeq-1-m.acked, m.nextSeq-m.firstSeq
-		s.FileBytes = tx.Size()
-		s.OpenIntents = tx.Bucket(bucketIntents).Stats().KeyN
-		if s.Backlog == 0 || m.acked+1 < m.firstSeq {
-			return nil
-		}
-		r, err := ParseStored(tx.Bucket(bucketRecords).Get(key(m.acked + 1)))
+	if err := j.view(func(tx *bolt.Tx) error {
+		m, err := parseMeta(tx.Bucket(bucketMeta).Get(keyMeta))
 		if err != nil {
 			return damaged(j.name, err)
 		}
-		s.Oldest = time.UnixMilli(r.GetTerminalTimeMs())
+		s.Records, s.FileBytes = m.nextSeq-m.firstSeq, tx.Size()
+		s.OpenIntents = tx.Bucket(bucketIntents).Stats().KeyN
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return s, err
 	}
 	j.mu.Lock()
 	s.Files, s.FileBytes = 1+len(j.sealed), s.FileBytes+j.sealedBytes()
 	j.mu.Unlock()
-	if s.Backlog > 0 && s.Oldest.IsZero() {
-		s.Oldest, err = j.timeOfOldest(m.acked + 1)
-	}
+	var err error
+	s.Backlog, s.Oldest, err = j.Backlog()
 	return s, err
+}
+
+// Backlog is how many records have no receipt, and the terminal time of the oldest of them; zero for none. Every tap asks, so it looks at no file but
+// for an oldest record that it has not seen yet.
+func (j *Journal) Backlog() (n uint64, oldest time.Time, err error) {
+	j.mu.Lock()
+	n, first, known := j.meta.nextSeq-1-j.meta.acked, j.meta.acked+1, j.oldest
+	j.mu.Unlock()
+	switch {
+	case n == 0:
+		return 0, time.Time{}, nil
+	case known.seq == first:
+		return n, known.at, nil
+	}
+	at, err := j.timeOf(first)
+	if err != nil {
+		return n, time.Time{}, err
+	}
+	j.mu.Lock()
+	j.oldest = dated{first, at}
+	j.mu.Unlock()
+	return n, at, nil
 }
 
 // dated is the time of one record.
 type dated struct {
 	seq uint64 // 0: none
 	at  time.Time
-}
-
-// timeOfOldest is the time of the oldest record without a receipt when it is in a sealed file. It is kept, because every tap asks, and files that are
-// read by turns must be opened by turns.
-func (j *Journal) timeOfOldest(seq uint64) (time.Time, error) {
-	j.mu.Lock()
-	known := j.oldest
-	j.mu.Unlock()
-	if known.seq == seq {
-		return known.at, nil
-	}
-	at, err := j.timeOf(seq)
-	if err == nil && !at.IsZero() {
-		j.mu.Lock()
-		j.oldest = dated{seq, at}
-		j.mu.Unlock()
-	}
-	return at, err
 }
 
 // Begun is the terminal time of the active file's first record; zero for none. It tells whether a new day wants a new file.

@@ -50,6 +50,11 @@ func TestATornCommitIsAllOrNothing(t *testing.T) {
 		{"ack", func() error { return j.Ack(j.LastSeq()) }},
 		{"prune", func() error { _, err := j.Prune(1000); return err }},
 		{"begin after prune", func() (err error) { tap, err = j.Begin(draft(502)); return err }},
+		{"two readers at once", func() error {
+			return inOneCommit(j,
+				func() error { _, err := j.Begin(draft(503)); return err },
+				func() error { return j.Finish(tap, final(502, wire.State_STATE_COMPLETED)) })
+		}},
 		{"boot", func() error { _, err := j.RecoverBoot(); return err }},
 	} {
 		before, err := contentOf(j)
