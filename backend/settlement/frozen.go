@@ -126,7 +126,13 @@ func standardsOf(p store.PartyDay) ([]fee.Standard, error) {
 		if p.Kind == partyChannel && s.Side != out[0].Side {
 			return nil, fmt.Errorf("settlement: channel %s: fee standards of both sides: want one", p.Party)
 		}
+		if s.Tax != nil {
+			return nil, fmt.Errorf("settlement: %s %s: fee standard %q has a tax, which has no account yet", p.Kind, p.Party, s.Name)
+		}
 		for _, c := range s.Charges {
+			if c.Per != "" && c.Per != fee.Day || c.Side != "" && c.Side != s.Side || c.To != "" {
+				return nil, fmt.Errorf("settlement: %s %s: fee kind %q: a day is charged as one, on one side, and for the scheme", p.Kind, p.Party, c.Kind)
+			}
 			if kinds[c.Kind] {
 				return nil, fmt.Errorf("settlement: %s %s: fee kind %q is there twice", p.Kind, p.Party, c.Kind)
 			}

@@ -126,9 +126,14 @@ func TestCheckNamesEveryFault(t *testing.T) {
 		{Kind: "y", Model: fee.TierWhole, Bands: []fee.Band{{UpTo: amt("5.00")}, {UpTo: amt("4.00"), PPM: 2_000_000}}},
 		{Kind: "z", Model: fee.Rate, PPM: 1, Min: amt("2.00"), Max: amt("1.00")},
 		{Kind: "t", Model: fee.TierProgressive},
-	}}.Check()
+		{Kind: "vat", Model: fee.Flat, By: "size", Per: "year", Side: "above", To: "a b"},
+		{Kind: "n", Model: fee.TierProgressive, By: fee.ByCount, Bands: []fee.Band{{UpTo: amt("5.00"), PPM: 7}, {UpToCount: 3}}},
+		{Kind: "p", Model: fee.TierProgressive, Bands: []fee.Band{{Each: amt("0.10")}}},
+	}, Rounding: "up", Tax: &fee.Tax{Kind: "vat"}}.Check()
 	for _, want := range []string{"needs a name", `side "both"`, "kind:", "ppm -1", `model "stage"`, "twice", "takes no ppm", "negative",
-		"leave up_to out", "ppm 2000000", "min 2.00 is above max 1.00", "needs bands"} {
+		"leave up_to out", "ppm 2000000", "min 2.00 is above max 1.00", "needs bands",
+		`rounding "up"`, "tax: ppm 0", "charge 7 (vat): the kind is there twice", `by "size"`, "only a tier has by", `per "year"`, `side "above"`, "to: character",
+		"ends its bands with up_to_count", "leave up_to_count out", "takes each, and no ppm", "takes no each"} {
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -140,40 +145,94 @@ func TestASumTooLargeIsAnErrorAndNotAnotherSum(t *testing.T) {
 }
 
 func genStandard(t *rapid.T) fee.Standard {
-	s := fee.Standard{Name: "any", Side: rapid.SampledFrom([]fee.Side{fee.Inside, fee.Outside}).Draw(t, "side")}
+	side := rapid.SampledFrom([]fee.Side{fee.Inside, fee.Outside})
+	s := fee.Standard{Name: "any", Side: side.Draw(t, "side"), Rounding: rapid.SampledFrom([]fee.Rounding{"", fee.HalfUp, fee.HalfEven, fee.Down}).Draw(t, "rounding")}
+	if rapid.Bool().Draw(t, "taxed") {
+		s.Tax = &fee.Tax{Kind: "vat", PPM: rapid.Int64Range(1, fee.MaxPPM).Draw(t, "tax"), Included: rapid.Bool().Draw(t, "included")}
+	}
 	for i := range rapid.IntRange(0, 4).Draw(t, "charges") {
-		c := fee.Charge{Kind: string(rune('a' + i)), Model: rapid.SampledFrom([]fee.Model{fee.Flat, fee.Rate, fee.TierProgressive, fee.TierWhole}).Draw(t, "model")}
-		ppm := rapid.Int64Range(0, fee.MaxPPM)
-		cents := rapid.Int64Range(0, 500)
-		switch c.Model {
-		case fee.Flat:
-			c.Flat = money.Minor(cents.Draw(t, "flat"))
-		case fee.Rate:
-			c.PPM = ppm.Draw(t, "ppm")
-		default:
-			up := int64(0)
-			for range rapid.IntRange(0, 3).Draw(t, "bands") {
-				up += rapid.Int64Range(1, 100_000).Draw(t, "width")
-				c.Bands = append(c.Bands, fee.Band{UpTo: money.Minor(up), PPM: ppm.Draw(t, "ppm"), Flat: money.Minor(cents.Draw(t, "flat"))})
-			}
-			c.Bands = append(c.Bands, fee.Band{PPM: ppm.Draw(t, "ppm"), Flat: money.Minor(cents.Draw(t, "flat"))})
-		}
-		if rapid.Bool().Draw(t, "has min") {
-			c.Min = money.Minor(cents.Draw(t, "min"))
-		}
-		if rapid.Bool().Draw(t, "has max") {
-			c.Max = money.Minor(c.Min.Minor() + 1 + cents.Draw(t, "max"))
-		}
+		c := genCharge(t)
+		c.Kind = string(rune('a' + i))
+		c.Side = rapid.SampledFrom([]fee.Side{"", fee.Inside, fee.Outside}).Draw(t, "charge side")
+		c.To = rapid.SampledFrom([]string{"", "agent"}).Draw(t, "to")
 		s.Charges = append(s.Charges, c)
 	}
 	return s
+}
+
+func genCharge(t *rapid.T) fee.Charge {
+	c := fee.Charge{
+		Model: rapid.SampledFrom([]fee.Model{fee.Flat, fee.Rate, fee.TierProgressive, fee.TierWhole}).Draw(t, "model"),
+		Per:   rapid.SampledFrom([]fee.Scope{"", fee.Transaction, fee.Day, fee.Month}).Draw(t, "per"),
+	}
+	ppm := rapid.Int64Range(0, fee.MaxPPM)
+	cents := rapid.Int64Range(0, 500)
+	sum := func(what string) money.Amount { return money.Minor(cents.Draw(t, what)) }
+	switch c.Model {
+	case fee.Flat:
+		c.Flat = sum("flat")
+	case fee.Rate:
+		c.PPM = ppm.Draw(t, "ppm")
+	default:
+		c.By = rapid.SampledFrom([]fee.Measure{"", fee.ByAmount, fee.ByCount}).Draw(t, "by")
+		band := func() fee.Band {
+			b := fee.Band{Flat: sum("flat")}
+			if c.Model == fee.TierWhole || c.By != fee.ByCount {
+				b.PPM = ppm.Draw(t, "ppm")
+			}
+			if c.Model == fee.TierWhole || c.By == fee.ByCount {
+				b.Each = sum("each")
+			}
+			return b
+		}
+		up := int64(0)
+		for range rapid.IntRange(0, 3).Draw(t, "bands") {
+			b := band()
+			if c.By == fee.ByCount {
+				up += rapid.Int64Range(1, 100).Draw(t, "width")
+				b.UpToCount = up
+			} else {
+				up += rapid.Int64Range(1, 100_000).Draw(t, "width")
+				b.UpTo = money.Minor(up)
+			}
+			c.Bands = append(c.Bands, b)
+		}
+		c.Bands = append(c.Bands, band())
+	}
+	if rapid.Bool().Draw(t, "has min") {
+		c.Min = sum("min")
+	}
+	if rapid.Bool().Draw(t, "has max") {
+		c.Max = money.Minor(c.Min.Minor() + 1 + cents.Draw(t, "max"))
+	}
+	return c
+}
+
+// genBasis draws a day of purchases, some of them taken back, with what the month had before.
+func genBasis(t *rapid.T) fee.Basis {
+	b := fee.Basis{Month: fee.Sum{Gross: money.Minor(rapid.Int64Range(-1_000_000, 1_000_000).Draw(t, "month")), Count: rapid.Int64Range(-500, 500).Draw(t, "of month")}}
+	for range rapid.IntRange(0, 5).Draw(t, "amounts") {
+		e := fee.Each{Amount: money.Minor(rapid.Int64Range(0, 200_000).Draw(t, "amount")), Count: rapid.Int64Range(-20, 100).Draw(t, "count")}
+		b.Each = append(b.Each, e)
+		b.Gross = money.Minor(b.Gross.Minor() + e.Amount.Minor()*e.Count)
+		b.Count += e.Count
+	}
+	return b
+}
+
+func negative(b fee.Basis) fee.Basis {
+	out := fee.Basis{Gross: money.Minor(-b.Gross.Minor()), Count: -b.Count, Month: fee.Sum{Gross: money.Minor(-b.Month.Gross.Minor()), Count: -b.Month.Count}}
+	for _, e := range b.Each {
+		out.Each = append(out.Each, fee.Each{Amount: e.Amount, Count: -e.Count})
+	}
+	return out
 }
 
 func TestEverySplitAddsUpAndEveryRefundMirrorsIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := genStandard(t)
 		require.NoError(t, s.Check())
-		b := fee.Basis{Gross: money.Minor(rapid.Int64Range(-1_000_000, 1_000_000).Draw(t, "gross")), Count: rapid.Int64Range(-50, 500).Draw(t, "count")}
+		b := genBasis(t)
 		split, err := s.Split(b)
 		require.NoError(t, err)
 
@@ -183,13 +242,123 @@ func TestEverySplitAddsUpAndEveryRefundMirrorsIt(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, split.Total, parts, "total = parts + residue")
+		require.Equal(t, split.Total.Minor(), split.Inside.Minor()+split.Outside.Minor())
+		require.Equal(t, b.Gross.Minor(), split.PayeeGets.Minor()+split.Inside.Minor(), "the payee bears what is inside")
+		require.Equal(t, b.Gross.Minor(), split.PayerPays.Minor()-split.Outside.Minor(), "the payer bears what is outside")
 		sum, err := split.PayeeGets.Add(split.Total)
 		require.NoError(t, err)
 		require.Equal(t, split.PayerPays, sum, "payer pays = payee gets + fee")
-		require.LessOrEqual(t, max(split.Residue.Minor(), -split.Residue.Minor()), int64(len(s.Charges)), "a residue is rounding and nothing more")
+		// Each part and each side is off by less than a minor unit at each end of the month, and there are as many ends.
+		require.Less(t, max(split.Residue.Minor(), -split.Residue.Minor()), int64(2*len(split.Parts)+4), "a residue is rounding and nothing more")
 
-		back, err := s.Split(fee.Basis{Gross: money.Minor(-b.Gross.Minor()), Count: -b.Count})
+		back, err := s.Split(negative(b))
 		require.NoError(t, err)
 		require.Equal(t, -split.Total.Minor(), back.Total.Minor(), "a refund gives back what was charged")
+		require.Equal(t, -split.PayeeGets.Minor(), back.PayeeGets.Minor())
+
+		text, err := s.Explain(b)
+		require.NoError(t, err)
+		require.Contains(t, text, split.Total.String())
 	})
+}
+
+// However a month is cut into days, its days are charged what the month comes to, and no kind more than its maximum.
+func TestTheDaysOfAMonthAddUpToTheMonth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := genStandard(t)
+		for i := range s.Charges {
+			s.Charges[i].Per = fee.Month
+		}
+		var month fee.Sum
+		var total, inside int64
+		parts := make([]int64, 0)
+		for range rapid.IntRange(1, 8).Draw(t, "days") {
+			b := genBasis(t)
+			b.Month = month
+			q, err := s.Quote(b)
+			require.NoError(t, err)
+			total += q.Total.Minor()
+			inside += q.Inside.Minor()
+			parts = append(parts, make([]int64, len(q.Parts)-len(parts))...)
+			for i, p := range q.Parts {
+				parts[i] += p.Amount.Minor()
+			}
+			month = fee.Sum{Gross: money.Minor(month.Gross.Minor() + b.Gross.Minor()), Count: month.Count + b.Count}
+		}
+		whole, err := s.Quote(fee.Basis{Gross: month.Gross, Count: month.Count})
+		require.NoError(t, err)
+		require.Equal(t, whole.Total.Minor(), total)
+		require.Equal(t, whole.Inside.Minor(), inside)
+		for i, p := range whole.Parts {
+			require.Equal(t, p.Amount.Minor(), parts[i], p.Kind)
+			if i < len(s.Charges) && s.Charges[i].Max.Sign() > 0 {
+				require.LessOrEqual(t, max(parts[i], -parts[i]), s.Charges[i].Max.Minor(), "maximum of a month")
+			}
+		}
+	})
+}
+
+// A larger sum costs no less; the one model that does not promise it is the whole tier, whose point it is.
+func TestMoreBusinessCostsNoLess(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := genStandard(t)
+		for i := range s.Charges {
+			if s.Charges[i].Model == fee.TierWhole {
+				s.Charges[i] = fee.Charge{Kind: s.Charges[i].Kind, Model: fee.Rate, PPM: 5}
+			}
+			if s.Charges[i].Per == fee.Transaction {
+				s.Charges[i].Per = fee.Day
+			}
+		}
+		b := fee.Basis{Gross: money.Minor(rapid.Int64Range(0, 1_000_000).Draw(t, "gross")), Count: rapid.Int64Range(0, 500).Draw(t, "count"),
+			Month: fee.Sum{Gross: money.Minor(rapid.Int64Range(0, 1_000_000).Draw(t, "month")), Count: rapid.Int64Range(0, 500).Draw(t, "of month")}}
+		more := b
+		more.Gross = money.Minor(b.Gross.Minor() + rapid.Int64Range(0, 1_000_000).Draw(t, "more"))
+		more.Count += rapid.Int64Range(0, 100).Draw(t, "more transactions")
+		small, err := s.Quote(b)
+		require.NoError(t, err)
+		large, err := s.Quote(more)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, large.Inside.Minor(), small.Inside.Minor())
+		require.GreaterOrEqual(t, large.Outside.Minor(), small.Outside.Minor())
+		for i := range small.Parts {
+			require.GreaterOrEqual(t, large.Parts[i].Amount.Minor(), small.Parts[i].Amount.Minor())
+		}
+	})
+}
+
+// Sums of any size are charged rightly or refused, never charged another sum.
+func TestNoSumIsTooLarge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := genStandard(t)
+		for i := range s.Charges {
+			if s.Charges[i].Per == fee.Transaction {
+				s.Charges[i].Per = fee.Month
+			}
+		}
+		any64 := rapid.Int64()
+		b := fee.Basis{Gross: money.Minor(any64.Draw(t, "gross")), Count: any64.Draw(t, "count"),
+			Month: fee.Sum{Gross: money.Minor(any64.Draw(t, "month")), Count: any64.Draw(t, "of month")}}
+		split, err := s.Split(b)
+		if err != nil {
+			require.ErrorIs(t, err, money.ErrOverflow)
+			return
+		}
+		parts, err := money.Sum(split.PayeeGets, split.Total)
+		require.NoError(t, err)
+		require.Equal(t, split.PayerPays, parts)
+	})
+}
+
+func TestATransactionsChargeWantsTheTransactions(t *testing.T) {
+	s := one(fee.Charge{Model: fee.Rate, PPM: 5000, Per: fee.Transaction})
+	for name, b := range map[string]fee.Basis{
+		"none told":         {Gross: amt("10.00"), Count: 1},
+		"too few":           {Gross: amt("10.00"), Count: 2, Each: []fee.Each{{Amount: amt("10.00"), Count: 1}}},
+		"another sum":       {Gross: amt("10.00"), Count: 1, Each: []fee.Each{{Amount: amt("9.00"), Count: 1}}},
+		"a negative amount": {Gross: amt("-10.00"), Count: 1, Each: []fee.Each{{Amount: amt("-10.00"), Count: 1}}},
+	} {
+		_, err := s.Quote(b)
+		require.ErrorIs(t, err, fee.ErrBasis, name)
+	}
 }

@@ -1,15 +1,30 @@
 package fee
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 
 	"github.com/purselane/purselane/internal/money"
 )
 
-// Basis is what a fee is charged on: one transaction, or all of a merchant's day. Both are negative for a refund; in
-// a day in which purchases were taken back, they are the difference.
+// Basis is what a fee is charged on: one transaction, or all of a merchant's day. All of it is negative for a refund; in
+// a day in which purchases were taken back, it is the difference.
 type Basis struct {
+	Gross money.Amount
+	Count int64
+	Each  []Each // the transactions that make up Gross and Count, for charges per transaction; others do not read it
+	Month Sum    // what the month came to before this basis, for charges per month; others do not read it
+}
+
+// Each is a number of transactions of one amount. Count is negative for those taken back; Amount is not.
+type Each struct {
+	Amount money.Amount
+	Count  int64
+}
+
+// Sum is a number of transactions and what they add up to.
+type Sum struct {
 	Gross money.Amount
 	Count int64
 }
@@ -18,13 +33,18 @@ type Basis struct {
 type Part struct {
 	Kind   string       `json:"kind"`
 	Amount money.Amount `json:"amount"`
+	Side   Side         `json:"side,omitempty"` // who bears it; empty: the standard's side
+	To     string       `json:"to,omitempty"`   // the party that gets it; empty: the scheme
+	Tax    bool         `json:"tax,omitempty"`  // it is the tax on the others
 }
 
-// Quote is the fee on one basis. Total = sum of Parts + Residue.
+// Quote is the fee on one basis. Total = Inside + Outside = sum of Parts + Residue.
 type Quote struct {
 	Total   money.Amount
-	Parts   []Part       // in the order of the standard's charges
-	Residue money.Amount // rounding: what the parts, each rounded, miss of the total, rounded once
+	Inside  money.Amount // what the payee bears
+	Outside money.Amount // what the payer bears
+	Parts   []Part       // in the order of the standard's charges, then the tax of each side
+	Residue money.Amount // rounding: what the parts, each rounded, miss of the total, rounded once a side
 }
 
 // Split is a payment cut up: PayerPays = PayeeGets + Total.
@@ -34,130 +54,285 @@ type Split struct {
 	Quote
 }
 
-// Split quotes the fee on b and lays it on the side that bears it.
+// ErrBasis says that a basis contradicts itself or lacks what a charge reads.
+var ErrBasis = errors.New("the basis does not tell what the charge needs")
+
+// Split quotes the fee on b and lays it on the sides that bear it.
 func (s Standard) Split(b Basis) (Split, error) {
 	q, err := s.Quote(b)
 	if err != nil {
 		return Split{}, err
 	}
-	out := Split{PayerPays: b.Gross, PayeeGets: b.Gross, Quote: q}
-	switch s.Side {
-	case Inside:
-		out.PayeeGets, err = b.Gross.Sub(q.Total)
-	case Outside:
-		out.PayerPays, err = b.Gross.Add(q.Total)
-	default:
-		err = fmt.Errorf("side %q is neither inside nor outside", s.Side)
+	out := Split{Quote: q}
+	if out.PayeeGets, err = b.Gross.Sub(q.Inside); err != nil {
+		return Split{}, fmt.Errorf("fee standard %q: %w", s.Name, err)
 	}
-	if err != nil {
+	if out.PayerPays, err = b.Gross.Add(q.Outside); err != nil {
 		return Split{}, fmt.Errorf("fee standard %q: %w", s.Name, err)
 	}
 	return out, nil
 }
 
 // Quote works out the fee on b. The standard should have passed Check.
-func (s Standard) Quote(b Basis) (Quote, error) {
-	var q Quote
-	exact := new(big.Int)
-	parts := money.Amount{}
-	for _, c := range s.Charges {
-		v := c.exact(b)
-		exact.Add(exact, v)
-		part, err := round(v)
-		if err != nil {
-			return Quote{}, fmt.Errorf("fee standard %q, kind %s: %w", s.Name, c.Kind, err)
-		}
-		q.Parts = append(q.Parts, Part{c.Kind, part})
-		if parts, err = parts.Add(part); err != nil {
-			return Quote{}, fmt.Errorf("fee standard %q: %w", s.Name, err)
-		}
-	}
-	var err error
-	if q.Total, err = round(exact); err != nil {
-		return Quote{}, fmt.Errorf("fee standard %q: %w", s.Name, err)
-	}
-	if q.Residue, err = q.Total.Sub(parts); err != nil {
+func (s Standard) Quote(b Basis) (Quote, error) { return s.quote(b, nil) }
+
+func (s Standard) quote(b Basis, say *working) (Quote, error) {
+	q, err := s.parts(b, say)
+	if err != nil {
 		return Quote{}, fmt.Errorf("fee standard %q: %w", s.Name, err)
 	}
 	return q, nil
 }
 
+func (s Standard) parts(b Basis, say *working) (Quote, error) {
+	var q Quote
+	unit := s.unit()
+	inside, outside := newSpan(), newSpan()
+	part := func(p Part, v *span) error {
+		var err error
+		if p.Amount, err = v.round(s.Rounding, unit.size); err != nil {
+			return fmt.Errorf("kind %s: %w", p.Kind, err)
+		}
+		q.Parts = append(q.Parts, p)
+		return nil
+	}
+	for _, c := range s.Charges {
+		v, err := c.span(b, say.of(c))
+		if err != nil {
+			return Quote{}, fmt.Errorf("kind %s: %w", c.Kind, err)
+		}
+		if s.sideOf(c) == Outside {
+			outside.add(v)
+		} else {
+			inside.add(v)
+		}
+		if err := part(Part{Kind: c.Kind, Side: c.Side, To: c.To}, v.times(unit.fee)); err != nil {
+			return Quote{}, err
+		}
+	}
+	if s.Tax != nil {
+		// A line for each side, also for one without charges, so that a standard's parts are the same on every basis.
+		if err := part(Part{Kind: s.Tax.Kind, Side: Inside, Tax: true}, inside.times(unit.tax)); err != nil {
+			return Quote{}, err
+		}
+		if err := part(Part{Kind: s.Tax.Kind, Side: Outside, Tax: true}, outside.times(unit.tax)); err != nil {
+			return Quote{}, err
+		}
+	}
+	return s.total(q, inside, outside)
+}
+
+// total rounds each side's fee once, and names what the parts miss of it.
+func (s Standard) total(q Quote, inside, outside *span) (Quote, error) {
+	unit := s.unit()
+	whole := new(big.Int).Add(unit.fee, unit.tax)
+	var err error
+	if q.Inside, err = inside.times(whole).round(s.Rounding, unit.size); err != nil {
+		return Quote{}, err
+	}
+	if q.Outside, err = outside.times(whole).round(s.Rounding, unit.size); err != nil {
+		return Quote{}, err
+	}
+	if q.Total, err = q.Inside.Add(q.Outside); err != nil {
+		return Quote{}, err
+	}
+	q.Residue = q.Total
+	for _, p := range q.Parts {
+		if q.Residue, err = q.Residue.Sub(p.Amount); err != nil {
+			return Quote{}, err
+		}
+	}
+	return q, nil
+}
+
+// unit is how a standard counts: every exact figure is an integer number of size-ths of a minor unit. A charge of v
+// millionths is v·fee of them, its tax v·tax.
+type unit struct{ fee, tax, size *big.Int }
+
+// unit has no fraction for a tax that comes on top (fee + fee·ppm/million) nor for one that is in the charge
+// (charge·million/(million+ppm) is the fee).
+func (s Standard) unit() unit {
+	u := unit{fee: million, tax: new(big.Int), size: new(big.Int).Mul(million, million)}
+	if s.Tax == nil {
+		return u
+	}
+	u.tax = big.NewInt(s.Tax.PPM)
+	if s.Tax.Included {
+		u.size = new(big.Int).Mul(million, new(big.Int).Add(million, u.tax))
+	}
+	return u
+}
+
+// span is an exact figure before a basis and with it; what the basis is charged is the difference. Both ends are
+// rounded, not the difference: so the days of a month add up to the month.
+type span struct{ before, after *big.Int }
+
+func newSpan() *span { return &span{new(big.Int), new(big.Int)} }
+
+func (v *span) add(w *span) {
+	v.before.Add(v.before, w.before)
+	v.after.Add(v.after, w.after)
+}
+
+func (v *span) times(n *big.Int) *span {
+	return &span{new(big.Int).Mul(v.before, n), new(big.Int).Mul(v.after, n)}
+}
+
+func (v *span) round(r Rounding, size *big.Int) (money.Amount, error) {
+	d := new(big.Int).Sub(rounded(v.after, r, size), rounded(v.before, r, size))
+	if !d.IsInt64() {
+		return money.Amount{}, money.ErrOverflow
+	}
+	return money.Minor(d.Int64()), nil
+}
+
+// rounded is v/size by the rule, on the magnitude, so that a refund mirrors the charge.
+func rounded(v *big.Int, r Rounding, size *big.Int) *big.Int {
+	q, rest := new(big.Int).QuoRem(new(big.Int).Abs(v), size, new(big.Int))
+	half := rest.Lsh(rest, 1).Cmp(size)
+	if r != Down && half > 0 || half == 0 && (r == "" || r == HalfUp || r == HalfEven && q.Bit(0) == 1) {
+		q.Add(q, big.NewInt(1))
+	}
+	if v.Sign() < 0 {
+		q.Neg(q)
+	}
+	return q
+}
+
 var million = big.NewInt(MaxPPM)
 
-// exact is the charge in millionths of a minor unit, which no rate of ours can cut any finer. It works on magnitudes
-// and puts the sign back, so that a refund mirrors the charge.
-func (c Charge) exact(b Basis) *big.Int {
-	gross := big.NewInt(b.Gross.Minor())
-	mag := new(big.Int).Abs(gross)
+// span is the charge in millionths of a minor unit, which no rate of ours can cut any finer.
+func (c Charge) span(b Basis, say *steps) (*span, error) {
+	v := newSpan()
+	gross, count := big.NewInt(b.Gross.Minor()), big.NewInt(b.Count)
+	switch c.per() {
+	case Day:
+		v.after = c.exact(gross, count, say)
+	case Month:
+		g, n := big.NewInt(b.Month.Gross.Minor()), big.NewInt(b.Month.Count)
+		say.add("the month with it, less the month before it, which was %v in %d:", b.Month.Gross, b.Month.Count)
+		v.before = c.exact(g, n, nil)
+		v.after = c.exact(gross.Add(gross, g), count.Add(count, n), say)
+	case Transaction:
+		for _, e := range b.Each {
+			if e.Amount.Sign() < 0 {
+				return nil, fmt.Errorf("%w: transactions of %v: want the amount as it was, and a negative count for those taken back", ErrBasis, e.Amount)
+			}
+			amount, n := big.NewInt(e.Amount.Minor()), big.NewInt(e.Count)
+			say.add("%d of %v, each:", e.Count, e.Amount)
+			one := c.exact(amount, big.NewInt(1), say)
+			v.after.Add(v.after, one.Mul(one, n))
+			gross.Sub(gross, amount.Mul(amount, n))
+			count.Sub(count, n)
+		}
+		if gross.Sign() != 0 || count.Sign() != 0 {
+			return nil, fmt.Errorf("%w: it is charged per transaction, and the transactions told do not add up to %v in %d", ErrBasis, b.Gross, b.Count)
+		}
+	default:
+		return nil, fmt.Errorf("per %q: want %s, %s or %s", c.Per, Transaction, Day, Month)
+	}
+	return v, nil
+}
+
+// exact is the charge on one scope. It works on magnitudes and puts the sign back, so that a refund mirrors the charge.
+func (c Charge) exact(gross, count *big.Int, say *steps) *big.Int {
 	v := new(big.Int)
-	negative := gross.Sign() < 0
 	switch c.Model {
 	case Flat:
-		// The count decides the sign here: a day may take back two small purchases and sell a large one.
-		v.Mul(millionths(c.Flat), big.NewInt(b.Count))
-		negative = v.Sign() < 0
-		v.Abs(v)
+		v.Mul(millionths(c.Flat), count)
+		say.add("%v for each of %v", c.Flat, count)
 	case Rate:
-		v.Mul(mag, big.NewInt(c.PPM))
-	case TierProgressive:
-		below := new(big.Int)
-		for _, band := range c.Bands {
-			if mag.Cmp(below) <= 0 {
-				break
-			}
-			slice := new(big.Int).Sub(mag, below)
-			if up := big.NewInt(band.UpTo.Minor()); up.Sign() > 0 {
-				if width := new(big.Int).Sub(up, below); slice.Cmp(width) > 0 {
-					slice = width
-				}
-				below = up
-			} else {
-				below = mag
-			}
-			v.Add(v, slice.Mul(slice, big.NewInt(band.PPM)))
-			v.Add(v, millionths(band.Flat))
+		v.Mul(gross, big.NewInt(c.PPM))
+		if say != nil {
+			say.add("%s of %s", percent(c.PPM), amountText(gross))
 		}
+	case TierProgressive:
+		v = c.progressive(gross, count, say)
 	case TierWhole:
-		for _, band := range c.Bands {
-			if up := big.NewInt(band.UpTo.Minor()); up.Sign() > 0 && mag.Cmp(up) > 0 {
-				continue
-			}
-			if mag.Sign() > 0 {
-				v.Mul(mag, big.NewInt(band.PPM))
-				v.Add(v, millionths(band.Flat))
-			}
+		v = c.whole(gross, count, say)
+	}
+	return c.clamp(v, gross, count, say)
+}
+
+// measure is what a tier's bands are drawn by: its magnitude and its sign.
+func (c Charge) measure(gross, count *big.Int) (*big.Int, int) {
+	m := gross
+	if c.By == ByCount {
+		m = count
+	}
+	return new(big.Int).Abs(m), m.Sign()
+}
+
+func (c Charge) progressive(gross, count *big.Int, say *steps) *big.Int {
+	v, below := new(big.Int), new(big.Int)
+	mag, sign := c.measure(gross, count)
+	for i, band := range c.Bands {
+		if mag.Cmp(below) <= 0 {
 			break
 		}
-	}
-	if b.Count != 0 || gross.Sign() != 0 {
-		if low := millionths(c.Min); v.Cmp(low) < 0 {
-			v = low
-			negative = gross.Sign() < 0 || gross.Sign() == 0 && b.Count < 0
+		upper := mag
+		if up := big.NewInt(c.edge(band)); up.Sign() > 0 && up.Cmp(mag) < 0 {
+			upper = up
 		}
-		if high := millionths(c.Max); high.Sign() > 0 && v.Cmp(high) > 0 {
-			v = high
+		slice := new(big.Int).Sub(upper, below)
+		if c.By == ByCount {
+			v.Add(v, new(big.Int).Mul(slice, millionths(band.Each)))
+		} else {
+			v.Add(v, new(big.Int).Mul(slice, big.NewInt(band.PPM)))
 		}
+		v.Add(v, millionths(band.Flat))
+		say.band(c, i, slice)
+		below = upper
 	}
-	if negative {
+	return signed(v, sign)
+}
+
+func (c Charge) whole(gross, count *big.Int, say *steps) *big.Int {
+	mag, sign := c.measure(gross, count)
+	for i, band := range c.Bands {
+		if up := big.NewInt(c.edge(band)); up.Sign() > 0 && mag.Cmp(up) > 0 {
+			continue
+		}
+		v := signed(millionths(band.Flat), sign)
+		v.Add(v, new(big.Int).Mul(gross, big.NewInt(band.PPM)))
+		v.Add(v, new(big.Int).Mul(count, millionths(band.Each)))
+		say.band(c, i, mag)
+		return v
+	}
+	return new(big.Int)
+}
+
+// clamp holds a charge between minimum and maximum, by magnitude. Nothing is charged where there was no business.
+func (c Charge) clamp(v, gross, count *big.Int, say *steps) *big.Int {
+	if gross.Sign() == 0 && count.Sign() == 0 {
+		return v
+	}
+	mag, sign := new(big.Int).Abs(v), v.Sign()
+	if low := millionths(c.Min); mag.Cmp(low) < 0 {
+		mag = low
+		if sign = gross.Sign(); sign == 0 {
+			sign = count.Sign()
+		}
+		say.add("raised to the minimum of %v", c.Min)
+	}
+	if high := millionths(c.Max); high.Sign() > 0 && mag.Cmp(high) > 0 {
+		mag = high
+		say.add("cut to the maximum of %v", c.Max)
+	}
+	return signed(mag, sign)
+}
+
+func signed(mag *big.Int, sign int) *big.Int {
+	v := new(big.Int).Set(mag)
+	switch {
+	case sign < 0:
 		v.Neg(v)
+	case sign == 0:
+		v.SetInt64(0)
 	}
 	return v
 }
 
 func millionths(a money.Amount) *big.Int {
 	return new(big.Int).Mul(big.NewInt(a.Minor()), million)
-}
-
-// round brings millionths back to minor units, half away from zero.
-func round(v *big.Int) (money.Amount, error) {
-	mag := new(big.Int).Abs(v)
-	mag.Add(mag, big.NewInt(MaxPPM/2))
-	mag.Quo(mag, million)
-	if v.Sign() < 0 {
-		mag.Neg(mag)
-	}
-	if !mag.IsInt64() {
-		return money.Amount{}, money.ErrOverflow
-	}
-	return money.Minor(mag.Int64()), nil
 }

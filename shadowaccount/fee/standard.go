@@ -33,33 +33,84 @@ const (
 	TierWhole Model = "tier-whole"
 )
 
+// Scope says what tiers, minimum and maximum are applied to. The basis of a day is the default.
+type Scope string
+
+const (
+	// Transaction: to each transaction by itself. The basis must tell them ([Basis.Each]).
+	Transaction Scope = "transaction"
+	// Day: to the basis as a whole, which is a merchant's day.
+	Day Scope = "day"
+	// Month: to the month so far. A basis is charged what the month comes to with it, less what it came to before, so the
+	// days of a month add up to the charge on the month however it was cut. A minimum is taken with the month's first
+	// business, and what follows uses it up.
+	Month Scope = "month"
+)
+
+// Measure says what a tier's bands are drawn by.
+type Measure string
+
+const (
+	// ByAmount: by gross, the default; bands end with Band.UpTo.
+	ByAmount Measure = "amount"
+	// ByCount: by the number of transactions; bands end with Band.UpToCount.
+	ByCount Measure = "count"
+)
+
+// Rounding says how a standard goes from the exact fee to minor units.
+type Rounding string
+
+const (
+	// HalfUp rounds halves away from zero; the default.
+	HalfUp Rounding = "half-up"
+	// HalfEven rounds halves to the even neighbour.
+	HalfEven Rounding = "half-even"
+	// Down drops what is below a minor unit, towards zero.
+	Down Rounding = "down"
+)
+
 // MaxPPM is the highest rate a charge may have: the whole amount.
 const MaxPPM = 1_000_000
 
 // Standard is a fee standard: all that one party is charged for one kind of business.
 type Standard struct {
-	Name    string   `json:"name" yaml:"name"`
-	Side    Side     `json:"side" yaml:"side"`
-	Charges []Charge `json:"charges" yaml:"charges"`
+	Name     string   `json:"name" yaml:"name"`
+	Side     Side     `json:"side" yaml:"side"` // of the charges that do not say
+	Rounding Rounding `json:"rounding,omitempty" yaml:"rounding,omitempty"`
+	Tax      *Tax     `json:"tax,omitempty" yaml:"tax,omitempty"`
+	Charges  []Charge `json:"charges" yaml:"charges"`
+}
+
+// Tax is a tax on the fees of a standard, a part of its own.
+type Tax struct {
+	Kind     string `json:"kind" yaml:"kind"`
+	PPM      int64  `json:"ppm" yaml:"ppm"`                               // of the fee without tax: 60000 is 6 %
+	Included bool   `json:"included,omitempty" yaml:"included,omitempty"` // the charges are stated with the tax in them; else it comes on top
 }
 
 // Charge is one component of a standard. Its kind names the sub-account that it is booked to.
 type Charge struct {
 	Kind  string       `json:"kind" yaml:"kind"`
 	Model Model        `json:"model" yaml:"model"`
+	Side  Side         `json:"side,omitempty" yaml:"side,omitempty"`   // who bears it, where it is not the standard's side
+	To    string       `json:"to,omitempty" yaml:"to,omitempty"`       // the party that gets it; empty: the scheme
+	Per   Scope        `json:"per,omitempty" yaml:"per,omitempty"`     // empty: Day
+	By    Measure      `json:"by,omitempty" yaml:"by,omitempty"`       // tiers; empty: ByAmount
 	Flat  money.Amount `json:"flat,omitzero" yaml:"flat,omitempty"`    // Flat: per transaction
 	PPM   int64        `json:"ppm,omitzero" yaml:"ppm,omitempty"`      // Rate: 5000 is 0.5 %
 	Bands []Band       `json:"bands,omitempty" yaml:"bands,omitempty"` // tiers, lowest first
-	Min   money.Amount `json:"min,omitzero" yaml:"min,omitempty"`      // least charge for a basis that is not empty
+	Min   money.Amount `json:"min,omitzero" yaml:"min,omitempty"`      // least charge for a scope that is not empty
 	Max   money.Amount `json:"max,omitzero" yaml:"max,omitempty"`      // most; zero is no limit
 }
 
 // Band is one tier, from just above the band before it up to and including UpTo. The last band has no upper edge
-// (UpTo zero).
+// (UpTo zero). A tier by count has UpToCount in its place.
 type Band struct {
-	UpTo money.Amount `json:"up_to,omitzero" yaml:"up_to,omitempty"`
-	PPM  int64        `json:"ppm,omitzero" yaml:"ppm,omitempty"`
-	Flat money.Amount `json:"flat,omitzero" yaml:"flat,omitempty"` // charged once when the gross reaches the band
+	UpTo      money.Amount `json:"up_to,omitzero" yaml:"up_to,omitempty"`
+	UpToCount int64        `json:"up_to_count,omitzero" yaml:"up_to_count,omitempty"`
+	PPM       int64        `json:"ppm,omitzero" yaml:"ppm,omitempty"`
+	Each      money.Amount `json:"each,omitzero" yaml:"each,omitempty"` // for each transaction in the band
+	Flat      money.Amount `json:"flat,omitzero" yaml:"flat,omitempty"` // charged once when the band is reached
 }
 
 // None charges nothing.
@@ -70,17 +121,45 @@ func Percent(name, kind string, ppm int64) Standard {
 	return Standard{Name: name, Side: Inside, Charges: []Charge{{Kind: kind, Model: Rate, PPM: ppm}}}
 }
 
+// sideOf is who bears a charge.
+func (s Standard) sideOf(c Charge) Side {
+	if c.Side == "" {
+		return s.Side
+	}
+	return c.Side
+}
+
 // Check reports all that is wrong with the standard at once.
 func (s Standard) Check() error {
-	var faults []error
-	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if all := s.faults(); len(all) > 0 {
+		return fmt.Errorf("fee standard %q: %w", s.Name, errors.Join(all...))
+	}
+	return nil
+}
+
+func (s Standard) faults() (all []error) {
+	bad := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if s.Name == "" {
 		bad("a fee standard needs a name")
 	}
 	if s.Side != Inside && s.Side != Outside {
 		bad("side %q: want inside or outside", s.Side)
 	}
+	switch s.Rounding {
+	case "", HalfUp, HalfEven, Down:
+	default:
+		bad("rounding %q: want %s, %s or %s", s.Rounding, HalfUp, HalfEven, Down)
+	}
 	seen := map[string]bool{}
+	if s.Tax != nil {
+		if err := ids.Check(s.Tax.Kind); err != nil {
+			bad("tax: kind: %w", err)
+		}
+		if s.Tax.PPM < 1 || s.Tax.PPM > MaxPPM {
+			bad("tax: ppm %d: want 1 to %d", s.Tax.PPM, MaxPPM)
+		}
+		seen[s.Tax.Kind] = true
+	}
 	for i, c := range s.Charges {
 		where := fmt.Sprintf("charge %d (%s)", i+1, c.Kind)
 		if err := ids.Check(c.Kind); err != nil {
@@ -94,10 +173,7 @@ func (s Standard) Check() error {
 			bad("%s: %s", where, f)
 		}
 	}
-	if len(faults) > 0 {
-		return fmt.Errorf("fee standard %q: %w", s.Name, errors.Join(faults...))
-	}
-	return nil
+	return all
 }
 
 func (c Charge) faults() (out []string) {
@@ -116,9 +192,28 @@ func (c Charge) faults() (out []string) {
 		if flat || rate {
 			bad("model %s keeps ppm and flat in its bands", c.Model)
 		}
-		out = append(out, bandFaults(c.Bands)...)
+		out = append(out, c.bandFaults()...)
 	default:
 		bad("model %q: want %s", c.Model, strings.Join([]string{string(Flat), string(Rate), string(TierProgressive), string(TierWhole)}, ", "))
+	}
+	if c.By != "" && c.By != ByAmount && c.By != ByCount {
+		bad("by %q: want %s or %s", c.By, ByAmount, ByCount)
+	}
+	if c.By != "" && c.Model != TierProgressive && c.Model != TierWhole {
+		bad("only a tier has by")
+	}
+	switch c.Per {
+	case "", Transaction, Day, Month:
+	default:
+		bad("per %q: want %s, %s or %s", c.Per, Transaction, Day, Month)
+	}
+	if c.Side != "" && c.Side != Inside && c.Side != Outside {
+		bad("side %q: want inside or outside, or none for the standard's", c.Side)
+	}
+	if c.To != "" {
+		if err := ids.Check(c.To); err != nil {
+			bad("to: %v", err)
+		}
 	}
 	if c.Flat.Sign() < 0 || c.Min.Sign() < 0 || c.Max.Sign() < 0 {
 		bad("flat, min and max may not be negative")
@@ -132,27 +227,72 @@ func (c Charge) faults() (out []string) {
 	return out
 }
 
-func bandFaults(bands []Band) (out []string) {
+func (c Charge) bandFaults() (out []string) {
 	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if len(bands) == 0 {
+	if len(c.Bands) == 0 {
 		bad("a tier needs bands")
 	}
-	var below money.Amount
-	for i, b := range bands {
-		last := i == len(bands)-1
-		switch {
-		case last && !b.UpTo.IsZero():
-			bad("the last band ends at %v: leave up_to out, so that every amount has a band", b.UpTo)
-		case !last && b.UpTo.Cmp(below) <= 0:
-			bad("band %d ends at %v, not above the band before it (%v)", i+1, b.UpTo, below)
+	edge := "up_to"
+	if c.By == ByCount {
+		edge = "up_to_count"
+	}
+	var below int64
+	for i, b := range c.Bands {
+		up, other := c.edge(b), b.UpToCount
+		if c.By == ByCount {
+			other = b.UpTo.Minor()
+		}
+		switch last := i == len(c.Bands)-1; {
+		case other != 0:
+			bad("band %d: a tier by %s ends its bands with %s", i+1, c.by(), edge)
+		case last && up != 0:
+			bad("the last band ends at %s: leave %s out, so that every amount has a band", c.edgeText(up), edge)
+		case !last && up <= below:
+			bad("band %d ends at %s, not above the band before it (%s)", i+1, c.edgeText(up), c.edgeText(below))
 		}
 		if b.PPM < 0 || b.PPM > MaxPPM {
 			bad("band %d: ppm %d: want 0 to %d", i+1, b.PPM, MaxPPM)
 		}
-		if b.Flat.Sign() < 0 {
-			bad("band %d: flat may not be negative", i+1)
+		if b.Flat.Sign() < 0 || b.Each.Sign() < 0 {
+			bad("band %d: flat and each may not be negative", i+1)
 		}
-		below = b.UpTo
+		// A slice of a sum has no number of transactions, and a slice of transactions has no sum.
+		if c.Model == TierProgressive && c.by() == ByAmount && !b.Each.IsZero() {
+			bad("band %d: a progressive tier by amount takes no each", i+1)
+		}
+		if c.Model == TierProgressive && c.By == ByCount && b.PPM != 0 {
+			bad("band %d: a progressive tier by count takes each, and no ppm", i+1)
+		}
+		below = up
 	}
 	return out
+}
+
+func (c Charge) by() Measure {
+	if c.By == "" {
+		return ByAmount
+	}
+	return c.By
+}
+
+func (c Charge) per() Scope {
+	if c.Per == "" {
+		return Day
+	}
+	return c.Per
+}
+
+// edge is a band's upper edge, in minor units or transactions; 0 is none.
+func (c Charge) edge(b Band) int64 {
+	if c.By == ByCount {
+		return b.UpToCount
+	}
+	return b.UpTo.Minor()
+}
+
+func (c Charge) edgeText(edge int64) string {
+	if c.By == ByCount {
+		return fmt.Sprint(edge)
+	}
+	return money.Minor(edge).String()
 }
