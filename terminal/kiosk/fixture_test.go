@@ -22,11 +22,13 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/simulator/eccard"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/terminal/kiosk"
@@ -46,7 +48,28 @@ var (
 	fifty    = money.Minor(50_00)
 )
 
-// scheme is a backend behind its API, and one card that it issued.
+// bank is an issuer of electronic cash and an empty card of it: its keys take a while to make.
+var bank = sync.OnceValue(func() (b struct {
+	issuer *eccard.Issuer
+	blank  *eccard.Card
+	pan    ec.PAN
+}) {
+	var err error
+	if b.issuer, err = eccard.NewIssuer(rand.Reader, "621094"); err != nil {
+		panic(err)
+	}
+	if b.pan, err = ec.NewPAN("6210947315926483"); err != nil {
+		panic(err)
+	}
+	if b.blank, err = b.issuer.Card(b.pan, 1, money.Amount{}); err != nil {
+		panic(err)
+	}
+	return b
+})
+
+func cashNumber() ids.CardNumber { return ids.CardNumber(bank().pan) }
+
+// scheme is a backend behind its API, and a card of each family that it issued.
 type scheme struct {
 	t          *testing.T
 	store      *store.Store
@@ -55,6 +78,7 @@ type scheme struct {
 	handler    http.Handler
 	bus, metro string // tokens
 	card       *epcard.Card
+	cash       *eccard.Card
 	steps      []string // all that kiosks said
 }
 
@@ -75,6 +99,9 @@ func start(t *testing.T) *scheme {
 			for _, a := range []ids.AcquirerID{"bus", "metro"} {
 				require.NoError(t, tx.PutAcquirer(ctx, store.Acquirer{ID: a}))
 			}
+			if err := tx.IssueCard(ctx, store.Card{Number: cashNumber(), Token: "fedcba9876543210", Family: "ec"}); err != nil {
+				return err
+			}
 			return tx.IssueCard(ctx, store.Card{Number: number, Token: "0123456789abcdef", Issuer: issuer, Levels: 2})
 		}))
 		require.NoError(t, st.Close())
@@ -88,7 +115,8 @@ func start(t *testing.T) *scheme {
 	require.NoError(t, err)
 	t.Cleanup(func() { s.store.Close() })
 	log := slog.New(slog.DiscardHandler)
-	s.topup, err = topup.New(s.store, keys.NewSoft(masters), s.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(900_00), Log: log})
+	s.topup, err = topup.New(s.store, keys.NewSoft(masters), s.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(900_00),
+		EC: bank().issuer.Door(), ECLogRecords: 10, Log: log})
 	require.NoError(t, err)
 	var hashes [2]string
 	s.bus, hashes[0] = api.NewToken(rand.Reader)
@@ -103,6 +131,7 @@ func start(t *testing.T) *scheme {
 	s.handler, err = api.New(api.Config{Store: s.store, TopUp: s.topup, Tokens: tokens, Log: log, Clock: s.clock})
 	require.NoError(t, err)
 	s.card = newCard(t, number)
+	s.cash = bank().blank.Clone()
 	return s
 }
 
@@ -170,15 +199,29 @@ func (s *scheme) load(token string, card apdu.Transmitter, r kiosk.Request) (kio
 
 func (s *scheme) present() *epcard.Field { return epcard.Present(s.card, epcard.Tear{}) }
 
-// shadow is the card's shadow balance.
-func (s *scheme) shadow() money.Amount {
+// shadow is the EP card's shadow balance.
+func (s *scheme) shadow() money.Amount { return s.shadowOf(number) }
+
+func (s *scheme) shadowOf(n ids.CardNumber) money.Amount {
 	var c store.Card
 	s.view(func(tx *store.Tx) error {
 		var err error
-		c, err = tx.CardByNumber(s.t.Context(), number)
+		c, err = tx.CardByNumber(s.t.Context(), n)
 		return err
 	})
 	return c.Shadow
+}
+
+// findings are the codes of the findings on loads.
+func (s *scheme) findings() (codes []string) {
+	s.view(func(tx *store.Tx) error {
+		all, err := tx.LoadFindings(s.t.Context(), "", 1000)
+		for _, f := range all {
+			codes = append(codes, f.Code)
+		}
+		return err
+	})
+	return codes
 }
 
 func (s *scheme) view(f func(*store.Tx) error) { require.NoError(s.t, s.store.View(s.t.Context(), f)) }
@@ -248,3 +291,8 @@ const (
 	insCredit     = 0x52
 	insProve      = 0x5A
 )
+
+// presentTorn presents the EP card, which leaves when CREDIT has been carried out.
+func (s *scheme) presentTorn() *epcard.Field {
+	return epcard.Present(s.card, epcard.Tear{At: 5, After: true})
+}

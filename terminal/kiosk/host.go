@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -83,6 +84,39 @@ type Host interface {
 	Uncertain(ctx context.Context, id string) (Order, error)
 	// Resolve hands in what the card says of an open load, whoever sold it; the amount of the answer may be zero.
 	Resolve(ctx context.Context, id string, e Evidence) (Order, error)
+}
+
+// CashRequest is an electronic cash card and its request to go online over full PBOC.
+type CashRequest struct {
+	Card     ec.PAN
+	Sequence byte
+	ChipData []byte // field 55; see ec.Online
+}
+
+// CashInfo is what the backend knows of an electronic cash card.
+type CashInfo struct {
+	Token   string
+	Balance money.Amount // as the card's MAC proves it
+	Open    string       // the order whose money is on its way to it; "": none
+}
+
+// CashEvidence is what a card says of an open load in a later session.
+type CashEvidence struct {
+	CashRequest
+	Log []byte // its load log in one answer; nil: none
+}
+
+// CashHost is a backend that loads electronic cash too. Its calls are as those of [Host].
+type CashHost interface {
+	Host
+	// LookupCash verifies the card and tells of its open load.
+	LookupCash(ctx context.Context, c CashRequest) (CashInfo, error)
+	// AuthoriseCash verifies the cryptogram and gives the issuer's answer.
+	AuthoriseCash(ctx context.Context, id string, c CashRequest) (ec.Answer, error)
+	// ReportScript says what became of the answer's script.
+	ReportScript(ctx context.Context, id string, r ec.ScriptResult) (Order, error)
+	// ResolveCash hands in what the card says of an open load, whoever sold it; the amount of the answer may be zero.
+	ResolveCash(ctx context.Context, id string, e CashEvidence) (Order, error)
 }
 
 // What the backend decides against, by its problem codes.

@@ -32,7 +32,7 @@ type HTTPHost struct {
 	Wait func(n int) time.Duration
 }
 
-var _ Host = (*HTTPHost)(nil)
+var _ CashHost = (*HTTPHost)(nil)
 
 // maxAnswer bounds an answer of the backend; real ones are below 1 KiB.
 const maxAnswer = 1 << 16
