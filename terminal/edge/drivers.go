@@ -21,7 +21,7 @@ var readbacks = map[string]epdriver.Readback{
 func epSettings(p *firmwareconfig.Profile) epdriver.Settings {
 	s := epdriver.Settings{
 		KeyIndex: p.Card.KeyIndex, KeyLevels: p.Card.KeyLevels, LogsAfter: p.Card.LogCounter == "after", Management: p.Card.Management,
-		Readback: readbacks[p.Card.Readback], Location: p.Location(),
+		Readback: readbacks[p.Card.Readback], CityCode: p.Card.Variant.MAC1Code == "city", Location: p.Location(),
 		City: [2]byte(p.Operator.City), Institution: [8]byte(p.Operator.Institution), Operator: [2]byte(p.Operator.Code),
 	}
 	for _, aid := range p.Card.AIDs {

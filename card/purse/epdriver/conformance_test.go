@@ -133,14 +133,20 @@ func family(s epdriver.Settings, with func(*epcard.Image)) pursetest.Family {
 	}
 }
 
+// city makes a city-union card.
+func city(m *epcard.Image) {
+	m.Settings.CityCode = "\x85\x88\xD3\x2B\x76\x88\xD3\x2B\x76"
+}
+
 func TestConformance(t *testing.T) {
-	after := settings
-	after.LogsAfter = true
+	after, code := settings, settings
+	after.LogsAfter, code.CityCode = true, true
 	for name, f := range map[string]pursetest.Family{
 		"T-Union":                             family(settings, nil),
 		"logs the counter after":              family(after, func(m *epcard.Image) { m.LogCounter = epcard.LogAfter }),
 		"logs otherwise than the profile has": family(settings, func(m *epcard.Image) { m.LogCounter = epcard.LogAfter }),
 		"counts loads with debits":            family(settings, func(m *epcard.Image) { m.Settings.SharedCounter = true }),
+		"a city union's":                      family(code, city),
 		"does not count a debit of nothing":   family(settings, func(m *epcard.Image) { m.Settings.ZeroDebitSilent = true }),
 	} {
 		t.Run(name, func(t *testing.T) { pursetest.Run(t, f) })

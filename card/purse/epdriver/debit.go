@@ -29,6 +29,9 @@ type debit struct {
 // Begin implements purse.Card: INITIALIZE, and MAC1 of the SAM. A SAM is held from here on, because its number goes to the card with
 // INITIALIZE already, until its MAC2 is checked or the debit has failed.
 func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error) {
+	if err := v.askCode(ctx); err != nil {
+		return purse.Attempt{}, told(err)
+	}
 	if err := v.acquire(ctx); err != nil {
 		return purse.Attempt{}, err
 	}
@@ -40,6 +43,19 @@ func (v *visit) Begin(ctx context.Context, o purse.Order) (purse.Attempt, error)
 		return purse.Attempt{}, v.failed(err)
 	}
 	return a, nil
+}
+
+// askCode asks a city-union card for its code, once a visit, and while no SAM is held. It ends a purchase that was begun, so it
+// comes before INITIALIZE.
+func (v *visit) askCode(ctx context.Context) error {
+	if !v.s.CityCode || v.code != nil {
+		return nil
+	}
+	code, err := v.card.CityCode(ctx)
+	if err == nil {
+		v.code = code[:]
+	}
+	return err
 }
 
 func (v *visit) acquire(ctx context.Context) error {
@@ -82,7 +98,7 @@ func (v *visit) begin(ctx context.Context, o purse.Order) (a purse.Attempt, err 
 	// A slow card must not look like a broken SAM: the visit's deadline does not end a command to it.
 	b.serial, b.mac1, err = v.sam.InitPurchase(context.WithoutCancel(ctx), keys.PurchaseRequest{
 		Random: b.init.Random, Counter: b.init.Counter, Amount: o.Amount, Type: byte(b.kind), DateTime: b.at,
-		Version: b.init.Version, Algorithm: b.init.Algorithm, Factors: v.public.Factors(v.s.KeyLevels),
+		Version: b.init.Version, Algorithm: b.init.Algorithm, Factors: v.public.Factors(v.s.KeyLevels), CityCode: v.code,
 	})
 	if err != nil {
 		return a, samTold(err)

@@ -37,6 +37,8 @@ type Settings struct {
 	LogsAfter  bool     // the card's log has the counter after its increment, where the log itself does not tell (C1)
 	Management bool     // read EF 17 (T-Union)
 	Readback   Readback
+	// CityCode: the cards are a city union's, whose MAC1 covers what they say to GET MESSAGE (C13).
+	CityCode bool
 
 	Location *time.Location // of the times on the card
 
@@ -83,6 +85,7 @@ type visit struct {
 	aid  []byte
 
 	public ep.Public
+	code   []byte // of a city-union card, once it was asked
 	trip   ep.MetroTrip
 
 	sam     keys.SAM
