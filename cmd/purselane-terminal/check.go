@@ -38,6 +38,8 @@ func (c *CheckCmd) Run(ctx context.Context, k *kong.Kong) error {
 	}
 	p := settled.Profile
 	fmt.Fprintf(k.Stdout, "%s is sound: terminal %s, profile %d of %s, %d lanes\n", c.Config, settled.Terminal, p.Version, p.Scheme, len(cfg.Lanes))
+	taken, says := cfg.tellFamilies(p)
+	fmt.Fprintf(k.Stdout, "  cards: %s; %d PSAMs\n", taken, len(cfg.psams()))
 	for i, l := range cfg.Lanes {
 		fmt.Fprintf(k.Stdout, "  lane %d: %s at %s reader %s\n", i, l.Mode, l.Kind, l.place())
 	}
@@ -50,8 +52,11 @@ func (c *CheckCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if cfg.Uplink == nil {
 		fmt.Fprintln(k.Stdout, "  no uplink: it sells until the limits of its profile, and then stops")
 	}
-	if cfg.PSAM.Kind == "simulated" {
+	if cfg.simulated() {
 		fmt.Fprintln(k.Stdout, simulatedWarning)
+	}
+	for _, line := range says {
+		fmt.Fprintln(k.Stdout, line)
 	}
 	return cfg.checkReaders(ctx, k.Stdout, c.Readers)
 }

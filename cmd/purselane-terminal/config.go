@@ -28,17 +28,21 @@ type config struct {
 	Terminal string `yaml:"terminal"`
 	Merchant string `yaml:"merchant"`
 
-	Journal   journalConfig `yaml:"journal"`
-	Profile   profileConfig `yaml:"profile"`
-	DeviceKey string        `yaml:"device_key"` // file; needed with an uplink
-	Uplink    *uplinkConfig `yaml:"uplink"`     // none: offline for good
-	PSAM      chipConfig    `yaml:"psam"`
-	Lanes     []laneConfig  `yaml:"lanes"`
-	API       *apiConfig    `yaml:"api"` // none: no local API
-	Screen    screenConfig  `yaml:"screen"`
-	Link      *linkConfig   `yaml:"link"` // none: not linked
+	Journal   journalConfig  `yaml:"journal"`
+	Profile   profileConfig  `yaml:"profile"`
+	DeviceKey string         `yaml:"device_key"` // file; needed with an uplink
+	Uplink    *uplinkConfig  `yaml:"uplink"`     // none: offline for good
+	PSAM      chipConfig     `yaml:"psam"`
+	PSAMs     []chipConfig   `yaml:"psams"`   // several, in the place of psam
+	EC        *ecConfig      `yaml:"ec"`      // none: no electronic cash cards
+	DESFire   *desfireConfig `yaml:"desfire"` // none: no DESFire cards
+	Lanes     []laneConfig   `yaml:"lanes"`
+	API       *apiConfig     `yaml:"api"` // none: no local API
+	Screen    screenConfig   `yaml:"screen"`
+	Link      *linkConfig    `yaml:"link"` // none: not linked
 
-	dir string // paths are relative to it
+	dir   string // paths are relative to it
+	cards cardSecrets
 }
 
 type journalConfig struct {
@@ -157,7 +161,8 @@ func (c *config) check() error {
 	f.want("profile.file", c.Profile.File, "the signed profile")
 	f.publicKey("profile.public_key", c.Profile.PublicKey)
 	c.checkUplink(&f)
-	c.PSAM.check(&f)
+	c.checkPSAMs(&f)
+	c.checkFamilies(&f)
 	if len(c.Lanes) == 0 {
 		f.bad("lanes: want at least one")
 	}
@@ -210,26 +215,59 @@ func onLoopback(address string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-func (p chipConfig) check(f *faults) {
+// namedChip is a PSAM and its key in the configuration.
+type namedChip struct {
+	key string
+	chipConfig
+}
+
+// psams are all PSAMs.
+func (c *config) psams() []namedChip {
+	if len(c.PSAMs) == 0 {
+		return []namedChip{{"psam", c.PSAM}}
+	}
+	var out []namedChip
+	for i, p := range c.PSAMs {
+		out = append(out, namedChip{fmt.Sprintf("psams[%d]", i), p})
+	}
+	return out
+}
+
+func (c *config) checkPSAMs(f *faults) {
+	if len(c.PSAMs) > 0 && c.PSAM != (chipConfig{}) {
+		f.bad("psam: it is one of psams, or the only one: take psam or psams out")
+	}
+	seen := map[string]string{}
+	for _, p := range c.psams() {
+		p.check(f)
+		place := p.Kind + " " + p.Reader + p.Listen + p.File
+		if first, twice := seen[place]; twice && p.Listen != "127.0.0.1:0" {
+			f.bad("%s: the PSAM of %s: want another one", p.key, first)
+		}
+		seen[place] = p.key
+	}
+}
+
+func (p namedChip) check(f *faults) {
 	switch p.Kind {
 	case "pcsc":
-		checkPCSC(f, "psam.kind")
-		f.want("psam.reader", p.Reader, "the reader's name, or a part of it")
+		checkPCSC(f, p.key+".kind")
+		f.want(p.key+".reader", p.Reader, "the reader's name, or a part of it")
 	case "socket":
-		checkListen(f, "psam.listen", p.Listen)
+		checkListen(f, p.key+".listen", p.Listen)
 	case "simulated":
-		f.want("psam.file", p.File, "the file that \"purselane simulate psam --new\" makes")
+		f.want(p.key+".file", p.File, "the file that \"purselane simulate psam --new\" makes")
 	default:
-		f.bad("psam.kind: %q: want pcsc, socket or simulated", p.Kind)
+		f.bad("%s.kind: %q: want pcsc, socket or simulated", p.key, p.Kind)
 		return
 	}
-	for kind, field := range map[string][2]string{"pcsc": {"psam.reader", p.Reader}, "socket": {"psam.listen", p.Listen}, "simulated": {"psam.file", p.File}} {
-		if kind != p.Kind {
-			f.unwanted(field[0], field[1], "a PSAM of kind "+p.Kind+" has none")
+	for _, field := range []struct{ kind, name, value string }{{"pcsc", "reader", p.Reader}, {"socket", "listen", p.Listen}, {"simulated", "file", p.File}} {
+		if field.kind != p.Kind {
+			f.unwanted(p.key+"."+field.name, field.value, "a PSAM of kind "+p.Kind+" has none")
 		}
 	}
 	if raw, err := hex.DecodeString(p.Application); err != nil || len(raw) != 0 && len(raw) != 2 && (len(raw) < 5 || len(raw) > 16) {
-		f.bad("psam.application: %q: want an FID of 4 hexadecimal digits or a name of 10 to 32, or nothing for T-Union", p.Application)
+		f.bad("%s.application: %q: want an FID of 4 hexadecimal digits or a name of 10 to 32, or nothing for the profile's", p.key, p.Application)
 	}
 }
 

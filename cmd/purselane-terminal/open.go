@@ -8,16 +8,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/psam"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/reader"
+	"github.com/purselane/purselane/terminal/reader/inproc"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
 	"github.com/purselane/purselane/terminal/reader/pn532"
 	"github.com/purselane/purselane/terminal/reader/socket"
@@ -79,8 +81,13 @@ func (c *config) settled() (edge.Config, error) {
 			note(fmt.Errorf("device_key: %w", err))
 		}
 	}
-	if c.PSAM.Kind == "simulated" {
-		note(c.checkSimulated())
+	for _, p := range c.psams() {
+		if p.Kind == "simulated" {
+			note(c.checkSimulated(p))
+		}
+	}
+	if c.cards, err = c.readFamilies(out.Profile); err != nil {
+		all = append(all, err)
 	}
 	if c.Uplink == nil {
 		out.DeviceKey = nil // nothing to sign for
@@ -99,9 +106,9 @@ func (c *config) settled() (edge.Config, error) {
 }
 
 // checkSimulated looks at the simulated PSAM's file without opening it, because a running terminal has it.
-func (c *config) checkSimulated() error {
-	if _, err := readSecret(c.path(c.PSAM.File)); err != nil {
-		return fmt.Errorf("psam.file: %w (\"purselane simulate psam --new\" makes one)", err)
+func (c *config) checkSimulated(p namedChip) error {
+	if _, err := readSecret(c.path(p.File)); err != nil {
+		return fmt.Errorf("%s.file: %w (\"purselane simulate psam --new\" makes one)", p.key, err)
 	}
 	return nil
 }
@@ -114,9 +121,14 @@ func code(text string) (c fare.Code) {
 	return c
 }
 
-// devices are the terminal's open readers and PSAM.
+// simulated reports whether a PSAM is a file.
+func (c *config) simulated() bool {
+	return slices.ContainsFunc(c.psams(), func(p namedChip) bool { return p.Kind == "simulated" })
+}
+
+// devices are the terminal's open readers and PSAMs.
 type devices struct {
-	sam    keys.SAM
+	psams  []*edge.PSAM
 	lanes  []reader.Reader
 	closes []func() error
 }
@@ -130,8 +142,8 @@ func (d *devices) Close() error {
 	return errors.Join(all...)
 }
 
-// devices opens the readers and waits for the PSAM until ctx ends.
-func (c *config) devices(ctx context.Context, log *slog.Logger) (d *devices, err error) {
+// devices opens the readers and waits for the PSAMs until ctx ends.
+func (c *config) devices(ctx context.Context, p *firmwareconfig.Profile, log *slog.Logger) (d *devices, err error) {
 	d = &devices{}
 	defer func() {
 		if err != nil {
@@ -147,10 +159,30 @@ func (c *config) devices(ctx context.Context, log *slog.Logger) (d *devices, err
 		d.closes = append(d.closes, r.Close)
 		log.Info("lane", "lane", i, "mode", l.Mode, "reader", r.Name())
 	}
-	if err := c.openSAM(ctx, d, log); err != nil {
-		return d, fmt.Errorf("psam: %w", err)
+	for _, chip := range c.psams() {
+		if err := c.openSAM(ctx, chip, p, d, log); err != nil {
+			return d, fmt.Errorf("%s: %w", chip.key, err)
+		}
 	}
 	return d, nil
+}
+
+// serve gives the PSAMs to the terminal, and what its further card families need of them.
+func (c *config) serve(d *devices, cfg *edge.Config) error {
+	if len(d.psams) == 1 {
+		cfg.SAM = d.psams[0]
+	} else {
+		var sams []keys.ProbedSAM
+		for _, s := range d.psams {
+			sams = append(sams, s)
+		}
+		var err error
+		if cfg.Pool, err = keys.NewPool(sams...); err != nil {
+			return fmt.Errorf("psams: %w", err)
+		}
+	}
+	cfg.Families = c.families(cfg.Profile, c.cards, d.psams[0].TerminalNumber())
+	return nil
 }
 
 func (c *config) openLane(l laneConfig, log *slog.Logger) (reader.Reader, error) {
@@ -175,25 +207,25 @@ func openReader(kind, name, listen string, log *slog.Logger) (reader.Reader, err
 	return socket.Listen(listen, socket.Options{})
 }
 
-func (c *config) openSAM(ctx context.Context, d *devices, log *slog.Logger) error {
-	application, err := hex.DecodeString(c.PSAM.Application)
+func (c *config) openSAM(ctx context.Context, p namedChip, profile *firmwareconfig.Profile, d *devices, log *slog.Logger) error {
+	application, err := hex.DecodeString(p.Application)
 	if err != nil {
 		return err
 	}
 	if len(application) == 0 {
-		application = ep.PSAMTUnion
+		application = profile.Card.Variant.Application
 	}
-	if c.PSAM.Kind == "simulated" {
-		chip, err := psam.OpenFile(c.path(c.PSAM.File))
+	var r reader.Reader
+	if p.Kind == "simulated" {
+		chip, err := psam.OpenFile(c.path(p.File))
 		if err != nil {
 			return err
 		}
 		d.closes = append(d.closes, chip.Close)
-		d.sam, err = ep.OpenPSAM(ctx, chip, application)
-		return err
-	}
-	r, err := openReader(c.PSAM.Kind, c.PSAM.Reader, c.PSAM.Listen, log)
-	if err != nil {
+		slot := inproc.New(p.File)
+		slot.Present(chip)
+		r, ctx = slot, context.WithoutCancel(ctx) // it is there: nothing is waited for
+	} else if r, err = openReader(p.Kind, p.Reader, p.Listen, log); err != nil {
 		return err
 	}
 	log.Info("waiting for the PSAM", "reader", r.Name())
@@ -201,7 +233,7 @@ func (c *config) openSAM(ctx context.Context, d *devices, log *slog.Logger) erro
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}
-	d.sam = slot
+	d.psams = append(d.psams, slot)
 	d.closes = append(d.closes, slot.Close)
 	return nil
 }

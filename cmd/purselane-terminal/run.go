@@ -56,15 +56,22 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	defer beside.wait()
 	defer end()
 	beside.run(life)
-	if file.PSAM.Kind == "simulated" {
+	if file.simulated() {
 		fmt.Fprintln(k.Stderr, simulatedWarning)
 	}
-	open, err := file.devices(ctx, log)
+	_, says := file.tellFamilies(cfg.Profile)
+	for _, line := range says {
+		fmt.Fprintln(k.Stderr, line)
+	}
+	open, err := file.devices(ctx, cfg.Profile, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, open.Close()) }()
-	cfg.SAM, cfg.Log, cfg.ClockState = open.sam, log, clockState
+	if err := file.serve(open, &cfg); err != nil {
+		return err
+	}
+	cfg.Log, cfg.ClockState = log, clockState
 	lights := startLights(k.Stdout, c.JSON, log, cfg.Profile.Location())
 	defer lights.close()
 	cfg.Show = func(e edge.Event) {

@@ -72,7 +72,8 @@ func newHome(t *testing.T) home {
 	chip, err := psam.CreateFile(filepath.Join(dir, "psam.json"), img)
 	require.NoError(t, err)
 	require.NoError(t, chip.Close())
-	h := home{dir: dir, config: filepath.Join(dir, "terminal.yaml"), bus: freeAddress(t), till: freeAddress(t)}
+	h := home{dir: dir, config: filepath.Join(dir, "terminal.yaml")}
+	h.bus, h.till = freeAddresses(t)
 	require.NoError(t, os.WriteFile(h.config, fmt.Appendf(nil, `version: 1
 terminal: bus-7-1
 merchant: bus-company
@@ -87,10 +88,19 @@ lanes:
 }
 
 func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	a, _ := freeAddresses(t)
+	return a
+}
+
+// freeAddresses are two at once, or the second might be the first.
+func freeAddresses(t *testing.T) (a, b string) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	defer first.Close()
+	second, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer second.Close()
+	return first.Addr().String(), second.Addr().String()
 }
 
 // terminal runs a command line and returns what it wrote.
