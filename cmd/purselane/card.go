@@ -28,7 +28,7 @@ var sampleIssuer = ep.Factor{0x01, 0x01, 0x10, 0x00, 0xFF, 0xFF, 0xFF, 0xFF}
 
 // CardCmd are the commands on cards.
 type CardCmd struct {
-	Issue CardIssueCmd `cmd:"" help:"Make a simulated card with the scheme's keys, and register it."`
+	Issue CardIssueCmd `cmd:"" help:"Make a simulated card of any family with the scheme's keys, and register it."`
 	Block CardBlockCmd `cmd:"" help:"Block a card at the backend: no loads, and debits from now on are findings."`
 	Show  CardShowCmd  `cmd:"" help:"Show a card's shadow account."`
 	Load  KioskLoadCmd `cmd:"" help:"Load the card in a reader: the same as kiosk load."`
@@ -44,10 +44,14 @@ type CardCmd struct {
 // CardIssueCmd is `purselane card issue`.
 type CardIssueCmd struct {
 	schemeFolder
-	Number string `required:"" placeholder:"DIGITS" help:"Card number, 20 digits."`
+	Family string `enum:"ep,ec,desfire" default:"ep" help:"ep, a purse; ec, electronic cash; or desfire. The last two want what purselane family makes."`
+	Number string `required:"" placeholder:"DIGITS" help:"Card number, 20 digits. Of electronic cash 8 to 19 digits, of DESFire the UID, 14 hexadecimal digits."`
 	File   string `required:"" placeholder:"FILE" type:"path" help:"The card's memory, a new file; purselane simulate card puts it into a reader."`
 	Issuer string `default:"01011000FFFFFFFF" help:"Issuer, 16 hexadecimal digits."`
 	Kind   byte   `default:"1" help:"1 normal, 2 student, 3 senior."`
+
+	Sequence string       `default:"01" placeholder:"DIGITS" help:"Of electronic cash: sequence number, two digits."`
+	Value    money.Amount `default:"0.00" placeholder:"AMOUNT" help:"Of DESFire: value on it from the start, since nothing loads such cards yet. The backend does not know of it: its first tap is a finding."`
 
 	Profile string `placeholder:"FILE" type:"path" help:"The profile that says what the scheme's cards are, plain or signed. Default: profile.yaml in the folder."`
 	JSON    bool   `name:"json" help:"Print JSON."`
@@ -68,6 +72,18 @@ func (c *CardIssueCmd) profile() (*firmwareconfig.Profile, error) {
 
 // Run makes the card, with no money on it: value reaches a card by a load.
 func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
+	if c.Family != "desfire" && !c.Value.IsZero() {
+		return errors.New("--value: value reaches a card by a load, but for DESFire")
+	}
+	if _, err := os.Lstat(c.File); err == nil {
+		return fmt.Errorf("%s exists; it was not touched", c.File)
+	}
+	switch c.Family {
+	case "ec":
+		return c.issueEC(ctx, k)
+	case "desfire":
+		return c.issueDESFire(ctx, k)
+	}
 	number, err := ids.ParseCardNumber(c.Number)
 	if err != nil {
 		return fmt.Errorf("--number: %w", err)
@@ -96,9 +112,6 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(c.File); err == nil {
-		return fmt.Errorf("%s exists; it was not touched", c.File)
-	}
 	return c.withNode(ctx, func(n *node.Node) error {
 		// Registered first: a card that the backend does not know yet would be an alarm at its first tap. The same card again
 		// changes nothing.
@@ -116,12 +129,16 @@ func (c *CardIssueCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err := card.Close(); err != nil {
 			return err
 		}
-		if c.JSON {
-			return json.NewEncoder(k.Stdout).Encode(map[string]any{"simulated": true, "card_number": number.String(), "token": token, "file": c.File})
-		}
-		_, err = fmt.Fprintf(k.Stdout, "SIMULATED card %v, token %s, in %s\n", number, token, c.File)
-		return err
+		return c.tell(k.Stdout, number, token)
 	})
+}
+
+func (c *CardIssueCmd) tell(out io.Writer, number ids.CardNumber, token string) error {
+	if c.JSON {
+		return json.NewEncoder(out).Encode(map[string]any{"simulated": true, "family": c.Family, "card_number": number.String(), "token": token, "file": c.File})
+	}
+	_, err := fmt.Fprintf(out, "SIMULATED card %v, token %s, in %s\n", number, token, c.File)
+	return err
 }
 
 // cardName names a card the way a desk has it: by token, or by the number in hand.

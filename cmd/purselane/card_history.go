@@ -64,8 +64,18 @@ type logRecord struct {
 // Run prints the card's own log.
 func (c *CardHistoryCmd) Run(ctx context.Context, k *kong.Kong) error {
 	h := cardHistory{Records: []logRecord{}}
+	var cash *ecHistory
 	if err := c.meet(ctx, func(ctx context.Context, t apdu.Transmitter) error {
 		card, _, err := selectPurse(ctx, t)
+		if noPurse(err) {
+			card, err := c.selectEC(ctx, t, err)
+			if err != nil {
+				return err
+			}
+			read, err := c.readCash(ctx, card)
+			cash = &read
+			return err
+		}
 		if err != nil {
 			return err
 		}
@@ -82,10 +92,16 @@ func (c *CardHistoryCmd) Run(ctx context.Context, k *kong.Kong) error {
 	}); err != nil {
 		return err
 	}
-	if c.JSON {
-		return json.NewEncoder(k.Stdout).Encode(h)
-	}
 	p := &printer{out: k.Stdout}
+	switch {
+	case c.JSON && cash != nil:
+		return json.NewEncoder(k.Stdout).Encode(cash)
+	case c.JSON:
+		return json.NewEncoder(k.Stdout).Encode(h)
+	case cash != nil:
+		cash.print(p)
+		return p.err
+	}
 	p.line("card %s: %d transactions in its log, newest first", h.Number, len(h.Records))
 	for _, l := range h.Records {
 		p.line("  %5d  %s  %-21s %9v  terminal %s  overdraft limit %v", l.Counter, l.At, l.Type, l.Amount, l.Terminal, l.Overdraft)

@@ -79,7 +79,7 @@ type CardReadCmd struct {
 type cardRead struct {
 	AID        string          `json:"aid"`
 	Version    string          `json:"fci_version,omitempty"`
-	FCIPublic  string          `json:"fci_public"` // "absent", "same as EF 15", "differs from EF 15", or "not compared"
+	FCIPublic  string          `json:"fci_public,omitempty"` // "absent", "same as EF 15", "differs from EF 15", or "not compared"
 	Public     *readPublic     `json:"ef15,omitempty"`
 	Holder     *readHolder     `json:"ef16,omitempty"`
 	Management *readManagement `json:"ef17,omitempty"`
@@ -87,6 +87,7 @@ type cardRead struct {
 	Counters   *readCounters   `json:"counters,omitempty"`
 	Metro      *metroState     `json:"metro_trip,omitempty"`
 	Bus        *busState       `json:"bus_trip,omitempty"`
+	EC         *readEC         `json:"electronic_cash,omitempty"` // in the place of all but aid and unread
 	Unread     unread          `json:"unread,omitempty"`
 }
 
@@ -145,6 +146,13 @@ func (c *CardReadCmd) Run(ctx context.Context, k *kong.Kong) error {
 
 func (c *CardReadCmd) read(ctx context.Context, t apdu.Transmitter) (cardRead, error) {
 	card, fci, err := selectPurse(ctx, t)
+	if noPurse(err) {
+		cash, err := c.selectEC(ctx, t, err)
+		if err != nil {
+			return cardRead{}, err
+		}
+		return c.readCash(ctx, cash)
+	}
 	if err != nil {
 		return cardRead{}, err
 	}
@@ -237,6 +245,12 @@ func named(names map[byte]string, b byte) string {
 
 func (r cardRead) print(out io.Writer) error {
 	p := &printer{out: out}
+	if r.EC != nil {
+		p.line("application %s", r.AID)
+		r.EC.print(p)
+		r.Unread.print(p)
+		return p.err
+	}
 	p.line("application %s, version %s; EF 15 in its FCI: %s", r.AID, r.Version, r.FCIPublic)
 	if e := r.Public; e != nil {
 		p.line("EF 15  card %s, issuer %s, valid %s to %s, type %s, version %s, FCI data %s", e.Number, e.Issuer, e.Start, e.Expiry, e.AppType, e.Version, e.FCIData)

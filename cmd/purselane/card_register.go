@@ -57,25 +57,34 @@ func (c *CardRegisterCmd) named(tokenKey []byte) (card store.Card, alias *ids.Ca
 
 // Run registers the card, with no money on it: value reaches a card by a load. Registered again it stays as it is.
 func (c *CardRegisterCmd) Run(ctx context.Context, k *kong.Kong) error {
-	ring, err := c.ring()
+	card, err := c.register(ctx)
 	if err != nil {
 		return err
+	}
+	_, err = fmt.Fprintf(k.Stdout, "card %v of family %s is registered, token %s\n", card.Number, card.Family, card.Token)
+	return err
+}
+
+func (c *CardRegisterCmd) register(ctx context.Context) (store.Card, error) {
+	ring, err := c.ring()
+	if err != nil {
+		return store.Card{}, err
 	}
 	tokenKey, err := ring.Secret(keys.SecretToken, 32)
 	if err != nil {
-		return err
+		return store.Card{}, err
 	}
 	card, alias, err := c.named(tokenKey)
 	if err != nil {
-		return err
+		return store.Card{}, err
 	}
 	scheme, err := c.scheme()
 	if err != nil {
-		return err
+		return store.Card{}, err
 	}
 	card.Token = store.Token(tokenKey, card.Number)
-	return c.withNode(ctx, func(n *node.Node) error {
-		if err := n.Store().Update(ctx, func(tx *store.Tx) error {
+	return card, c.withNode(ctx, func(n *node.Node) error {
+		return n.Store().Update(ctx, func(tx *store.Tx) error {
 			if err := tx.IssueCard(ctx, card); err != nil || alias == nil {
 				return err
 			}
@@ -84,10 +93,6 @@ func (c *CardRegisterCmd) Run(ctx context.Context, k *kong.Kong) error {
 				return err
 			}
 			return tx.NameCard(ctx, *alias, card.Number, day)
-		}); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(k.Stdout, "card %v of family %s is registered, token %s\n", card.Number, card.Family, card.Token)
-		return err
+		})
 	})
 }

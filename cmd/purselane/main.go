@@ -22,6 +22,7 @@ type commands struct {
 	Card     CardCmd     `cmd:"" help:"Issue, block and look at cards."`
 	Terminal TerminalCmd `cmd:"" help:"Register, stop and list terminals."`
 	Profile  ProfileCmd  `cmd:"" help:"Check, show and sign the profiles of terminals."`
+	Family   FamilyCmd   `cmd:"" help:"Prepare a scheme for simulated cards of another family: electronic cash, or DESFire."`
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`

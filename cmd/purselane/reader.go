@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/trace"
-	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/reader/inproc"
 	"github.com/purselane/purselane/terminal/reader/pcsc"
@@ -69,7 +67,7 @@ func (c cardReader) door() (reader.Reader, func() error, error) {
 		}
 		return r, r.Close, nil
 	}
-	card, err := epcard.OpenFile(c.Card, rand.Reader)
+	card, err := openChip(c.Card)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--card: %w", err)
 	}

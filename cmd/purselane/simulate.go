@@ -23,7 +23,7 @@ import (
 
 // SimulateCmd are the commands that stand in for hardware.
 type SimulateCmd struct {
-	Card SimulateCardCmd `cmd:"" help:"Be an EP purse card in a virtual reader (vpcd, or a terminal's socket reader), or at an emulated PN532."`
+	Card SimulateCardCmd `cmd:"" help:"Be a card of any family in a virtual reader (vpcd, or a terminal's socket reader), or at an emulated PN532."`
 	PSAM SimulatePSAMCmd `cmd:"" name:"psam" help:"Be a PSAM in a virtual reader. Its keys lie in a plain file: for development."`
 }
 
@@ -58,7 +58,7 @@ type SimulateCardCmd struct {
 	File    string `required:"" placeholder:"FILE" type:"path" help:"The card's memory; it keeps its balance between runs."`
 	Connect string `default:"127.0.0.1:35963" help:"Virtual reader to plug into. pcscd's first slot is port 35963."`
 	PN532   string `name:"pn532" placeholder:"LINK" type:"path" help:"Be at an emulated PN532 on a pseudo terminal instead: LINK becomes a link to it, for a lane of kind pn532."`
-	New     bool   `help:"Make the file first, for a new card with no money on it."`
+	New     bool   `help:"Make the file first, for a new EP card with no money on it. (purselane card issue makes cards of a scheme, of all families.)"`
 	masterKeys
 	Number string `placeholder:"DIGITS" help:"With --new: card number, 20 digits."`
 	Issuer string `default:"01011000FFFFFFFF" help:"With --new: issuer, 16 hexadecimal digits."`
@@ -86,20 +86,19 @@ func (c *SimulateCardCmd) Run(ctx context.Context, k *kong.Kong) error {
 }
 
 // tell prints where the card is and what is on it. The number is masked.
-func tell(out io.Writer, card *epcard.Card, slot string) {
+func tell(out io.Writer, card chip, slot string) {
 	where := "taken out"
 	if slot != "" {
 		where = "for the reader at " + slot
 	}
-	fmt.Fprintf(out, "card %v %s: balance %v, %d debits, %d loads\n",
-		card.Number(), where, card.Balance(), card.OfflineCounter(), card.OnlineCounter())
+	fmt.Fprintf(out, "%s (%s)\n", card.tells(), where)
 }
 
-func (c *SimulateCardCmd) open() (*epcard.Card, error) {
+func (c *SimulateCardCmd) open() (chip, error) {
 	if !c.New {
-		card, err := epcard.OpenFile(c.File, rand.Reader)
+		card, err := openChip(c.File)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%w (--new makes a card)", err)
+			return nil, fmt.Errorf("%w; --new makes a card without a scheme", err)
 		}
 		return card, err
 	}
@@ -132,7 +131,8 @@ func (c *SimulateCardCmd) open() (*epcard.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	return epcard.CreateFile(c.File, img, rand.Reader)
+	card, err := epcard.CreateFile(c.File, img, rand.Reader)
+	return epChip{card}, err
 }
 
 func parseIssuer(s string) (ep.Factor, error) {

@@ -115,7 +115,7 @@ func TestWhatSimulateRefuses(t *testing.T) {
 		args string
 		says string
 	}{
-		{"a card that was never made", "card --file " + missing, "--new makes a card"},
+		{"a card that was never made", "card --file " + missing, "--new makes a card without a scheme"},
 		{"a PSAM that was never made", "psam --file " + missing, "--new makes a PSAM"},
 		{"a new card without keys", "card --new --file " + missing, "--new wants"},
 		{"a card over another", "card --new --test-keys --number 00010203040506070809 --file " + taken, "exists"},

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/pn532"
 )
 
@@ -16,12 +15,12 @@ import (
 const pn532Help = `Enter takes the card out of the field and puts it back. "unplug" and "plug" do what they say with the reader, "power" takes its power away for a moment.`
 
 // servePN532 keeps card at an emulated PN532 until ctx ends. Lines of in move the card and the plug; when in ends, all stays as it is.
-func servePN532(ctx context.Context, card *epcard.Card, link string, in io.Reader, out io.Writer) (err error) {
-	chip, err := pn532.New(pn532.Options{Link: link})
+func servePN532(ctx context.Context, card chip, link string, in io.Reader, out io.Writer) (err error) {
+	reader, err := pn532.New(pn532.Options{Link: link})
 	if err != nil {
 		return fmt.Errorf("--pn532: %w", err)
 	}
-	defer func() { err = errors.Join(err, chip.Close()) }()
+	defer func() { err = errors.Join(err, reader.Close()) }()
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
@@ -34,7 +33,7 @@ func servePN532(ctx context.Context, card *epcard.Card, link string, in io.Reade
 		}
 	}()
 	fmt.Fprintf(out, "emulated PN532 at %s: a lane of kind pn532 takes it as its port\n%s\n", link, pn532Help)
-	chip.Put(card, pn532.Target{})
+	reader.Put(card, pn532.Target{})
 	tell(out, card, link)
 	for inField := true; ; {
 		select {
@@ -47,20 +46,20 @@ func servePN532(ctx context.Context, card *epcard.Card, link string, in io.Reade
 				lines = nil
 			case line == "":
 				if inField = !inField; inField {
-					chip.Put(card, pn532.Target{})
+					reader.Put(card, pn532.Target{})
 					tell(out, card, link)
 				} else {
-					chip.Take()
+					reader.Take()
 					tell(out, card, "")
 				}
 			case line == "unplug":
-				chip.Unplug()
+				reader.Unplug()
 			case line == "plug":
-				if err := chip.Plug(); err != nil {
+				if err := reader.Plug(); err != nil {
 					return err
 				}
 			case line == "power":
-				chip.PowerCycle()
+				reader.PowerCycle()
 			default:
 				fmt.Fprintln(out, pn532Help)
 			}

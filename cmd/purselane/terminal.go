@@ -23,6 +23,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/personalise"
 	"github.com/purselane/purselane/simulator/psam"
@@ -34,6 +35,8 @@ type TerminalCmd struct {
 	Stop TerminalStopCmd `cmd:"" help:"Take no more records of a terminal: stolen, or retired."`
 	List TerminalListCmd `cmd:"" help:"List the terminals and what they hold."`
 	PSAM TerminalPSAMCmd `cmd:"" name:"psam" help:"Say which PSAMs a terminal has: one was added, or changed."`
+
+	TokenKey TerminalTokenKeyCmd `cmd:"" help:"Write the key of electronic cash tokens to a file, for a terminal that has files of its own."`
 
 	Import TerminalImportCmd `cmd:"" help:"Take the journal of a terminal whose modem has died, from the file it exported."`
 }
@@ -204,8 +207,16 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	receipts, err1 := ring.SigningKey(keys.SecretReceipt)
 	profiles, err2 := ring.SigningKey(keys.SecretProfile)
 	tokenKey, err3 := ring.Secret(keys.SecretToken, 32)
-	img, err4 := personalise.PSAM(ring.ForNewWork(), personalise.PSAMSpec{Terminal: number, Issuer: sampleIssuer, NextSerial: 1})
-	if err := errors.Join(err1, err2, err3, err4, os.MkdirAll(c.Out, 0o700)); err != nil {
+	text, _ := firmwareconfig.Text(signed)
+	profile, err4 := firmwareconfig.ParseProfile(text)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err
+	}
+	img, err1 := personalise.PSAM(ring.ForNewWork(), personalise.PSAMSpec{
+		Terminal: number, Issuer: sampleIssuer, NextSerial: 1, Application: profile.Card.Variant.Application, SM4Algorithm: profile.Card.Variant.SM4Algorithm[0],
+	})
+	sections, secrets, err2 := c.families(profile, ring, tokenKey)
+	if err := errors.Join(err1, err2, os.MkdirAll(c.Out, 0o700)); err != nil {
 		return err
 	}
 	chip, err := psam.CreateFile(filepath.Join(c.Out, "psam.json"), img)
@@ -216,7 +227,7 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	fmt.Fprintf(&y, "# Made by purselane terminal add. docs/terminal.md says what each line means.\nversion: 1\nterminal: %s\nmerchant: %s\n", c.ID, c.Merchant)
 	fmt.Fprintf(&y, "journal: {path: journal.db}\nprofile: {file: %s, public_key: %x}\ndevice_key: device.key\n", fileSigned, profiles.Public())
 	fmt.Fprintf(&y, "uplink: {broker: \"tcp://%s\", backend_key: %x, password_file: broker.password}\n", s.Broker.Address, receipts.Public())
-	fmt.Fprintf(&y, "psam: {kind: simulated, file: psam.json}\nlanes:\n")
+	fmt.Fprintf(&y, "psam: {kind: simulated, file: psam.json}\n%slanes:\n", sections)
 	for _, l := range c.Listen {
 		fmt.Fprintf(&y, "  - {kind: socket, listen: %q, mode: %s", l, c.Mode)
 		if c.Line != "" {
@@ -227,12 +238,87 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 		}
 		fmt.Fprintf(&y, "}\n")
 	}
+	for name, lines := range secrets {
+		if err := writeNew(filepath.Join(c.Out, name), []byte(lines), 0o600); err != nil {
+			return errors.Join(err, chip.Close())
+		}
+	}
 	return errors.Join(chip.Close(),
 		writeNew(filepath.Join(c.Out, "device.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
 		writeNew(filepath.Join(c.Out, "broker.password"), []byte(node.DevicePassword(tokenKey, ids.TerminalID(c.ID))+"\n"), 0o600),
 		writeNew(filepath.Join(c.Out, fileSigned), signed, 0o644),
 		writeNew(filepath.Join(c.Out, "terminal.yaml"), y.Bytes(), 0o644),
 	)
+}
+
+// families is what a terminal has of its own for the card families that its profile takes: sections of its configuration, and the files they name.
+func (c *TerminalAddCmd) families(p *firmwareconfig.Profile, ring *keys.Ring, tokenKey []byte) (sections string, secrets map[string]string, err error) {
+	secrets = map[string]string{}
+	if p.EC != nil {
+		token, _, err := node.ECTerminalKeys(tokenKey)
+		if err != nil {
+			return "", nil, err
+		}
+		secrets[fileToken] = keyLines(token)
+		operator := ""
+		if p.EC.Transit != nil {
+			issuer, err := c.ecIssuerImage()
+			if err != nil {
+				return "", nil, fmt.Errorf("the profile's ec.transit: %w", err)
+			}
+			secrets["operator.key"] = keyLines(issuer.Initial.Key[:], issuer.Management.Key[:])
+			operator = ", operator: {kind: simulated, file: operator.key}"
+		}
+		sections += fmt.Sprintf("ec: {token_key: %s%s}\n", fileToken, operator)
+	}
+	if p.DESFire != nil {
+		key, err := desfireApplication(ring)
+		if err != nil {
+			return "", nil, err
+		}
+		secrets["desfire.key"] = keyLines(key[:])
+		sections += "desfire: {sam: {kind: simulated, file: desfire.key}}\n"
+	}
+	return sections, secrets, nil
+}
+
+// fileToken is the key of electronic cash tokens, in a terminal's folder.
+const fileToken = "token.key"
+
+// keyLines is a terminal's file of keys.
+func keyLines(all ...[]byte) string {
+	var b strings.Builder
+	for _, k := range all {
+		fmt.Fprintf(&b, "%x\n", k)
+	}
+	return b.String()
+}
+
+// TerminalTokenKeyCmd is `purselane terminal token-key`.
+type TerminalTokenKeyCmd struct {
+	schemeFolder
+	File string `required:"" placeholder:"FILE" type:"path" help:"The file to make, for ec.token_key of a terminal's configuration. It is a secret."`
+}
+
+// Run writes the key. All terminals of a scheme have one: the backend knows a card by its tokens.
+func (c *TerminalTokenKeyCmd) Run(k *kong.Kong) error {
+	ring, err := c.ring()
+	if err != nil {
+		return err
+	}
+	tokenKey, err := ring.Secret(keys.SecretToken, 32)
+	if err != nil {
+		return err
+	}
+	token, _, err := node.ECTerminalKeys(tokenKey)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(c.File, []byte(keyLines(token)), 0o600); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(k.Stdout, "token key in %s: a secret, the same at all terminals of the scheme. Who has it can find card numbers by trying\n", c.File)
+	return err
 }
 
 // TerminalPSAMCmd is `purselane terminal psam`.
