@@ -57,6 +57,8 @@ type Config struct {
 	// ClockState tells how good Clock is and the bound of its error. Default: holdover, 2 s, because a terminal that does
 	// not watch its clock cannot call it good. A clock that is behind the newest record, or before 2024, is bad whatever this says.
 	ClockState func() (wire.ClockState, time.Duration)
+	// Time is both in one, and is told what the terminal learns of the time. Nil: there is none.
+	Time Timekeeper
 
 	Uplink     *client.Config     // nil: no link of its own; the records stay, or the caller drives Sender
 	DeviceKey  ed25519.PrivateKey // signs what is sent; without it there is no Sender
@@ -120,6 +122,9 @@ func (c *Config) check() error {
 	}
 	if c.Uplink != nil && c.DeviceKey == nil {
 		bad("uplink: it needs the device key and the backend key")
+	}
+	if c.Time != nil {
+		c.Clock, c.ClockState = c.Time, c.Time.State
 	}
 	if c.Clock == nil {
 		c.Clock = clock.System{}

@@ -35,6 +35,7 @@ type Terminal struct {
 	sender   *client.Sender // nil: no keys to send with
 	link     *client.Client // nil: no link of its own
 	booted   time.Time
+	opened   time.Duration // of Config.Time
 	broken   chan struct{} // closed when the journal must be opened again
 
 	shown  sync.Mutex // one Show at a time; guards counts
@@ -96,12 +97,14 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 	if t.newestAt, err = newestRecord(j); err != nil {
 		return nil, err
 	}
+	sending := client.SenderConfig{
+		Terminal: cfg.Terminal, Key: cfg.DeviceKey, Backend: cfg.BackendKey, Source: j, Profile: cfg.Profile.Version, Rand: cfg.Rand,
+	}
+	t.opened = teach(cfg.Time, t.newestAt, &sending)
 	if cfg.DeviceKey == nil {
 		return t, nil
 	}
-	if t.sender, err = client.NewSender(client.SenderConfig{
-		Terminal: cfg.Terminal, Key: cfg.DeviceKey, Backend: cfg.BackendKey, Source: j, Profile: cfg.Profile.Version, Rand: cfg.Rand,
-	}); err != nil {
+	if t.sender, err = client.NewSender(sending); err != nil {
 		return nil, err
 	}
 	if cfg.Uplink == nil {

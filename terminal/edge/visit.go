@@ -42,7 +42,7 @@ func (t *Terminal) request(lane int) (tap.Request, error) {
 	l := t.cfg.Lanes[lane]
 	return tap.Request{
 		Mode: l.Mode, Line: l.Line, Station: l.Station,
-		Now: now, Clock: judgeClock(now, t.newest(), said), ClockErr: bound, Monotonic: now.Sub(t.booted),
+		Now: now, Clock: judgeClock(now, t.newest(), said), ClockErr: bound, Monotonic: t.sinceBoot(now),
 	}, nil
 }
 
