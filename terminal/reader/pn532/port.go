@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.bug.st/serial"
@@ -57,8 +58,29 @@ func mode(baud int) *serial.Mode {
 	return &serial.Mode{BaudRate: baud, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit}
 }
 
+// again repeats a call that a signal interrupted before it had done anything. Go's own signals, for its scheduler, come at any time, and the
+// kernel does not restart every call to a terminal after one.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// Write implements port.
+func (p *serialPort) Write(raw []byte) (n int, err error) {
+	err = again(func() error { n, err = p.Port.Write(raw); return err })
+	return n, err
+}
+
+// Drain implements port.
+func (p *serialPort) Drain() error { return again(p.Port.Drain) }
+
 // SetBaud implements port.
-func (p *serialPort) SetBaud(baud int) error { return p.SetMode(mode(baud)) }
+func (p *serialPort) SetBaud(baud int) error {
+	return again(func() error { return p.SetMode(mode(baud)) })
+}
 
 // Close implements port.
 func (p *serialPort) Close() error { return errors.Join(p.Port.Close(), p.lock.Close()) }
