@@ -48,7 +48,8 @@ type CAKey struct {
 	Index    Hex    `yaml:"index"`    // 1 byte
 	Modulus  Hex    `yaml:"modulus"`  // 64 to 248 bytes
 	Exponent Hex    `yaml:"exponent"` // 03 or 010001
-	Checksum Hex    `yaml:"checksum"` // SHA-1 over the four above
+	Point    Hex    `yaml:"point"`    // of an SM2 key, in the place of modulus and exponent: X and Y, 64 bytes
+	Checksum Hex    `yaml:"checksum"` // SHA-1 over those above that there are
 	Expiry   string `yaml:"expiry"`   // last day, as 2030-12-31; empty: none was given
 }
 
@@ -160,13 +161,20 @@ func (k CAKey) faults() (all []keyFault) {
 	if len(k.Index) != 1 {
 		bad("index", "%d bytes: want 1", len(k.Index))
 	}
-	if n := len(k.Modulus); n < 64 || n > 248 || k.Modulus[0] == 0 || k.Modulus[n-1]&1 == 0 {
+	if len(k.Point) > 0 {
+		if len(k.Point) != 64 {
+			bad("point", "%d bytes: want 64, X and Y", len(k.Point))
+		}
+		if len(k.Modulus)+len(k.Exponent) > 0 {
+			bad("point", "an SM2 key has neither modulus nor exponent: take them out")
+		}
+	} else if n := len(k.Modulus); n < 64 || n > 248 || k.Modulus[0] == 0 || k.Modulus[n-1]&1 == 0 {
 		bad("modulus", "%d bytes: want 64 to 248, odd, that do not begin with 00", n)
 	}
-	if e := []byte(k.Exponent); !bytes.Equal(e, []byte{3}) && !bytes.Equal(e, []byte{1, 0, 1}) {
+	if e := []byte(k.Exponent); len(k.Point) == 0 && !bytes.Equal(e, []byte{3}) && !bytes.Equal(e, []byte{1, 0, 1}) {
 		bad("exponent", "%X: want 03 or 010001", e)
 	}
-	if sum := sha1.Sum(slices.Concat(k.RID, k.Index, k.Modulus, k.Exponent)); len(all) == 0 && !bytes.Equal(sum[:], k.Checksum) {
+	if sum := sha1.Sum(slices.Concat(k.RID, k.Index, k.Modulus, k.Exponent, k.Point)); len(all) == 0 && !bytes.Equal(sum[:], k.Checksum) {
 		bad("checksum", "%X: the key's is %X: ask who gave it for the right one", []byte(k.Checksum), sum)
 	}
 	if k.Expiry != "" && k.Day() == 0 {

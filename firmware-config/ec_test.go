@@ -1,6 +1,9 @@
 package firmwareconfig_test
 
 import (
+	"crypto/sha1" //nolint:gosec // the checksum of CA keys is defined with SHA-1
+	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -76,8 +79,30 @@ func TestElectronicCash(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 
+	// An SM2 key: the point of the private key 1, with its checksum.
+	const sm = "    - rid: A000000333\n      index: 57\n      point: 32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0\n      checksum: CHECKSUM\n"
+	sum := sha1.Sum(unhex(t, "A00000033357"+"32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0"))
+	with := func(change ...string) error {
+		key := strings.NewReplacer(append(change, "CHECKSUM", fmt.Sprintf("%X", sum))...).Replace(sm)
+		p, err := firmwareconfig.ParseProfile(append(firmwareconfig.SampleYAML(), strings.Replace(ec, "  revoked:", key+"  revoked:", 1)...))
+		if err == nil {
+			require.Len(t, p.EC.CAKeys[1].Point, 64)
+		}
+		return err
+	}
+	require.NoError(t, with())
+	require.ErrorContains(t, with("point: 32", "point: 33"), "ec.ca_keys[1].checksum")
+	require.ErrorContains(t, with("point: 32", "point: "), "ec.ca_keys[1].point: 63 bytes: want 64")
+	require.ErrorContains(t, with("index: 57", "index: 57\n      exponent: 03"), "neither modulus nor exponent")
+
 	_, err = firmwareconfig.ParseProfile(append(firmwareconfig.SampleYAML(), "ec: {}\n"...))
 	for _, field := range []string{"aids", "ttq", "country", "currency", "ca_keys", "seal_to", "readback"} {
 		require.ErrorContains(t, err, "ec."+field, "all faults at once")
 	}
+}
+
+func unhex(t *testing.T, digits string) []byte {
+	raw, err := hex.DecodeString(digits)
+	require.NoError(t, err)
+	return raw
 }

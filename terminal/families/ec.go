@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/purse/ecdriver"
@@ -45,7 +46,7 @@ func EC(p *firmwareconfig.Profile, t ECTerminal, rand io.Reader) (*ecdriver.Driv
 		Limits:  ec.Limits{Transaction: e.Limits.Transaction, Offline: e.Limits.Offline, CVM: e.Limits.Holder},
 		Country: numeric(e.Country), Currency: numeric(e.Currency), Authorities: authorities,
 		TokenKey: t.TokenKey, SealTo: sealTo, Device: t.Device, Merchant: e.Merchant, Location: p.Location(), ReadBack: e.Readback == "balance",
-		EarlyDebit: e.EarlyDebit,
+		EarlyDebit: e.EarlyDebit, SM: slices.ContainsFunc(e.CAKeys, func(k firmwareconfig.CAKey) bool { return len(k.Point) > 0 }),
 	}
 	if e.Transit != nil {
 		s.Transit = &ecdriver.Transit{File: byte(e.Transit.File), ID: [2]byte(e.Transit.ID), Operator: t.Operator, Terminal: t.Number}
@@ -59,7 +60,7 @@ func EC(p *firmwareconfig.Profile, t ECTerminal, rand io.Reader) (*ecdriver.Driv
 func ecAuthorities(e *firmwareconfig.EC) (*ec.Authorities, error) {
 	var keys []ec.CAKey
 	for _, k := range e.CAKeys {
-		keys = append(keys, ec.CAKey{RID: ec.RID(k.RID), Index: k.Index[0], Modulus: k.Modulus, Exponent: k.Exponent, Expiry: ec.Date(k.Day())})
+		keys = append(keys, ec.CAKey{RID: ec.RID(k.RID), Index: k.Index[0], Modulus: k.Modulus, Exponent: k.Exponent, Point: k.Point, Expiry: ec.Date(k.Day())})
 	}
 	var revoked []ec.Revoked
 	for _, r := range e.Revoked {

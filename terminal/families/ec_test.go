@@ -3,6 +3,8 @@ package families_test
 import (
 	"crypto/ecdh"
 	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // the checksum of CA keys is defined with SHA-1
+	"slices"
 	"testing"
 	"time"
 
@@ -139,6 +141,51 @@ func TestAnElectronicCashCardThatMakesTrips(t *testing.T) {
 	require.True(t, r.Trip.Open)
 	require.Equal(t, a.Mark(), r.Trip.Entry.Mark)
 	require.True(t, at.Equal(r.Trip.Entry.At))
+}
+
+// TestAnSM2CardOfTheProfile: a key with a point in the profile, and the card signs by SM2 and computes by SM4.
+func TestAnSM2CardOfTheProfile(t *testing.T) {
+	issuer, err := eccard.NewIssuer(rand.Reader, "621094")
+	require.NoError(t, err)
+	pan, err := ec.NewPAN("6210947315926483")
+	require.NoError(t, err)
+	card, err := issuer.Personalise(eccard.Profile{PAN: pan, PSN: 1, Balance: money.Minor(10_000), SM: true})
+	require.NoError(t, err)
+	p := firmwareconfig.Sample()
+	p.EC = &firmwareconfig.EC{AIDs: []firmwareconfig.Hex{ec.AIDDebit}, TTQ: firmwareconfig.Hex{0x28, 0, 0, 0x80}, Country: "156", Currency: "156", SealTo: make(firmwareconfig.Hex, 32), Readback: "none"}
+	p.EC.SealTo[0] = 9
+	sell := func() (purse.Attempt, purse.Evidence) {
+		d, err := families.EC(p, families.ECTerminal{TokenKey: []byte("0123456789abcdef")}, random())
+		require.NoError(t, err)
+		card.Insert()
+		c, err := d.Open(t.Context(), card)
+		require.NoError(t, err)
+		defer c.Close()
+		a, err := c.Begin(t.Context(), purse.Order{Kind: purse.Sale, Amount: money.Minor(250), At: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)})
+		require.NoError(t, err)
+		require.NoError(t, c.Stage(t.Context()))
+		require.NoError(t, c.Commit(t.Context()))
+		e, err := c.Evidence(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, e.Mismatch)
+		return a, e
+	}
+	for _, key := range []ec.CAKey{issuer.Authority(), issuer.SMAuthority()} {
+		sum := key.Checksum()
+		p.EC.CAKeys = append(p.EC.CAKeys, firmwareconfig.CAKey{RID: key.RID[:], Index: firmwareconfig.Hex{key.Index}, Modulus: key.Modulus, Exponent: key.Exponent, Point: key.Point, Checksum: sum[:]})
+		a, e := sell()
+		require.Equal(t, len(key.Point) > 0, a.Algorithm == ec.AlgorithmSM4, "by which of the two")
+		evidence, err := ecdriver.Parse(e.Data)
+		require.NoError(t, err)
+		cl := evidence.Claim
+		keys := ec.CardKeys{DKI: cl.IAD.DKI, PAN: pan, PSN: 1, Algorithm: cl.IAD.Algorithm}
+		require.NoError(t, ec.VerifyCryptogram(t.Context(), issuer.Door(), keys, cl.Sent, cl.AIP, cl.ATC, cl.IAD, cl.AC))
+	}
+	p.EC.CAKeys[1].Point[0] ^= 1
+	sum := sha1.Sum(slices.Concat(p.EC.CAKeys[1].RID, p.EC.CAKeys[1].Index, p.EC.CAKeys[1].Point))
+	p.EC.CAKeys[1].Checksum = sum[:]
+	_, err = families.EC(p, families.ECTerminal{TokenKey: []byte("0123456789abcdef")}, random())
+	require.ErrorContains(t, err, "point of the SM2 curve")
 }
 
 func TestAProfileWithoutElectronicCash(t *testing.T) {

@@ -113,7 +113,7 @@ func (v *visit) terminal(o purse.Order) (ec.Terminal, error) {
 	}
 	at := o.At.In(v.s.Location)
 	t := ec.Terminal{
-		TTQ: q, Amount: o.Amount, Country: v.s.Country, Currency: v.s.Currency, Date: ec.DateOf(at), Type: purchase, Merchant: v.s.Merchant,
+		SM: v.s.SM, TTQ: q, Amount: o.Amount, Country: v.s.Country, Currency: v.s.Currency, Date: ec.DateOf(at), Type: purchase, Merchant: v.s.Merchant,
 	}
 	if t.Merchant == "" {
 		t.Merchant = o.Merchant

@@ -131,10 +131,28 @@ func metro() pursetest.Family {
 	return f
 }
 
+// smFamily is the family with cards that sign by SM2.
+func smFamily() pursetest.Family {
+	f := family(nil)
+	f.New = func() pursetest.Bench {
+		return &bench{cards: [2]*chip{newChip(0, world().sm[0]), newChip(1, world().sm[1])}, change: offersSM}
+	}
+	return f
+}
+
+func offersSM(s *ecdriver.Settings) {
+	a, err := ec.NewAuthorities([]ec.CAKey{world().issuer.Authority(), world().issuer.SMAuthority()}, nil)
+	if err != nil {
+		panic(err)
+	}
+	s.Authorities, s.SM = a, true
+}
+
 func TestConformance(t *testing.T) {
 	for name, f := range map[string]pursetest.Family{
 		"trips":       metro(),
 		"version 00":  family(func(s *ecdriver.Settings) { s.TTQ = ec.TTQ{0x28} }),
+		"SM2":         smFamily(),
 		"early debit": family(earlyDebit), // cards that debit at the last record go the usual way where others do not
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,6 +50,7 @@ var world = sync.OnceValue(func() (w struct {
 	issuer *eccard.Issuer
 	cards  [2]*eccard.Card
 	blank  [2]*eccard.Card // the same, never used
+	sm     [2]*eccard.Card // with SM2 and SM4 beside RSA and 3DES
 	riders [2]*eccard.Card // with the transit extension, and the operator's record opened
 	pans   [2]ec.PAN
 	seal   *ecdh.PrivateKey
@@ -68,6 +69,8 @@ var world = sync.OnceValue(func() (w struct {
 		w.cards[n], err = w.issuer.Card(w.pans[n], 1, money.Minor(100_000))
 		check()
 		w.blank[n] = w.cards[n].Clone()
+		w.sm[n], err = w.issuer.Personalise(eccard.Profile{PAN: w.pans[n], PSN: 1, Balance: money.Minor(100_000), SM: true})
+		check()
 		w.riders[n], err = w.issuer.Personalise(eccard.Profile{PAN: w.pans[n], PSN: 1, Balance: money.Minor(100_000), Transit: map[byte]int{transitFile: 200}})
 		check()
 		w.riders[n].Insert()

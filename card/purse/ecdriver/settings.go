@@ -19,6 +19,7 @@ type Settings struct {
 	Country     [2]byte         // of the terminal, 0156
 	Currency    [2]byte         // of the amounts, 0156
 	Authorities *ec.Authorities // CA keys and revoked issuer certificates
+	SM          bool            // offer SM2, SM3 and SM4 (DF69), which wants a CA key with a point: a card that has both takes them
 
 	TokenKey []byte          // of the tokens that stand for card numbers: 16 bytes or more
 	SealTo   *ecdh.PublicKey // X25519, the backend's: who may read card numbers
