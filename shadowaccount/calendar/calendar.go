@@ -1,16 +1,20 @@
 // Package calendar says on which date money is due, by the two terms the field uses.
 //
 // T+n counts working days, D+n counts calendar days: over a long holiday they differ by a week. Start with [Parse]
-// for the table of holidays and [Table.Due] for a date. Weekends are Saturday and Sunday; a holiday on a weekday and
-// a weekend that is worked to make up for one (调休) are both lines of the table. A table says how far it reaches, and a
-// date beyond that is an error: a holiday nobody has entered yet must not be taken for a working day.
+// for the table of holidays and [Table.Due] for a date. Weekends are Saturday and Sunday unless the table names others; a
+// holiday on a weekday and a weekend that is worked to make up for one (调休) are both lines of the table. A table says how
+// far it reaches, and a date beyond that is an error: a holiday nobody has entered yet must not be taken for a working day.
 //
-// The package is pure: it knows no clock and no time zone. A date is a date.
+// A [Party] is cleared by a place's calendar, in a time zone, with a cut-off: [Party.DayOf] says which clearing day an
+// arrival belongs to, [Party.Due] when that day's money is due. [ParsePlan] reads all of them.
+//
+// The package is pure: it knows no clock, and is handed its time zones. A date is a date.
 package calendar
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,10 +55,14 @@ func (d Date) Start(loc *time.Location) time.Time {
 	return time.Date(n.Year(), n.Month(), n.Day(), 0, 0, 0, 0, loc)
 }
 
-func (d Date) weekend() bool {
-	w := d.noon().Weekday()
-	return w == time.Saturday || w == time.Sunday
+// MonthStart is the first day of the date's month.
+func (d Date) MonthStart() Date {
+	n := d.noon()
+	return DateOf(n.AddDate(0, 0, 1-n.Day()))
 }
+
+// Weekday is the date's day of the week.
+func (d Date) Weekday() time.Weekday { return d.noon().Weekday() }
 
 // Unit is what a term counts in.
 type Unit byte
@@ -98,10 +106,21 @@ const (
 	Workday Kind = "workday"
 )
 
-// Table is the exceptions to the plain week. The zero Table has none and reaches for ever.
+// Table is the plain week and the exceptions to it. The zero Table has none, rests on Saturday and Sunday, and reaches for
+// ever.
 type Table struct {
-	Through    Date // last date the table knows; empty: for ever
+	Through    Date           // last date the table knows; empty: for ever
+	Weekend    []time.Weekday // days of rest, Sunday first; none: Saturday and Sunday
 	Exceptions map[Date]Kind
+}
+
+// rests reports whether the plain week rests on d.
+func (t Table) rests(d Date) bool {
+	w := d.Weekday()
+	if len(t.Weekend) == 0 {
+		return w == time.Saturday || w == time.Sunday
+	}
+	return slices.Contains(t.Weekend, w)
 }
 
 // ErrBeyond says that a due date lies beyond the end of the table.
@@ -118,7 +137,7 @@ func (t Table) IsWorking(d Date) (bool, error) {
 	case Workday:
 		return true, nil
 	}
-	return !d.weekend(), nil
+	return !t.rests(d), nil
 }
 
 // Due is the date on which money of the clearing day is due. T+n is the nth working day after it; T+0 the day itself

@@ -75,6 +75,9 @@ func TestParseNamesEveryFault(t *testing.T) {
 	for _, want := range []string{"line 1", "line 2", "worked anyway", "line 3", "line 4", `"feast"`, "line 6", "twice", "through"} {
 		require.ErrorContains(t, err, want)
 	}
+	_, err = calendar.Parse([]byte("through 2026-12-31\nweekend friday saturday\nweekend friday\n2026-11-29 workday\n"))
+	require.ErrorContains(t, err, "line 3: want one line weekend")
+	require.ErrorContains(t, err, "line 4: 2026-11-29 is a weekday")
 	_, err = calendar.Parse([]byte("through 2026-01-01\n2026-05-01 holiday\n"))
 	require.ErrorContains(t, err, "beyond")
 }
@@ -114,6 +117,7 @@ func TestTAlwaysFallsOnAWorkingDayAndNeverBeforeD(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte("through 2026-12-31\n"))
+	f.Add([]byte("2026-11-28 workday\nweekend friday saturday\nthrough 2026-12-31\n"))
 	f.Add([]byte("through through\n2026-10-01"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		tab, err := calendar.Parse(raw)
