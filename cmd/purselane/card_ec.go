@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/tlv"
+	"github.com/purselane/purselane/card/trace"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -26,7 +28,7 @@ func (c cardTool) selectEC(ctx context.Context, t apdu.Transmitter, noPurse erro
 	case err != nil:
 		return nil, fmt.Errorf("%w; and no electronic cash: %w", noPurse, err)
 	case c.Trace != "" && !c.Reveal:
-		return nil, errors.New("--trace: the number of an electronic cash card cannot be hidden in a trace: give --reveal, and keep the file as you keep card numbers")
+		return nil, errCashTrace
 	}
 	return card, nil
 }
@@ -286,4 +288,20 @@ func (h ecHistory) print(p *printer) {
 	for _, l := range h.Loads {
 		p.line("  %5d  %s %s  %9v -> %v", l.Counter, l.Date, l.Time, l.Before, l.After)
 	}
+}
+
+// errCashTrace is of a trace that would have a bank's card number in it, in more places than can be found: certificates hold it too.
+var errCashTrace = errors.New("--trace: the number of an electronic cash card cannot be hidden in a trace, so none is written: give --reveal, and keep the file as you keep card numbers")
+
+// hasCash reports that an electronic cash application was selected.
+func hasCash(t trace.Transcript) bool {
+	for _, s := range t.Sessions {
+		for _, x := range s {
+			raw, _ := x.Command.Raw()
+			if c, err := apdu.ParseCommand(raw); err == nil && c.INS == 0xA4 && bytes.HasPrefix(c.Data, ec.AIDDebit[:5]) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -34,7 +34,7 @@ func (c epChip) tells() string {
 }
 
 func (c ecChip) tells() string {
-	return fmt.Sprintf("electronic cash card %v: balance %v, counter %d", c.Chip, c.Balance(), c.ATC())
+	return fmt.Sprintf("electronic cash card %v: balance %v, counter %d", c.PAN(), c.Balance(), c.ATC())
 }
 
 func (c desfireChip) tells() string {

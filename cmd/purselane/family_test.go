@@ -88,9 +88,7 @@ func TestASchemeWithCardsOfAllFamilies(t *testing.T) {
 	trace := file("cash.trace")
 	_, err = run(t, "card", "read", "--card", file("cash.json"), "--trace", trace)
 	require.ErrorContains(t, err, "--reveal")
-	raw, err := os.ReadFile(trace)
-	require.NoError(t, err)
-	require.NotContains(t, string(raw), "6210947315926483")
+	require.NoFileExists(t, trace)
 	_, err = run(t, "card", "read", "--card", file("desfire.json"))
 	require.ErrorContains(t, err, "no electronic cash")
 

@@ -164,10 +164,10 @@ func (c *KioskLoadCmd) load(ctx context.Context, r reader.Reader, host kiosk.Hos
 	}
 }
 
-// confirm hands in the TAC of a load whose backend could not be told. The value is on the card whether it works or not, and
+// confirm hands in what the card said of a load whose backend could not be told. The value is on the card whether it works or not, and
 // the backend finds out by the card's next word at the latest.
 func (c *KioskLoadCmd) confirm(ctx context.Context, host kiosk.Host, res *kiosk.Result, tell io.Writer) error {
-	if _, err := host.Confirm(ctx, res.Order, *res.TAC); err != nil {
+	if _, err := kiosk.Confirm(ctx, host, *res); err != nil {
 		fmt.Fprintf(tell, "the value is on the card, the backend was not told: %v. The card's next tap or load settles it.\n", err)
 		return nil
 	}

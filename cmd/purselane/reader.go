@@ -42,6 +42,9 @@ func (c cardReader) open() (reader.Reader, func() error, error) {
 	return tracedReader{r, rec}, func() error {
 		t := rec.Transcript()
 		if !c.Reveal {
+			if hasCash(t) {
+				return errors.Join(shut(), errCashTrace)
+			}
 			t = t.Masked()
 		}
 		err := writeNew(c.Trace, t.Text(), 0o600)

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/purselane/purselane/card/apdu"
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/image"
 )
@@ -123,3 +124,6 @@ func (c *Chip) Fault(fault func(step string) error) {
 	defer c.mu.Unlock()
 	c.file.Fault = fault
 }
+
+// PAN is the card's number.
+func (c *Chip) PAN() ec.PAN { return c.card.pan }
