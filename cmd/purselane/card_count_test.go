@@ -29,29 +29,6 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// airTime models what a session takes on the air of ISO/IEC 14443 type A: carrier 13.56 MHz, a bit of 128/(fc D), 9 bits a byte and a start and an end, 3 bytes
-// of each block beside the APDU, and the shortest frame delay, 1172/fc, each way. The card's own time is not in it (docs/card-tools.md).
-func airTime(t *testing.T, s trace.Session, d float64) time.Duration {
-	const fc = 13.56e6
-	seconds := 0.0
-	for _, x := range s {
-		require.Empty(t, x.Fault)
-		for _, bytes := range []int{x.Command.Len(), x.Answer.Len()} {
-			seconds += float64(9*(bytes+3)+2)*128/(fc*d) + 1172/fc
-		}
-	}
-	return time.Duration(seconds * 1e9).Round(100 * time.Microsecond)
-}
-
-// TestTheAirModel holds the formula against a case computed by hand: a 4-APDU purchase at 106 kbit/s.
-func TestTheAirModel(t *testing.T) {
-	var s trace.Session
-	for _, n := range [][2]int{{14, 66}, {5, 32}, {17, 17}, {21, 10}} {
-		s = append(s, trace.Exchange{Command: trace.BytesOf(make([]byte, n[0])), Answer: trace.BytesOf(make([]byte, n[1]))})
-	}
-	require.InDelta(t, 18.35, airTime(t, s, 1).Seconds()*1000, 0.1)
-}
-
 // TestNoTapTakesMoreCommandsThanItMust counts the commands of each kind of tap against those that the facts want: identify, what the mode reads, INITIALIZE, a
 // command for each trip record, DEBIT. The read-back of the default profile is two more.
 func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
@@ -94,7 +71,7 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, result.Outcome.Pass(), "%s: %s", v.name, result.Reason)
 				s := rec.Transcript().Sessions[0]
-				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", v.name, len(s), airTime(t, s, 1), airTime(t, s, 4))
+				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", v.name, len(s), s.AirTime(trace.Kbit106), s.AirTime(trace.Kbit424))
 				require.Equal(t, v.minimum+extra, len(s), "%s\n%s", v.name, rec.Transcript().Masked().Text())
 			}
 			verifyVisits(t, card, masters, j)
@@ -177,7 +154,7 @@ func TestCardToolsOnALoadedCard(t *testing.T) {
 	// SELECT, EF 15, INITIALIZE, CREDIT are the least; INITIALIZE of the smallest amount before, for the backend to settle by, and the
 	// balance behind are two more.
 	require.Len(t, tr.Sessions[0], 4+2)
-	t.Logf("load: 6 APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", airTime(t, tr.Sessions[0], 1), airTime(t, tr.Sessions[0], 4))
+	t.Logf("load: 6 APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", tr.Sessions[0].AirTime(trace.Kbit106), tr.Sessions[0].AirTime(trace.Kbit424))
 	player, err := trace.NewPlayer(tr.Sessions[0])
 	require.NoError(t, err)
 	purse, _, err := ep.Select(t.Context(), player, ep.AIDTUnion)
