@@ -55,7 +55,7 @@ func (f Frozen) Report() (Report, error) {
 				return Report{}, fmt.Errorf("settlement: acquirer %s: %w", p.Party, err)
 			}
 			r.Acquirers = append(r.Acquirers, s)
-			acquirers = append(acquirers, netting.Acquirer{ID: id, Accepted: s.Accepted.Amount, Adjustments: s.Adjustments.Amount, Fees: s.Fees.Total, SoldLoads: s.SoldLoads})
+			acquirers = append(acquirers, s.netting())
 		case partyChannel:
 			s, c, err := channelSection(p, standards)
 			if err != nil {
@@ -79,17 +79,32 @@ func (f Frozen) Report() (Report, error) {
 	return r, r.conclude(net)
 }
 
+// netting is the section as netting takes it.
+func (a AcquirerSection) netting() netting.Acquirer {
+	out := netting.Acquirer{ID: ids.AcquirerID(a.ID), Accepted: a.Accepted.Amount, Adjustments: a.Adjustments.Amount, Fees: a.Fees.Total, SoldLoads: a.SoldLoads}
+	for _, m := range a.Merchants {
+		out.Merchants = append(out.Merchants, netting.Merchant{ID: ids.MerchantID(m.ID), Accepted: m.Accepted.Amount, Adjustments: m.Adjustments.Amount, Fees: m.Fees.Total})
+	}
+	return out
+}
+
 // conclude puts the positions, the totals and the proof in.
 func (r *Report) conclude(net netting.Result) error {
-	position := map[string]money.Amount{}
+	position, merchant := map[string]money.Amount{}, map[string]money.Amount{}
 	for _, p := range net.Positions {
 		position[string(p.Kind)+" "+p.Party] = p.Net
+	}
+	for _, m := range net.Merchants {
+		merchant[string(m.Acquirer)+" "+string(m.Merchant)] = m.Net
 	}
 	var s sum
 	t := &r.Totals
 	for i := range r.Acquirers {
 		a := &r.Acquirers[i]
 		a.Net = position[partyAcquirer+" "+a.ID]
+		for j := range a.Merchants {
+			a.Merchants[j].Net = merchant[a.ID+" "+a.Merchants[j].ID]
+		}
 		s.sums(&t.Sums, a.Sums)
 		s.tally(&t.Held, a.Held.Tally)
 		s.add(&t.MerchantFees, a.Fees.Total)
@@ -264,8 +279,6 @@ func (m *merchantDay) section(standards []fee.Standard) (MerchantSection, error)
 	var err error
 	out.Fees, err = charge(standards, fee.Basis{Gross: gross, Count: m.charged})
 	s.fail(err)
-	out.Net = gross
-	s.add(&out.Net, s.neg(out.Fees.Total))
 	return out, s.err
 }
 

@@ -1,8 +1,10 @@
 package netting
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -16,6 +18,13 @@ type Acquirer struct {
 	Adjustments money.Amount // what purchases of earlier days became worth more (or less) by
 	Fees        money.Amount // what its merchants are charged on both
 	SoldLoads   money.Amount // cash it took for loads, which is ours
+	Merchants   []Merchant   // what Accepted, Adjustments and Fees are made up of; none: not told
+}
+
+// Merchant is one merchant's day with its acquirer.
+type Merchant struct {
+	ID                          ids.MerchantID
+	Accepted, Adjustments, Fees money.Amount
 }
 
 // Bearer says who bears a channel's fee.
@@ -52,12 +61,21 @@ type Position struct {
 	Net   money.Amount
 }
 
+// MerchantPosition is what an acquirer gets for one of its merchants. All of an acquirer's, less the loads it sold, are its own
+// position.
+type MerchantPosition struct {
+	Acquirer ids.AcquirerID
+	Merchant ids.MerchantID
+	Net      money.Amount
+}
+
 // Result is the netted day. Movements are signed: positive is growth.
 type Result struct {
-	Positions    []Position   // acquirers, then channels, each by name
-	Loads        money.Amount // sold by acquirers and paid through channels
-	Use          money.Amount // accepted and adjusted purchases
-	Float        money.Amount // movement of the holders' money, on cards and on the way there: loads − use
+	Positions    []Position         // acquirers, then channels, each by name
+	Merchants    []MerchantPosition // by acquirer and name, of the acquirers whose merchants were told
+	Loads        money.Amount       // sold by acquirers and paid through channels
+	Use          money.Amount       // accepted and adjusted purchases
+	Float        money.Amount       // movement of the holders' money, on cards and on the way there: loads − use
 	MerchantFees money.Amount
 	ChannelFees  money.Amount // borne by the issuer
 	Trust        money.Amount // movement of the trust account once every position is paid
@@ -81,6 +99,11 @@ func Net(acquirers []Acquirer, channels []Channel) (Result, error) {
 		r.Trust = s.sub(r.Trust, net)
 	}
 	for _, a := range acquirers {
+		merchants, err := a.merchants()
+		if err != nil {
+			s.fail(err)
+		}
+		r.Merchants = append(r.Merchants, merchants...)
 		use := s.add(a.Accepted, a.Adjustments)
 		add(KindAcquirer, string(a.ID), s.sub(s.sub(use, a.Fees), a.SoldLoads))
 		r.Use = s.add(r.Use, use)
@@ -108,10 +131,40 @@ func Net(acquirers []Acquirer, channels []Channel) (Result, error) {
 		}
 		return a.Party < b.Party
 	})
+	slices.SortFunc(r.Merchants, func(a, b MerchantPosition) int {
+		return cmp.Or(cmp.Compare(a.Acquirer, b.Acquirer), cmp.Compare(a.Merchant, b.Merchant))
+	})
 	if s.err != nil {
 		return Result{}, s.err
 	}
 	return r, r.Prove()
+}
+
+// merchants nets each merchant, and proves that together they are the acquirer's day.
+func (a Acquirer) merchants() ([]MerchantPosition, error) {
+	if len(a.Merchants) == 0 {
+		return nil, nil
+	}
+	var out []MerchantPosition
+	var accepted, adjustments, fees money.Amount
+	s := summer{}
+	seen := map[ids.MerchantID]bool{}
+	for _, m := range a.Merchants {
+		if seen[m.ID] {
+			return nil, fmt.Errorf("netting: acquirer %s: merchant %s is there twice", a.ID, m.ID)
+		}
+		seen[m.ID] = true
+		out = append(out, MerchantPosition{a.ID, m.ID, s.sub(s.add(m.Accepted, m.Adjustments), m.Fees)})
+		accepted, adjustments, fees = s.add(accepted, m.Accepted), s.add(adjustments, m.Adjustments), s.add(fees, m.Fees)
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	if accepted != a.Accepted || adjustments != a.Adjustments || fees != a.Fees {
+		return nil, fmt.Errorf("%w: the merchants of acquirer %s come to %v accepted, %v adjusted and %v in fees, the acquirer to %v, %v and %v", ErrNotProved,
+			a.ID, accepted, adjustments, fees, a.Accepted, a.Adjustments, a.Fees)
+	}
+	return out, nil
 }
 
 // ZeroSum is Σ positions + trust movement: zero, or money was made or lost.

@@ -102,6 +102,32 @@ func TestProveFindsOneWrongSum(t *testing.T) {
 	}
 }
 
+func TestMerchantsAreTheirAcquirersDay(t *testing.T) {
+	bus := netting.Acquirer{ID: "bus", Accepted: amt("30.00"), Adjustments: amt("-1.00"), Fees: amt("0.15"), SoldLoads: amt("8.00"), Merchants: []netting.Merchant{
+		{ID: "south", Accepted: amt("10.00"), Adjustments: amt("-1.00"), Fees: amt("0.05")},
+		{ID: "north", Accepted: amt("20.00"), Fees: amt("0.10")},
+	}}
+	r, err := netting.Net([]netting.Acquirer{bus, {ID: "metro", Accepted: amt("1.00")}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []netting.MerchantPosition{{Acquirer: "bus", Merchant: "north", Net: amt("19.90")}, {Acquirer: "bus", Merchant: "south", Net: amt("8.95")}}, r.Merchants)
+	require.Equal(t, amt("20.85"), r.Positions[0].Net, "19.90 + 8.95 − 8.00")
+
+	for name, spoil := range map[string]func(*netting.Merchant){
+		"accepted":    func(m *netting.Merchant) { m.Accepted = amt("9.99") },
+		"adjustments": func(m *netting.Merchant) { m.Adjustments = amt("0.00") },
+		"fees":        func(m *netting.Merchant) { m.Fees = amt("0.06") },
+	} {
+		wrong := bus
+		wrong.Merchants = append([]netting.Merchant(nil), bus.Merchants...)
+		spoil(&wrong.Merchants[0])
+		_, err := netting.Net([]netting.Acquirer{wrong}, nil)
+		require.ErrorIs(t, err, netting.ErrNotProved, name)
+	}
+	bus.Merchants[1].ID = "south"
+	_, err = netting.Net([]netting.Acquirer{bus}, nil)
+	require.ErrorContains(t, err, "twice")
+}
+
 func TestAnyDaySumsToZero(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sum := rapid.Int64Range(-1_000_000_000, 1_000_000_000)
