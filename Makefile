@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-pn532 generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 soak-tap generate clean
 
 all: build
 
@@ -63,8 +63,19 @@ fuzz:
 bench-card:
 	$(GO) run $(if $(wildcard /usr/bin/softhsm2-util),-tags pkcs11) ./simulator/benchcard
 
+# Our own share of a tap with two readers at once; over pcscd too where there is one (scripts/setup.sh pcsc), and it says when not.
 bench-tap:
-	$(GO) run ./simulator/benchtap
+	@GO=$(GO) scripts/bench-tap.sh
+
+# 100,000 taps on two readers without a restart, and what the process holds after 1,000, 10,000 and all: make soak-tap TAPS=5000 SYNC=false
+TAPS ?= 100000
+SYNC ?= true
+soak-tap:
+	$(GO) run ./simulator/benchtap -soak $(TAPS) -sync=$(SYNC)
+
+# How long a journal of 256 MiB takes to open, in one file and in files of a day.
+bench-boot:
+	$(GO) run ./simulator/benchtap -boot 256
 
 # What the PN532 reader adds to one exchange, over an emulated chip.
 bench-pn532:

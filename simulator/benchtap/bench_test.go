@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -39,21 +40,27 @@ func TestALine(t *testing.T) {
 // command that goes while the intent is written hides behind the disk and stays.
 func TestTheOwnShareLeavesTheCardOut(t *testing.T) {
 	now := time.Unix(0, 0)
-	step := func(_ context.Context, command []byte) ([]byte, error) {
+	step := transmitFunc(func(context.Context, []byte) ([]byte, error) {
 		now = now.Add(7 * time.Millisecond)
 		return []byte{0x90, 0x00}, nil
-	}
+	})
 	away := &meter{now: func() time.Time { return now }}
-	card := &timed{t: transmitFunc(step), meter: away, hidden: duringBegin}
+	card := &timedCard{t: step, meter: away, hidden: duringBegin}
 	for _, command := range [][]byte{{0x00, 0xA4, 4, 0}, {0x80, 0x50, 3, 2}, {0x80, 0xDC, 0, 0xF0}, {0x80, 0x54, 1, 0}} {
 		now = now.Add(time.Millisecond) // the terminal thinks
 		_, err := card.Transmit(t.Context(), command)
 		require.NoError(t, err)
 	}
-	spent, commands := away.take()
-	require.Equal(t, 3*7*time.Millisecond, spent)
-	require.Equal(t, 4, commands)
-	spent, commands = away.take()
+	sam := timedSAM{step}
+	_, err := sam.Transmit(context.WithValue(t.Context(), meterKey{}, away), nil)
+	require.NoError(t, err)
+	_, err = sam.Transmit(t.Context(), nil) // of nobody's ride
+	require.NoError(t, err)
+	spent, commands := away.read()
+	require.Equal(t, 4*7*time.Millisecond, spent)
+	require.Equal(t, 5, commands)
+	away.start()
+	spent, commands = away.read()
 	require.Zero(t, spent)
 	require.Zero(t, commands)
 }
@@ -65,20 +72,30 @@ func (f transmitFunc) Transmit(ctx context.Context, command []byte) ([]byte, err
 }
 
 func TestAShortRun(t *testing.T) {
-	s, err := newStand(t.TempDir())
-	require.NoError(t, err)
-	defer s.close()
-	m, err := s.run(t.Context(), 5, time.Minute)
-	require.NoError(t, err)
-	require.Len(t, m.own, 5)
-	require.Len(t, m.commits, 5)
-	require.Len(t, m.fsyncs, 5)
-	for i := range m.own {
-		require.Positive(t, m.own[i])
-		require.Positive(t, m.away[i])
-		require.Positive(t, m.commits[i])
+	for _, k := range kinds {
+		m, err := measure(t.Context(), t.TempDir(), k.lanes, k.open, 5, time.Minute)
+		if k.line == "tap-vpcd" {
+			require.ErrorIs(t, err, errSkipped, "make bench-tap runs it in a namespace")
+			continue
+		}
+		require.NoError(t, err, k.line)
+		require.GreaterOrEqual(t, len(m.own), 5)
+		for _, times := range [][]time.Duration{m.own, m.away, m.commits, m.fsyncs} {
+			require.Len(t, times, len(m.own))
+			for _, took := range times {
+				require.Positive(t, took)
+			}
+		}
+		require.Greater(t, m.recordSize, 200)
+		require.Greater(t, m.commands, 8)
 	}
-	require.Equal(t, uint64(5+warmUp), s.journal.LastSeq(), "one record a ride")
-	require.NoError(t, s.journal.Verify())
-	require.Greater(t, s.recordSize, 200)
+}
+
+func TestTheLinesAndTheBar(t *testing.T) {
+	var out bytes.Buffer
+	require.ErrorContains(t, bench(t.Context(), &out, t.TempDir(), 1, time.Minute, 0.001), "want at most 0.00")
+	for _, name := range []string{"tap", "tap-p99", "tap-fsync", "tap-one", "tap-pn532", "tap-pn532-p99"} {
+		require.Regexp(t, `(?m)^BENCH `+name+` ratio=\d+\.\d{3} own=\d+\.\d{3}ms floor=\d+\.\d{3}ms$`, out.String())
+	}
+	require.Regexp(t, `(?m)^BENCH tap-vpcd skipped: needs a pcscd`, out.String())
 }
