@@ -97,7 +97,21 @@ func (c *config) openLink(key []byte, window time.Duration, log *slog.Logger) (*
 func (s *services) show(e edge.Event) {
 	s.hub.Show(e)
 	s.metrics.Show(e)
+	if !e.Card {
+		s.tellDepth()
+	}
 }
+
+// tellDepth tells how deep the journal is.
+func (s *services) tellDepth() {
+	if d := s.now(); d != nil {
+		j := d.Journal()
+		s.hub.Depth(j.LastSeq()-j.AckedSeq(), d.Clock.Now())
+	}
+}
+
+// depthEvery is how often receipts are looked for.
+const depthEvery = 2 * time.Second
 
 // run serves until ctx ends.
 func (s *services) run(ctx context.Context) {
@@ -112,6 +126,18 @@ func (s *services) run(ctx context.Context) {
 	if !s.cfg.Screen.Off {
 		o.Screens = screen.New(s.local.texts)
 	}
+	s.all.Go(func() {
+		tick := time.NewTicker(depthEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				s.tellDepth()
+			}
+		}
+	})
 	server := &http.Server{Handler: api.New(o), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// Requests end with the program: an event stream would never end by itself.
 		BaseContext: func(net.Listener) context.Context { return ctx }}

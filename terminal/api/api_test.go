@@ -238,13 +238,20 @@ func TestEvents(t *testing.T) {
 	require.Contains(t, got, "id: 4\n")
 	require.NotContains(t, got, "event: lost")
 
+	s.hub.Depth(7, start)
+	s.hub.Depth(7, start)
+	got = s.stream("4", 1, func() {})
+	require.Contains(t, got, "event: journal\n")
+	require.Contains(t, got, `"records":7`)
+	require.Equal(t, 1, strings.Count(got, "event: journal"), "told when it is news")
+
 	got = s.stream("900", 1, func() {})
 	require.Contains(t, got, "event: lost", "an id of an earlier life of the program")
 
 	for range 300 {
 		s.hub.Show(granted)
 	}
-	got = s.stream("4", 3, func() {})
+	got = s.stream("5", 3, func() {})
 	require.Contains(t, got, "event: lost", "more than is kept")
 }
 

@@ -12,7 +12,7 @@ import (
 type Event struct {
 	ID      uint64 `json:"id"` // rises by one; it starts anew with the program
 	Version int    `json:"version"`
-	Type    string `json:"type"` // card, outcome, out-of-service, ready
+	Type    string `json:"type"` // card, outcome, out-of-service, ready, journal
 	At      string `json:"at"`   // UTC, milliseconds
 	Lane    int    `json:"lane"` // -1: every lane
 	Mode    string `json:"mode,omitempty"`
@@ -27,6 +27,8 @@ type Event struct {
 	Tap     string `json:"tap,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	TookMS  int64  `json:"took_ms,omitempty"`
+
+	Records *uint64 `json:"records,omitempty"` // of journal: without a receipt
 }
 
 // Types of events.
@@ -35,6 +37,7 @@ const (
 	TypeOutcome = "outcome"        // what became of it
 	TypeOut     = "out-of-service" // the whole terminal does not sell
 	TypeReady   = "ready"          // it sells again
+	TypeJournal = "journal"        // other records are without a receipt than before
 )
 
 func eventOf(e edge.Event, mode string) Event {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"sync"
+	"time"
 
 	"github.com/purselane/purselane/terminal/edge"
 )
@@ -16,6 +17,7 @@ type Hub struct {
 	mu       sync.Mutex
 	next     uint64 // id of the next event
 	kept     []Event
+	depth    *uint64 // as last told; nil: not yet
 	watchers map[*watcher]struct{}
 }
 
@@ -38,6 +40,17 @@ func (h *Hub) Show(e edge.Event) {
 		mode = h.modes[e.Lane]
 	}
 	h.publish(eventOf(e, mode))
+}
+
+// Depth tells how many records are without a receipt, when that is news.
+func (h *Hub) Depth(records uint64, at time.Time) {
+	h.mu.Lock()
+	news := h.depth == nil || *h.depth != records
+	h.depth = &records
+	h.mu.Unlock()
+	if news {
+		h.publish(Event{Version: Version, Type: TypeJournal, At: stamp(at), Lane: edge.AllLanes, Records: &records})
+	}
 }
 
 func (h *Hub) publish(e Event) {
