@@ -52,6 +52,7 @@ func (c *CheckCmd) Run(ctx context.Context, k *kong.Kong) error {
 	if cfg.Uplink == nil {
 		fmt.Fprintln(k.Stdout, "  no uplink: it sells until the limits of its profile, and then stops")
 	}
+	fmt.Fprintf(k.Stdout, "  %v\n", cfg.clockNow())
 	if cfg.simulated() {
 		fmt.Fprintln(k.Stdout, simulatedWarning)
 	}

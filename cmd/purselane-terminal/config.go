@@ -40,6 +40,7 @@ type config struct {
 	API       *apiConfig     `yaml:"api"` // none: no local API
 	Screen    screenConfig   `yaml:"screen"`
 	Link      *linkConfig    `yaml:"link"` // none: not linked
+	Clock     clockConfig    `yaml:"clock"`
 
 	dir   string // paths are relative to it
 	cards cardSecrets
@@ -161,6 +162,7 @@ func (c *config) check() error {
 	f.want("profile.file", c.Profile.File, "the signed profile")
 	f.publicKey("profile.public_key", c.Profile.PublicKey)
 	c.checkUplink(&f)
+	c.Clock.check(&f)
 	c.checkPSAMs(&f)
 	c.checkFamilies(&f)
 	if len(c.Lanes) == 0 {

@@ -71,7 +71,8 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if err := file.serve(open, &cfg); err != nil {
 		return err
 	}
-	cfg.Log, cfg.ClockState = log, clockState
+	cfg.Log = log
+	defer file.openClock(ctx, &cfg)()
 	lights := startLights(k.Stdout, c.JSON, log, cfg.Profile.Location())
 	defer lights.close()
 	cfg.Show = func(e edge.Event) {
