@@ -40,19 +40,28 @@ const maxAnswer = 1 << 16
 // NewHTTPHost makes a host of the API at baseURL, with an agent's bearer token. Plain http is for this machine only: the token
 // would be readable on the way.
 func NewHTTPHost(baseURL, token string) (*HTTPHost, error) {
-	u, err := url.Parse(baseURL)
-	// The address is not quoted in errors: someone may have put a password into it.
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("backend address: want https://host[:port], and nothing of a user, query or fragment")
-	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, fmt.Errorf("backend address %s: plain http is for this machine only: use https", u)
+	u, err := ParseAddress("backend address", baseURL)
+	if err != nil {
+		return nil, err
 	}
 	if token == "" || strings.ContainsAny(token, " \r\n\t") {
 		return nil, errors.New("backend token: want one word")
 	}
 	return &HTTPHost{base: u, token: token, Client: &http.Client{Timeout: 10 * time.Second}, Tries: 4,
 		Wait: func(n int) time.Duration { return 125 * time.Millisecond << min(n, 8) / 2 }}, nil
+}
+
+// ParseAddress reads the address of a service that gets tokens and card numbers: https, or http on this machine. what names it in errors.
+func ParseAddress(what, baseURL string) (*url.URL, error) {
+	u, err := url.Parse(baseURL)
+	// The address is not quoted in errors: someone may have put a password into it.
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%s: want https://host[:port], and nothing of a user, query or fragment", what)
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("%s %s: plain http is for this machine only: use https", what, u)
+	}
+	return u, nil
 }
 
 func loopback(host string) bool {
