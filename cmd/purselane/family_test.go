@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/card/ec"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 )
 
@@ -133,6 +134,39 @@ func TestATerminalOfTheProfilesPSAM(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(dir, "bus-1", "psam.json"))
 	require.NoError(t, err)
 	require.Contains(t, string(raw), `"1001"`)
+}
+
+// TestATerminalWithTwoPSAMs has a file for each, and a configuration that names them.
+func TestATerminalWithTwoPSAMs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "scheme")
+	home := filepath.Join(dir, "t1")
+	must(t, "init", "--dir", dir)
+	must(t, "terminal", "add", "--dir", dir, "--id", "t1", "--merchant", "metro", "--psam", "112233445566", "--psam", "112233445577", "--station", "0101", "--mode", "metro-entry", "--out", home)
+	config, err := os.ReadFile(filepath.Join(home, "terminal.yaml"))
+	require.NoError(t, err)
+	require.Contains(t, string(config), "psams: [{kind: simulated, file: psam-1.json}, {kind: simulated, file: psam-2.json}]\n")
+	for name, number := range map[string]string{"psam-1.json": "112233445566", "psam-2.json": "112233445577"} {
+		raw, err := os.ReadFile(filepath.Join(home, name))
+		require.NoError(t, err)
+		require.Contains(t, string(raw), number)
+	}
+}
+
+// FuzzECLog: a card's list of its log's parts, and a record, come from the card.
+func FuzzECLog(f *testing.F) {
+	f.Add([]byte{0x9A, 3, 0x9F, 0x02, 6, 0x5F, 0x2A, 2, 0x9C, 1, 0x9F, 0x36, 2}, []byte{0x26, 0x11, 0x25, 0, 0, 0, 0, 2, 0, 1, 0x56, 0, 0, 2})
+	f.Add([]byte{0x9F, 0x36, 1}, []byte{1})
+	f.Add([]byte{0x9F, 0x02, 3}, []byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, format, raw []byte) {
+		list, err := ec.ParseDOL(format)
+		if err != nil {
+			return
+		}
+		if l, err := parseECLog(list, raw); err == nil {
+			require.Len(t, raw, list.Length())
+			require.GreaterOrEqual(t, l.Amount.Sign(), 0)
+		}
+	})
 }
 
 func TestNextVersion(t *testing.T) {

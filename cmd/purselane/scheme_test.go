@@ -192,7 +192,6 @@ func TestWhatTheToolsRefuse(t *testing.T) {
 		{"a terminal over other files", "terminal add --dir " + dir + " --id t1 --merchant metro --out " + dir, "not empty"},
 		{"a terminal with a bad name", "terminal add --dir " + dir + " --id bus/1 --merchant metro --out x", "--id"},
 		{"a PSAM number that is none", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 1 --out x", "--psam"},
-		{"two simulated PSAMs", "terminal add --dir " + dir + " --id t1 --merchant metro --psam 112233445566 --psam 112233445577 --out x", "terminal psam"},
 		{"a bank card number that is none", "card register --dir " + dir + " --ec 62109473159264831234567", "--ec"},
 		{"a UID that is none", "card register --dir " + dir + " --desfire 04A1", "--desfire"},
 		{"a sequence number that is none", "card register --dir " + dir + " --ec 6210947315926483 --sequence 1", "--sequence"},

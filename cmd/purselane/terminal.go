@@ -21,7 +21,6 @@ import (
 
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
-	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
@@ -74,8 +73,6 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 		return errors.New("want --out FOLDER for the terminal's files, or --public-key of a terminal that has its own")
 	case c.PublicKey != "" && c.Out != "":
 		return errors.New("--public-key registers a terminal that has its own files: leave --out away")
-	case c.Out != "" && len(numbers) != 1:
-		return errors.New("--out makes a terminal with one simulated PSAM: give --psam once, and add others with 'purselane terminal psam'")
 	case err != nil || len(public) != 0 && len(public) != ed25519.PublicKeySize:
 		return fmt.Errorf("--public-key: want %d hexadecimal digits", 2*ed25519.PublicKeySize)
 	case c.PublicKey == "":
@@ -88,7 +85,7 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 			return err
 		}
 		if key != nil { // files first: a terminal that is registered and has no key would have to be registered again
-			if err := c.write(key, numbers[0]); err != nil {
+			if err := c.write(key, numbers); err != nil {
 				return err
 			}
 		}
@@ -184,7 +181,7 @@ func othersPSAM(all []store.Terminal, id ids.TerminalID, psams [][6]byte) error 
 }
 
 // write makes the terminal's folder.
-func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber) error {
+func (c *TerminalAddCmd) write(key ed25519.PrivateKey, numbers [][6]byte) error {
 	if have, err := os.ReadDir(c.Out); err == nil && len(have) > 0 {
 		return fmt.Errorf("--out %s: the folder is not empty", c.Out)
 	}
@@ -212,14 +209,11 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	img, err1 := personalise.PSAM(ring.ForNewWork(), personalise.PSAMSpec{
-		Terminal: number, Issuer: sampleIssuer, NextSerial: 1, Application: profile.Card.Variant.Application, SM4Algorithm: profile.Card.Variant.SM4Algorithm[0],
-	})
-	sections, secrets, err2 := c.families(profile, ring, tokenKey)
-	if err := errors.Join(err1, err2, os.MkdirAll(c.Out, 0o700)); err != nil {
+	sections, secrets, err := c.families(profile, ring, tokenKey)
+	if err := errors.Join(err, os.MkdirAll(c.Out, 0o700)); err != nil {
 		return err
 	}
-	chip, err := psam.CreateFile(filepath.Join(c.Out, "psam.json"), img)
+	psams, err := c.psams(profile, ring, numbers)
 	if err != nil {
 		return err
 	}
@@ -227,7 +221,7 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	fmt.Fprintf(&y, "# Made by purselane terminal add. docs/terminal.md says what each line means.\nversion: 1\nterminal: %s\nmerchant: %s\n", c.ID, c.Merchant)
 	fmt.Fprintf(&y, "journal: {path: journal.db}\nprofile: {file: %s, public_key: %x}\ndevice_key: device.key\n", fileSigned, profiles.Public())
 	fmt.Fprintf(&y, "uplink: {broker: \"tcp://%s\", backend_key: %x, password_file: broker.password}\n", s.Broker.Address, receipts.Public())
-	fmt.Fprintf(&y, "psam: {kind: simulated, file: psam.json}\n%slanes:\n", sections)
+	fmt.Fprintf(&y, "%s%slanes:\n", psams, sections)
 	for _, l := range c.Listen {
 		fmt.Fprintf(&y, "  - {kind: socket, listen: %q, mode: %s", l, c.Mode)
 		if c.Line != "" {
@@ -240,15 +234,44 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, number ep.TerminalNumber)
 	}
 	for name, lines := range secrets {
 		if err := writeNew(filepath.Join(c.Out, name), []byte(lines), 0o600); err != nil {
-			return errors.Join(err, chip.Close())
+			return err
 		}
 	}
-	return errors.Join(chip.Close(),
+	return errors.Join(
 		writeNew(filepath.Join(c.Out, "device.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
 		writeNew(filepath.Join(c.Out, "broker.password"), []byte(node.DevicePassword(tokenKey, ids.TerminalID(c.ID))+"\n"), 0o600),
 		writeNew(filepath.Join(c.Out, fileSigned), signed, 0o644),
 		writeNew(filepath.Join(c.Out, "terminal.yaml"), y.Bytes(), 0o644),
 	)
+}
+
+// psams makes the files of the terminal's PSAMs, and the section that names them.
+func (c *TerminalAddCmd) psams(p *firmwareconfig.Profile, ring *keys.Ring, numbers [][6]byte) (section string, err error) {
+	var entries []string
+	for i, n := range numbers {
+		name := "psam.json"
+		if len(numbers) > 1 {
+			name = fmt.Sprintf("psam-%d.json", i+1)
+		}
+		img, err := personalise.PSAM(ring.ForNewWork(), personalise.PSAMSpec{
+			Terminal: n, Issuer: sampleIssuer, NextSerial: 1, Application: p.Card.Variant.Application, SM4Algorithm: p.Card.Variant.SM4Algorithm[0],
+		})
+		if err != nil {
+			return "", err
+		}
+		chip, err := psam.CreateFile(filepath.Join(c.Out, name), img)
+		if err != nil {
+			return "", err
+		}
+		if err := chip.Close(); err != nil {
+			return "", err
+		}
+		entries = append(entries, "{kind: simulated, file: "+name+"}")
+	}
+	if len(entries) == 1 {
+		return "psam: " + entries[0] + "\n", nil
+	}
+	return "psams: [" + strings.Join(entries, ", ") + "]\n", nil
 }
 
 // families is what a terminal has of its own for the card families that its profile takes: sections of its configuration, and the files they name.
