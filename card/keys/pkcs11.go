@@ -14,6 +14,7 @@ import (
 // for one.
 type Device interface {
 	HSM
+	BatchTAC
 	Families
 	// Masters returns the master keys that were found, with the device's own check values.
 	Masters(context.Context) (map[ID][3]byte, error)
