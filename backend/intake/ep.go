@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"math"
@@ -68,22 +67,36 @@ func (e epDebit) whose(doors) (name, error) { return name{number: &e.card}, nil 
 func (e epDebit) input() []byte { return ep.PurchaseTAC(e.amount, e.kind, e.sam, e.serial, e.at) }
 
 func (e epDebit) verify(ctx context.Context, k doors, d *debit) (verdict, error) {
-	if !d.wantsProof {
-		return verdict{}, nil
+	job, stands, ok := e.asks(d)
+	if !ok {
+		return stands, nil
 	}
-	if e.tac == nil {
-		return bad(reasonNoTAC), nil
-	}
-	card := keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: e.version, Algorithm: e.algorithm},
-		Factors: ep.Public{Issuer: e.issuer, CardNumber: e.card}.Factors(e.levels)}
-	want, err := k.ep.TAC(ctx, card, e.input())
+	return e.judge(keys.VerifyTAC(ctx, k.ep, job))
+}
+
+// asks is what the keys are asked. False: nothing, and the verdict stands.
+func (e epDebit) asks(d *debit) (job keys.TACJob, stands verdict, ok bool) {
 	switch {
-	case errors.Is(err, keys.ErrUnknownKey):
+	case !d.wantsProof:
+		return job, verdict{}, false
+	case e.tac == nil:
+		return job, bad(reasonNoTAC), false
+	}
+	job.Card = keys.Card{ID: keys.ID{Purpose: keys.TAC, Version: e.version, Algorithm: e.algorithm},
+		Factors: ep.Public{Issuer: e.issuer, CardNumber: e.card}.Factors(e.levels)}
+	job.Message, job.TAC = e.input(), *e.tac
+	return job, verdict{}, true
+}
+
+// judge reads the keys' answer.
+func (e epDebit) judge(answer error) (verdict, error) {
+	switch {
+	case errors.Is(answer, keys.ErrUnknownKey):
 		return noKey, nil
-	case err != nil:
-		return verdict{}, fmt.Errorf("TAC: %w", err)
-	case subtle.ConstantTimeCompare(want[:], e.tac[:]) != 1:
+	case errors.Is(answer, keys.ErrBadMAC):
 		return bad(reasonBadTAC), nil
+	case answer != nil:
+		return verdict{}, fmt.Errorf("TAC: %w", answer)
 	}
 	return verdict{proof: shadowaccount.ProofGood, debit: string(e.input())}, nil
 }

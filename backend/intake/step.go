@@ -135,26 +135,51 @@ type looked struct {
 func (p *Pipeline) verifyAll(ctx context.Context, pending []store.Pending, terminals map[ids.TerminalID]store.Terminal) ([]looked, error) {
 	out := make([]looked, len(pending))
 	errs := make([]error, p.opt.Workers)
+	share := (len(pending) + p.opt.Workers - 1) / p.opt.Workers // side by side, so that a worker's TACs fill lanes
 	var all sync.WaitGroup
 	for w := range p.opt.Workers {
-		all.Go(func() {
-			for i := w; i < len(pending); i += p.opt.Workers {
-				var err error
-				if out[i], err = p.verify(ctx, pending[i], terminals[pending[i].Terminal]); err != nil {
-					errs[w] = err
-					return
-				}
-			}
-		})
+		from, to := min(w*share, len(pending)), min((w+1)*share, len(pending))
+		all.Go(func() { errs[w] = p.verify(ctx, pending[from:to], terminals, out[from:to]) })
 	}
 	all.Wait()
 	return out, errors.Join(errs...)
 }
 
-// verify reads one record and verifies what it has to show. The error is the keys': nothing is decided about the record then.
-func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal) (looked, error) {
-	unread := func(form error) (looked, error) {
-		return looked{Verified: store.Verified{Pending: r}, form: form}, nil
+// verify reads records and verifies what they have to show. The error is the keys': nothing is decided about the records then.
+func (p *Pipeline) verify(ctx context.Context, pending []store.Pending, terminals map[ids.TerminalID]store.Terminal, out []looked) error {
+	var tacs tacBatch
+	for i, r := range pending {
+		v, d, err := p.look(ctx, r, terminals[r.Terminal])
+		if err != nil {
+			return err
+		}
+		out[i] = v
+		if d == nil || tacs.takes(p.doors.ep, i, d) {
+			continue
+		}
+		said, err := d.evidence.verify(ctx, p.doors, d)
+		if err != nil {
+			return ofRecord(r, err)
+		}
+		out[i].judge(said)
+	}
+	return tacs.verify(ctx, p.doors.ep, func(i int, said verdict, err error) error {
+		if err != nil {
+			return ofRecord(pending[i], err)
+		}
+		out[i].judge(said)
+		return nil
+	})
+}
+
+func ofRecord(r store.Pending, err error) error {
+	return fmt.Errorf("record %s/%x/%d: %w", r.Terminal, r.Epoch, r.Seq, err)
+}
+
+// look reads one record. The debit is nil if there is nothing to verify: the record is unreadable, or its card has no name.
+func (p *Pipeline) look(ctx context.Context, r store.Pending, m store.Terminal) (looked, *debit, error) {
+	unread := func(form error) (looked, *debit, error) {
+		return looked{Verified: store.Verified{Pending: r}, form: form}, nil, nil
 	}
 	if m.ID == "" {
 		return unread(badForm("its terminal is not registered: nobody is owed for it"))
@@ -170,10 +195,10 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 	if card.number == nil {
 		known, err := p.named(ctx, *card.alias)
 		if err != nil {
-			return looked{}, err
+			return looked{}, nil, err
 		}
 		if known == nil {
-			return looked{Verified: store.Verified{Pending: r}, unnamed: card.alias}, nil
+			return looked{Verified: store.Verified{Pending: r}, unnamed: card.alias}, nil, nil
 		}
 		card = name{number: known}
 	}
@@ -185,10 +210,11 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 	if d.sam != nil && !m.HasPSAM(*d.sam) {
 		v.Claim.Flags |= shadowaccount.FlagWrongSAM
 	}
-	said, err := d.evidence.verify(ctx, p.doors, &d)
-	if err != nil {
-		return looked{}, fmt.Errorf("record %s/%x/%d: %w", r.Terminal, r.Epoch, r.Seq, err)
-	}
+	return looked{Verified: v}, &d, nil
+}
+
+// judge enters what the keys said.
+func (v *looked) judge(said verdict) {
 	v.Claim.Proof, v.Claim.Debit, v.Reason = said.proof, said.debit, said.reason
 	switch {
 	case said.noKey:
@@ -196,7 +222,6 @@ func (p *Pipeline) verify(ctx context.Context, r store.Pending, m store.Terminal
 	case said.proof == shadowaccount.ProofBad:
 		v.Claim.Flags |= shadowaccount.FlagBadTAC
 	}
-	return looked{Verified: v}, nil
 }
 
 // named finds the card of an alias, nil if nobody knows it.
