@@ -41,6 +41,7 @@ const (
 	// answer.
 	freshEvery = 40
 
+	openings = 2                          // of a port whose chip does not come up, before the reader is lost
 	samTries = 3                          // of SAMConfiguration after the wake-up bytes
 	maxPart  = frame.MaxLength - 3        // of an APDU in one command: identifier, code and target number go off
 	maxTold  = apdu.MaxResponse + maxPart // of a card's whole answer
@@ -100,11 +101,14 @@ func (c *chip) mend(ctx context.Context) error {
 		}
 	}
 	c.drop(errors.New("it does not answer"))
-	if err := c.openLine(); err != nil {
-		return err
-	}
-	err := c.bringUp(ctx)
-	if err != nil && ctx.Err() == nil {
+	var err error
+	for range openings {
+		if err = c.openLine(); err != nil {
+			return err
+		}
+		if err = c.bringUp(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
 		c.drop(err)
 	}
 	return err

@@ -16,6 +16,9 @@ const (
 	// ackWithin is the time for an ACK: 15 ms by the chip's manual, 16 ms that a USB adapter may hold it, and as much again for
 	// a busy host.
 	ackWithin = 60 * time.Millisecond
+	// cardAckWithin is the same for a command to a card. Nothing is gained by giving up sooner: it is never sent again, and what became of it
+	// would be unknown because a host was busy for a moment.
+	cardAckWithin = 500 * time.Millisecond
 	// gap is the longest pause inside a frame: behind it, the rest is lost.
 	gap = 40 * time.Millisecond
 	// againWithin is the time for a response that was asked for again.
@@ -311,7 +314,11 @@ func (l *line) ask(ctx context.Context, within time.Duration, command ...byte) (
 		}
 		return nil, &fault{notAcked, err}
 	}
-	if err := l.acknowledged(ctx, time.Now().Add(ackWithin+wire(len(raw)+6, l.baud))); err != nil {
+	patience := ackWithin
+	if command[0] == cmdDataExchange {
+		patience = cardAckWithin
+	}
+	if err := l.acknowledged(ctx, time.Now().Add(patience+wire(len(raw)+6, l.baud))); err != nil {
 		return nil, l.stopped(notAcked, err)
 	}
 	return l.response(ctx, command[0], time.Now().Add(within+wire(frame.MaxLength+10, l.baud)))

@@ -94,7 +94,7 @@ func mute(*fakePort, []byte) (int, error) { return 0, nil }
 // TestDeadlines counts what a command waits for, to the microsecond.
 func TestDeadlines(t *testing.T) {
 	command := []byte{cmdDataExchange, 1, 0, 0xB0, 0, 0} // 14 bytes on the line
-	ack := func() time.Duration { return ackWithin + wire(14+6, StartBaud) }
+	ack := func() time.Duration { return cardAckWithin + wire(14+6, StartBaud) }
 	full := wire(frame.MaxLength+10, StartBaud)
 	good := []byte{0x41, 0x00, 0x90, 0x00}
 	bad := func() []byte { raw := info(t, good...); raw[len(raw)-2]++; return raw }
