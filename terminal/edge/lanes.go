@@ -31,6 +31,9 @@ type LaneHealth struct {
 // waitSlice is how long a lane waits for its reader at a time, so that one that hangs is told from one that nobody comes to.
 const waitSlice = 20 * time.Second
 
+// backSlice is the same for a reader that was lost or failed: how late it may be noticed that it is back.
+const backSlice = 2 * time.Second
+
 // Limits of a lane without progress: after them the reader hangs, or the disk does.
 const (
 	waitPatience  = waitSlice + 20*time.Second

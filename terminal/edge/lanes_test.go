@@ -254,3 +254,53 @@ func number(t *testing.T, w *world, c *epcard.Card) ids.CardNumber {
 	require.Equal(t, tap.RefusedDenied, r.Outcome)
 	return r.Card
 }
+
+// unplugged is a reader that is lost until it is plugged in again, and says so.
+type unplugged struct {
+	*inproc.Reader
+	mu   sync.Mutex
+	told bool
+	in   bool
+}
+
+func (u *unplugged) Wait(ctx context.Context) (reader.Card, error) {
+	u.mu.Lock()
+	told := u.told
+	u.told = true
+	u.mu.Unlock()
+	if !told {
+		return nil, reader.ErrReaderLost
+	}
+	return u.Reader.Wait(ctx)
+}
+
+func (u *unplugged) Lost() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.in {
+		return nil
+	}
+	return reader.ErrReaderLost
+}
+
+func (u *unplugged) plug() { u.mu.Lock(); defer u.mu.Unlock(); u.in = true }
+
+// TestAReaderThatIsBackIsTold: a door that says that it is out of service is not tried by anyone, so it says when it is in service.
+func TestAReaderThatIsBackIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		door := &unplugged{Reader: inproc.New("door")}
+		w := newWorld(t, func(cfg *edge.Config) { cfg.Lanes[bus].Reader = door })
+		stop := w.run()
+		require.Equal(t, tap.OutOfService, w.next().Result.Outcome)
+		time.Sleep(time.Hour)
+		require.Equal(t, edge.LaneLost, w.Lanes()[bus].State)
+		require.ErrorIs(t, w.Lanes()[bus].Err, reader.ErrReaderLost)
+		require.NoError(t, w.Alive(), "it is waited for")
+		door.plug()
+		e := w.next()
+		require.True(t, e.Ready)
+		require.Equal(t, bus, e.Lane)
+		require.Equal(t, edge.LaneWaiting, w.Lanes()[bus].State)
+		require.NoError(t, stop())
+	})
+}

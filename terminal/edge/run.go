@@ -107,7 +107,7 @@ func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 			l.reopen()
 			l.is(LaneWaiting, nil)
 		case errors.Is(err, context.DeadlineExceeded): // the reader answers, and nobody comes
-			l.is(l.state(), nil)
+			l.quiet()
 		case errors.Is(err, reader.ErrTwoCards):
 			t.show(Event{Lane: l.index, At: t.cfg.Clock.Now(), Result: tap.Result{Outcome: tap.OneCardPlease, Reason: err.Error()}})
 		case errors.Is(err, reader.ErrReaderLost):
@@ -128,12 +128,34 @@ func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 	return nil, ctx.Err()
 }
 
-// state is what the lane was seen doing last.
-func (l *lane) state() LaneState { h, _ := l.watch.get(); return h.State }
+// quiet notes that the reader has been waited on for a while without a card or a fault. One that was lost or failed is back then, if it does
+// not say otherwise, and that is shown: nobody comes to a door that is out of service.
+func (l *lane) quiet() {
+	was, _ := l.watch.get()
+	if was.State == LaneLost {
+		if watched, ok := l.reader.(reader.Watched); !ok || watched.Lost() != nil {
+			l.is(was.State, was.Err)
+			return
+		}
+	}
+	l.is(LaneWaiting, nil)
+	if was.State == LaneWaiting {
+		return
+	}
+	l.retry = retryLeast
+	l.t.cfg.Log.Info("reader is back", "reader", l.reader.Name())
+	if l.t.OutOfUse() == nil { // else all lanes are told when that is over
+		l.t.show(Event{Lane: l.index, At: l.t.cfg.Clock.Now(), Ready: true})
+	}
+}
 
-// waitSome waits for a card for a while. It ends sooner when the reader is to be opened anew.
+// waitSome waits for a card for a while, which is short while the reader is to come back. It ends sooner when the reader is to be opened anew.
 func (l *lane) waitSome(ctx context.Context) (card reader.Card, restart bool, err error) {
-	some, cancel := context.WithTimeout(ctx, waitSlice)
+	slice := waitSlice
+	if was, _ := l.watch.get(); was.State == LaneLost || was.State == LaneFailing {
+		slice = backSlice
+	}
+	some, cancel := context.WithTimeout(ctx, slice)
 	defer cancel()
 	asked := make(chan bool, 1)
 	go func() {

@@ -12,7 +12,8 @@ const AllLanes = -1
 // Event is one outcome, for lights, screens and logs.
 //
 // Run also tells when the whole terminal goes out of service, for whatever reason, with an OutOfService on AllLanes, and
-// when it sells again, with Ready; so lights need not wait for a rider to find out.
+// when it sells again, with Ready; so lights need not wait for a rider to find out. A lane whose reader is lost or fails is out of service alone, and
+// ready when the reader is back.
 type Event struct {
 	Lane    int // index into Config.Lanes, or AllLanes
 	At      time.Time
@@ -20,7 +21,7 @@ type Event struct {
 	Took    time.Duration // from the card in the field to the outcome, by Config.Clock
 	Result  tap.Result
 	Pattern tap.Pattern // of Result.Outcome
-	Ready   bool        // on AllLanes: it sells again; Result and Pattern are zero
+	Ready   bool        // it, or the lane alone, sells again; Result and Pattern are zero
 	Card    bool        // a card is there, and its outcome follows; Result and Pattern are zero
 	Err     error       // the terminal itself has failed: the outcome is out of service
 }

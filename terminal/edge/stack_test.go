@@ -3,6 +3,7 @@ package edge_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -100,6 +101,10 @@ func (s *stack) present(lane int, card vpcd.Card) tap.Result {
 	}
 	s.hands[lane].put(card)
 	e := s.soon()
+	for e.Ready || errors.Is(e.Err, reader.ErrReaderLost) { // a machine under load is late for its chip, and says so
+		s.t.Log(e.Lane, e.Ready, e.Err)
+		e = s.soon()
+	}
 	require.Equal(s.t, lane, e.Lane, "%v: %s", e.Result.Outcome, e.Result.Reason)
 	return e.Result
 }

@@ -27,6 +27,11 @@ type Reader interface {
 	Close() error
 }
 
+// Watched is what a Reader is besides that knows without a card whether it is there. Lost says what it misses, and is nil while it is there.
+type Watched interface {
+	Lost() error
+}
+
 // Card is one session with one card. Transmit fails as [apdu.Transmitter] says: ErrNotSent or ErrNoAnswer. After
 // ErrNoAnswer the session is over: the card is treated as gone, and further commands are ErrNotSent.
 type Card interface {

@@ -82,6 +82,20 @@ func (r *Reader) Name() string {
 	return "PC/SC reader"
 }
 
+var _ reader.Watched = (*Reader)(nil)
+
+// Lost implements reader.Watched.
+func (r *Reader) Lost() error {
+	v, _ := r.monitor.look()
+	switch {
+	case v.name != "":
+		return nil
+	case v.losses > 0:
+		return v.why
+	}
+	return errors.New("not found yet")
+}
+
 // Wait implements reader.Reader.
 func (r *Reader) Wait(ctx context.Context) (reader.Card, error) {
 	delay := firstRetry

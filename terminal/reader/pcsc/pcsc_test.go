@@ -5,9 +5,6 @@ package pcsc_test
 import (
 	"context"
 	"errors"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -75,24 +72,6 @@ func TestPCSCConformance(t *testing.T) { readertest.Run(t, newStand(t)) }
 
 func TestPCSCCloseWithOpenCard(t *testing.T) { readertest.CloseWithOpenCard(t, newStand(t)) }
 
-// signalPCSCD sends a signal to the namespace's pcscd, which scripts/pcsc-test.sh starts again, and waits until the new
-// one stands in the pid file.
-func signalPCSCD(t *testing.T, signal syscall.Signal) {
-	read := func() int {
-		raw, err := os.ReadFile("/run/pcscd/pcscd.pid")
-		if err != nil {
-			return 0
-		}
-		pid, err := strconv.Atoi(strings.Trim(string(raw), "\x00\n "))
-		require.NoError(t, err)
-		return pid
-	}
-	old := read()
-	require.NotZero(t, old)
-	require.NoError(t, syscall.Kill(old, signal))
-	require.Eventually(t, func() bool { pid := read(); return pid != 0 && pid != old }, 30*time.Second, 10*time.Millisecond)
-}
-
 func TestPCSCARestartedDaemonIsSurvived(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +84,7 @@ func TestPCSCARestartedDaemonIsSurvived(t *testing.T) {
 			_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
 			require.NoError(t, err)
 
-			signalPCSCD(t, signal)
+			pcsctest.Restart(t, signal)
 			_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
 			require.True(t, errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, apdu.ErrNotSent), "%v", err)
 			require.NoError(t, c.Removed(ctx))

@@ -45,7 +45,7 @@ type Reader struct {
 	open    *card // the session, nil for none
 	stay    *stay // the card that is or was last in the field
 	crowded int   // looks that must find one card before it is served, after there were two
-	lost    bool  // told
+	missing error // why the reader is lost, once that is told
 }
 
 var _ reader.Reader = (*Reader)(nil)
@@ -107,7 +107,7 @@ func (r *Reader) Wait(ctx context.Context) (reader.Card, error) {
 			return c, nil
 		case errors.Is(err, reader.ErrTwoCards):
 			return nil, err
-		case err != nil && r.tellLost():
+		case err != nil && r.tellLost(err):
 			return nil, fmt.Errorf("%w: %w", reader.ErrReaderLost, err)
 		case err != nil:
 			pause, retry = retry, min(2*retry, lastRetry)
@@ -246,7 +246,7 @@ func (r *Reader) refresh(ctx context.Context, n int) error {
 func (r *Reader) note(t target, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lost = false
+	r.missing = nil
 	switch {
 	case n == 0 && r.stay != nil:
 		if r.stay.missed++; r.stay.missed >= misses {
@@ -282,13 +282,18 @@ func (r *Reader) noteLost() {
 }
 
 // tellLost reports whether the loss is news.
-func (r *Reader) tellLost() bool {
+func (r *Reader) tellLost(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	news := !r.lost
-	r.lost = true
+	news := r.missing == nil
+	r.missing = err
 	return news
 }
+
+var _ reader.Watched = (*Reader)(nil)
+
+// Lost implements reader.Watched: what was wrong at the last look into the field.
+func (r *Reader) Lost() error { r.mu.Lock(); defer r.mu.Unlock(); return r.missing }
 
 // Close implements reader.Reader. It leaves the chip with its field off and at its first speed.
 func (r *Reader) Close() error {
