@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify soak-tap generate clean
 
 all: build
 
@@ -80,6 +80,10 @@ bench-boot:
 # What the PN532 reader adds to one exchange, over an emulated chip.
 bench-pn532:
 	$(GO) run ./simulator/benchpn532
+
+# Many records' TACs at once against the straight 3DES chain; with SoftHSM where it is installed.
+bench-verify:
+	$(GO) run $(if $(wildcard /usr/bin/softhsm2-util),-tags pkcs11) ./simulator/benchverify
 
 # Generated code is committed; this makes it anew (needs protoc, and protoc-gen-go v1.36.12 on the PATH).
 generate:
