@@ -30,11 +30,15 @@ type field struct {
 	cards [doors]func() (apdu.Transmitter, error) // the card of the next ride
 	again [doors]func() error                     // begins a new session after one that failed; nil: none fails
 	close func() error
+
+	hidden func(command []byte) bool // whose time is the terminal's too
 }
+
+func newField() *field { return &field{close: func() error { return nil }, hidden: duringBegin} }
 
 // stubField has cards of the same process at both doors.
 func stubField(context.Context) (*field, error) {
-	f := &field{close: func() error { return nil }}
+	f := newField()
 	for lane := range doors {
 		var cards []*epcard.Card
 		for n := range riders {
@@ -51,6 +55,33 @@ func stubField(context.Context) (*field, error) {
 		}
 	}
 	return f, nil
+}
+
+// thinking is how long a command of a slow card takes.
+const thinking = 10 * time.Millisecond
+
+// slowField is a stubField whose cards think, and all of whose time is the card's.
+func slowField(ctx context.Context) (*field, error) {
+	f, err := stubField(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for lane, next := range f.cards {
+		f.cards[lane] = func() (apdu.Transmitter, error) {
+			card, err := next()
+			return slow{card}, err
+		}
+	}
+	f.hidden = func([]byte) bool { return false }
+	return f, nil
+}
+
+type slow struct{ apdu.Transmitter }
+
+// Transmit implements apdu.Transmitter.
+func (s slow) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	time.Sleep(thinking)
+	return s.Transmitter.Transmit(ctx, command)
 }
 
 // add puts a reader's card, which stays, to a door. What was opened is closed with the field, the newest first.
@@ -77,7 +108,7 @@ func (f *field) closing(what func() error) {
 
 // pn532Field has a card on an emulated PN532, on a pseudo terminal without pace, at each door.
 func pn532Field(ctx context.Context) (f *field, err error) {
-	f = &field{close: func() error { return nil }}
+	f = newField()
 	for lane := range doors {
 		chip, err := emulator.New(emulator.Options{})
 		if err != nil {
@@ -111,7 +142,7 @@ func vpcdField(ctx context.Context) (*field, error) {
 	if os.Getenv("PURSELANE_PCSCD") != "private" {
 		return nil, fmt.Errorf("%w: needs a pcscd of its own with virtual readers: run \"make bench-tap\" where pcscd, vpcd and namespaces are", errSkipped)
 	}
-	f := &field{close: func() error { return nil }}
+	f := newField()
 	for lane := range doors {
 		card, err := newCard(lane, 0)
 		if err != nil {

@@ -9,7 +9,8 @@
 //
 // tap has the medians against the commits; tap-p99 the 99th percentiles, tap-fsync the medians against the fsyncs. tap-one is the same with one reader at a
 // time; tap-pn532 and tap-vpcd are two readers over an emulated PN532 and over a real pcscd. The time of a command that goes to the card while the intent
-// is written is not taken off: the share can look too large by it, never too small.
+// is written is not taken off: the share can look too large by it, never too small. But tap-felt takes it off: that is what a rider waits for the terminal,
+// with cards that think as real ones do, during which the intent is written.
 //
 // With -soak it does that many taps in a row instead (see soak.go), with -boot it measures how long a journal takes to open (see boot.go).
 package main
@@ -58,6 +59,7 @@ var kinds = []struct {
 	{"tap-one", "one stub reader", 1, stubField},
 	{"tap-pn532", "two PN532 on pseudo terminals", 2, pn532Field},
 	{"tap-vpcd", "two slots of pcscd with vpcd", 2, vpcdField},
+	{"tap-felt", "two stub readers, cards that take 10 ms a command", 2, slowField},
 	{"tap", "two stub readers", 2, stubField},
 }
 

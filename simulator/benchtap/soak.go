@@ -56,7 +56,7 @@ func soak(ctx context.Context, out io.Writer, o soakOptions) (all []held, err er
 	var linkErr error
 	outcomes := make([]chan tap.Result, doors)
 	var readers [doors]*inproc.Reader
-	s, err := newStand(work, &field{}, func(cfg *edge.Config) {
+	s, err := newStand(work, newField(), func(cfg *edge.Config) {
 		cfg.Journal = journal.Options{NoSync: !o.sync, Keep: soakKeep}
 		cfg.Show = func(e edge.Event) {
 			if e.Lane != edge.AllLanes && !e.Card {

@@ -111,7 +111,7 @@ func (s *stand) ride(ctx context.Context, lane int) (own, away time.Duration, er
 	s.clock.Advance(time.Minute) // longer than two presentations may lie apart to be one trip
 	m.start()
 	start := time.Now()
-	result, err := s.Present(context.WithValue(ctx, meterKey{}, m), lane, &timedCard{t: card, meter: m, hidden: duringBegin})
+	result, err := s.Present(context.WithValue(ctx, meterKey{}, m), lane, &timedCard{t: card, meter: m, hidden: s.field.hidden})
 	took := time.Since(start)
 	away, _ = m.read()
 	if err != nil {
