@@ -9,7 +9,7 @@ import (
 )
 
 // Device is an HSM behind PKCS#11 (version 2.40). Master keys stay in it, and so do the cards' load and purchase keys and their session keys;
-// the TAC key of one card at a time comes out, because PKCS#11 cannot fold it inside (docs/keys.md). No key of the other families does. It is safe for concurrent use. When the
+// the TAC key of one card at a time comes out, for a batch those of 64, because PKCS#11 cannot fold it inside (docs/keys.md). No key of the other families does. It is safe for concurrent use. When the
 // token is lost, the next call looks for it, logs in and goes on; a call into the device cannot be interrupted by its context, only the waiting
 // for one.
 type Device interface {
