@@ -22,11 +22,23 @@ import (
 
 // KioskCmd are the commands of a load kiosk.
 type KioskCmd struct {
-	Load KioskLoadCmd `cmd:"" help:"Load a card with cash that an agent has taken."`
+	Load  KioskLoadCmd  `cmd:"" help:"Load a card with cash that an agent has taken."`
+	Relay KioskRelayCmd `cmd:"" help:"Load a card that lies elsewhere (docs/relay.md)."`
 }
 
 // KioskLoadCmd is `purselane kiosk load`.
 type KioskLoadCmd struct {
+	kioskSale
+	cardReader
+}
+
+// Run loads one card.
+func (c *KioskLoadCmd) Run(ctx context.Context, k *kong.Kong) error {
+	return c.sell(ctx, k, c.open)
+}
+
+// kioskSale is what is sold, and how a kiosk reaches the backend.
+type kioskSale struct {
 	Backend   string `default:"http://127.0.0.1:8080" help:"The backend's API."`
 	TokenFile string `required:"" placeholder:"FILE" type:"path" help:"File with the agent's token."`
 
@@ -34,10 +46,8 @@ type KioskLoadCmd struct {
 	Order  string `xor:"sale" placeholder:"ID" help:"An order that is paid already."`
 	Key    string `placeholder:"TEXT" help:"Names the sale for ever. Give it again, with the same amount, to go on with a sale that was cut short. Default: a new one, printed before anything is booked."`
 
-	cardReader
-
 	Terminal string        `default:"000000009901" help:"The kiosk's terminal number, 12 hexadecimal digits."`
-	Family   string        `enum:"tunion,pboc" default:"tunion" help:"Card family: tunion or pboc."`
+	Family   string        `enum:"tunion,pboc" default:"tunion" help:"Which EP purse: tunion or pboc. A card without one is loaded as electronic cash."`
 	Patience time.Duration `default:"1m" help:"How long a card that left is waited for."`
 	JSON     bool          `name:"json" help:"Print the result as JSON; what goes on is told on standard error."`
 }
@@ -58,8 +68,8 @@ type settledLoad struct {
 	State string `json:"state"`
 }
 
-// Run loads one card. A card that leaves too early is waited for, with the same sale.
-func (c *KioskLoadCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
+// sell loads one card in the reader that open opens. A card that leaves too early is waited for, with the same sale.
+func (c *kioskSale) sell(ctx context.Context, k *kong.Kong, open func() (reader.Reader, func() error, error)) (err error) {
 	tell := k.Stdout
 	if c.JSON {
 		tell = k.Stderr
@@ -76,7 +86,7 @@ func (c *KioskLoadCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if err != nil {
 		return err
 	}
-	r, done, err := c.open()
+	r, done, err := open()
 	if err != nil {
 		return err
 	}
@@ -98,7 +108,7 @@ func (c *KioskLoadCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	return nil
 }
 
-func (c *KioskLoadCmd) request(tell io.Writer) (kiosk.Request, error) {
+func (c *kioskSale) request(tell io.Writer) (kiosk.Request, error) {
 	r := kiosk.Request{OrderID: c.Order, Step: func(text string) { fmt.Fprintln(tell, "  "+text) }}
 	term, err := hex.DecodeString(c.Terminal)
 	if err != nil || len(term) != len(r.Terminal) {
@@ -130,7 +140,7 @@ func (c *KioskLoadCmd) request(tell io.Writer) (kiosk.Request, error) {
 }
 
 // load presents the card until it is loaded, refuses, or is not presented again.
-func (c *KioskLoadCmd) load(ctx context.Context, r reader.Reader, host kiosk.Host, req kiosk.Request, tell io.Writer) (kiosk.Result, error) {
+func (c *kioskSale) load(ctx context.Context, r reader.Reader, host kiosk.Host, req kiosk.Request, tell io.Writer) (kiosk.Result, error) {
 	var res kiosk.Result
 	for try := 1; ; try++ {
 		wait, cancel := context.WithTimeout(ctx, c.Patience)
@@ -166,7 +176,7 @@ func (c *KioskLoadCmd) load(ctx context.Context, r reader.Reader, host kiosk.Hos
 
 // confirm hands in what the card said of a load whose backend could not be told. The value is on the card whether it works or not, and
 // the backend finds out by the card's next word at the latest.
-func (c *KioskLoadCmd) confirm(ctx context.Context, host kiosk.Host, res *kiosk.Result, tell io.Writer) error {
+func (c *kioskSale) confirm(ctx context.Context, host kiosk.Host, res *kiosk.Result, tell io.Writer) error {
 	if _, err := kiosk.Confirm(ctx, host, *res); err != nil {
 		fmt.Fprintf(tell, "the value is on the card, the backend was not told: %v. The card's next tap or load settles it.\n", err)
 		return nil
@@ -175,7 +185,7 @@ func (c *KioskLoadCmd) confirm(ctx context.Context, host kiosk.Host, res *kiosk.
 	return nil
 }
 
-func (c *KioskLoadCmd) print(out io.Writer, req kiosk.Request, res kiosk.Result) error {
+func (c *kioskSale) print(out io.Writer, req kiosk.Request, res kiosk.Result) error {
 	known := res.Outcome == kiosk.LoadDone || res.Outcome == kiosk.DoneUnconfirmed
 	if c.JSON {
 		j := kioskResult{Outcome: res.Outcome.String(), Order: res.Order, Key: req.IdempotencyKey, Amount: res.Amount, Reason: res.Reason, Settled: []settledLoad{}}
