@@ -65,7 +65,7 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		if err := c.allowed(ctx); err != nil {
 			return err
 		}
-		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now}
+		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now, Version: Version}
 		if err := tx.CloseDay(ctx, head); err != nil {
 			return err
 		}
@@ -206,7 +206,11 @@ func (c closing) freezeParties(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s %s: loads: %w", kind, party, err)
 		}
-		return c.tx.PutPartyDay(ctx, c.day, store.PartyDay{Kind: kind, Party: party, Name: name, Fees: fees, Loads: loads})
+		fees, since, _, err := inForce(ctx, c.tx, kind, party, fees, c.day)
+		if err != nil {
+			return err
+		}
+		return c.tx.PutPartyDay(ctx, c.day, store.PartyDay{Kind: kind, Party: party, Name: name, Fees: fees, Since: since, Loads: loads})
 	}
 	for _, a := range acquirers {
 		if err := put(partyAcquirer, string(a.ID), a.Name, a.Fees, books.AcquirerSoldLoads(a.ID)); err != nil {
@@ -215,6 +219,39 @@ func (c closing) freezeParties(ctx context.Context) error {
 	}
 	for _, ch := range channels {
 		if err := put(partyChannel, ch.ID, ch.Name, ch.Fees, books.Channel(ch.ID)); err != nil {
+			return err
+		}
+	}
+	return c.freezeMerchants(ctx)
+}
+
+// freezeMerchants notes the fee standards of the merchants that are charged by contracts of their own. A contract that has
+// ended matters only to a merchant that the day settles something of.
+func (c closing) freezeMerchants(ctx context.Context) error {
+	contracts, err := c.tx.Contracts(ctx)
+	if err != nil || len(contracts) == 0 {
+		return err
+	}
+	items, err := c.tx.Items(ctx, c.day)
+	if err != nil {
+		return err
+	}
+	settled := map[string]bool{}
+	for _, i := range items {
+		settled[string(i.Merchant)] = true
+	}
+	for _, k := range contracts {
+		if k.Kind != partyMerchant || !settled[k.Party] {
+			continue
+		}
+		fees, since, kept, err := inForce(ctx, c.tx, k.Kind, k.Party, "", c.day)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			continue
+		}
+		if err := c.tx.PutMerchantFees(ctx, c.day, store.MerchantFees{Merchant: ids.MerchantID(k.Party), Fees: fees, Since: since}); err != nil {
 			return err
 		}
 	}
@@ -259,13 +296,17 @@ func (c closing) entry(ctx context.Context, what string, lines []books.Line) err
 	return c.tx.Post(ctx, books.Entry{ID: id, Kind: kindClose, Day: c.day, Ref: c.day, Lines: lines})
 }
 
-// merchantLines moves a merchant's gross out of pending: what is left of it becomes available, each kind of fee gets its part, and
-// rounding the rest.
+// merchantLines moves a merchant's gross out of pending: what is left of it becomes available, each kind of fee and tax gets its part,
+// and rounding the rest.
 func merchantLines(m MerchantSection) []books.Line {
 	id := ids.MerchantID(m.ID)
 	lines := move(books.MerchantPending(id), books.MerchantAvailable(id), m.Net)
 	for _, p := range m.Fees.Parts {
-		lines = append(lines, move(books.MerchantPending(id), books.FeeMerchant+books.Account(":"+p.Kind), p.Amount)...)
+		to := books.FeeMerchant + books.Account(":"+p.Kind)
+		if p.Tax {
+			to = books.Tax(p.Kind)
+		}
+		lines = append(lines, move(books.MerchantPending(id), to, p.Amount)...)
 	}
 	return append(lines, move(books.MerchantPending(id), books.Rounding, m.Fees.Rounding)...)
 }

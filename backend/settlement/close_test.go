@@ -521,6 +521,7 @@ func TestAnyRunOfDaysProves(t *testing.T) {
 		runs++
 		w := newScheme(rt, t.Context(), mkdir(rt, root, runs))
 		defer w.store.Close()
+		w.genContracts(rt)
 		digests := map[string]string{}
 		day := calendar.Date(monday)
 		for range rapid.IntRange(1, 4).Draw(rt, "days") {

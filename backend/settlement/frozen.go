@@ -3,6 +3,7 @@ package settlement
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/purselane/purselane/backend/store"
@@ -14,10 +15,19 @@ import (
 
 // Frozen is all that the report of a day follows from. It is what the store keeps of a closed day.
 type Frozen struct {
+	Version        int // of the report's format when the day closed
 	Day, Term, Due string
-	Parties        []store.PartyDay // by kind and name; Net is not read
-	Items          []store.Item     // in the store's order
-	Held           []store.Item     // suspect when the day closed, of all days
+	Parties        []store.PartyDay     // by kind and name; Net is not read
+	Merchants      []store.MerchantFees // those with contracts of their own
+	Items          []store.Item         // in the store's order
+	Held           []store.Item         // suspect when the day closed, of all days
+	Month          []store.DaySum       // the closed days of the month before it, where a fee counts them
+}
+
+// terms are the fee standards that a merchant is charged by, and what of its month they count.
+type terms struct {
+	standards []fee.Standard
+	since     string
 }
 
 // The kinds of party as the store keeps them.
@@ -26,9 +36,29 @@ const (
 	partyChannel  = string(netting.KindChannel)
 )
 
+// perMonth reports whether the day charges a fee that counts the month before it.
+func (f Frozen) perMonth() (bool, error) {
+	var all []fee.Standard
+	for _, p := range f.Parties {
+		s, err := readStandards(p.Kind, p.Party, p.Fees)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, s...)
+	}
+	for _, m := range f.Merchants {
+		s, err := readStandards(partyMerchant, string(m.Merchant), m.Fees)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, s...)
+	}
+	return slices.ContainsFunc(all, fee.Standard.PerMonth), nil
+}
+
 // Report works the day out. It is pure: the same frozen day gives the same report, always.
 func (f Frozen) Report() (Report, error) {
-	r := Report{Format: "purselane-settlement", Version: Version, Day: f.Day, Term: f.Term, Due: f.Due,
+	r := Report{Format: "purselane-settlement", Version: f.Version, Day: f.Day, Term: f.Term, Due: f.Due,
 		Acquirers: []AcquirerSection{}, Channels: []ChannelSection{}}
 	byAcquirer := map[ids.AcquirerID][]store.Item{}
 	known := map[ids.AcquirerID]bool{}
@@ -39,10 +69,18 @@ func (f Frozen) Report() (Report, error) {
 	for _, i := range f.Held {
 		held[i.Acquirer] = append(held[i.Acquirer], i)
 	}
+	own := map[ids.MerchantID]terms{}
+	for _, m := range f.Merchants {
+		standards, err := readStandards(partyMerchant, string(m.Merchant), m.Fees)
+		if err != nil {
+			return Report{}, err
+		}
+		own[m.Merchant] = terms{standards, m.Since}
+	}
 	var acquirers []netting.Acquirer
 	var channels []netting.Channel
 	for _, p := range f.Parties {
-		standards, err := standardsOf(p)
+		standards, err := readStandards(p.Kind, p.Party, p.Fees)
 		if err != nil {
 			return Report{}, err
 		}
@@ -50,7 +88,7 @@ func (f Frozen) Report() (Report, error) {
 		case partyAcquirer:
 			id := ids.AcquirerID(p.Party)
 			known[id] = true
-			s, err := acquirerSection(p, standards, byAcquirer[id], held[id])
+			s, err := f.acquirerSection(p, terms{standards, p.Since}, own, byAcquirer[id], held[id])
 			if err != nil {
 				return Report{}, fmt.Errorf("settlement: acquirer %s: %w", p.Party, err)
 			}
@@ -123,55 +161,54 @@ func (r *Report) conclude(net netting.Result) error {
 	return s.err
 }
 
-// standardsOf reads and checks a party's fee standards.
-func standardsOf(p store.PartyDay) ([]fee.Standard, error) {
+// readStandards reads and checks a party's fee standards.
+func readStandards(kind, party, fees string) ([]fee.Standard, error) {
 	var out []fee.Standard
-	if err := json.Unmarshal([]byte(p.Fees), &out); err != nil {
-		return nil, fmt.Errorf("settlement: fee standards of %s %s: %w", p.Kind, p.Party, err)
+	if err := json.Unmarshal([]byte(fees), &out); err != nil {
+		return nil, fmt.Errorf("settlement: fee standards of %s %s: %w", kind, party, err)
 	}
-	kinds := map[string]bool{}
-	for _, s := range out {
-		if err := s.Check(); err != nil {
-			return nil, fmt.Errorf("settlement: %s %s: %w", p.Kind, p.Party, err)
-		}
-		// The card was debited the fare and no more, so nobody is left to charge on top of it.
-		if p.Kind == partyAcquirer && s.Side != fee.Inside {
-			return nil, fmt.Errorf("settlement: acquirer %s: fee standard %q is %s: an offline purchase is charged inside", p.Party, s.Name, s.Side)
-		}
-		if p.Kind == partyChannel && s.Side != out[0].Side {
-			return nil, fmt.Errorf("settlement: channel %s: fee standards of both sides: want one", p.Party)
-		}
-		if s.Tax != nil {
-			return nil, fmt.Errorf("settlement: %s %s: fee standard %q has a tax, which has no account yet", p.Kind, p.Party, s.Name)
-		}
-		for _, c := range s.Charges {
-			if c.Per != "" && c.Per != fee.Day || c.Side != "" && c.Side != s.Side || c.To != "" {
-				return nil, fmt.Errorf("settlement: %s %s: fee kind %q: a day is charged as one, on one side, and for the scheme", p.Kind, p.Party, c.Kind)
-			}
-			if kinds[c.Kind] {
-				return nil, fmt.Errorf("settlement: %s %s: fee kind %q is there twice", p.Kind, p.Party, c.Kind)
-			}
-			kinds[c.Kind] = true
-		}
-	}
-	return out, nil
+	return out, checkStandards(kind, party, out)
+}
+
+// charged is what one standard came to on one basis.
+type charged struct {
+	standard fee.Standard
+	basis    fee.Basis
+	quote    fee.Quote
 }
 
 // charge puts all standards on one basis.
-func charge(standards []fee.Standard, b fee.Basis) (Fees, error) {
+func charge(standards []fee.Standard, b fee.Basis) (Fees, []charged, error) {
 	out := Fees{Parts: []fee.Part{}}
+	var each []charged
 	var s sum
 	for _, st := range standards {
 		q, err := st.Quote(b)
 		s.fail(err)
 		s.add(&out.Total, q.Total)
 		s.add(&out.Rounding, q.Residue)
+		for i := range q.Parts {
+			q.Parts[i].Side = "" // settlement charges a party on one side only
+		}
 		out.Parts = append(out.Parts, q.Parts...)
+		each = append(each, charged{st, b, q})
 	}
-	return out, s.err
+	return out, each, s.err
 }
 
-func acquirerSection(p store.PartyDay, standards []fee.Standard, items, held []store.Item) (AcquirerSection, error) {
+// addParts adds parts by their kind; kinds that are not there yet come last.
+func (s *sum) addParts(to *[]fee.Part, parts []fee.Part) {
+	for _, p := range parts {
+		i := slices.IndexFunc(*to, func(x fee.Part) bool { return x.Kind == p.Kind && x.Tax == p.Tax })
+		if i < 0 {
+			*to = append(*to, p)
+			continue
+		}
+		s.add(&(*to)[i].Amount, p.Amount)
+	}
+}
+
+func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.MerchantID]terms, items, held []store.Item) (AcquirerSection, error) {
 	out := AcquirerSection{ID: p.Party, Name: p.Name, SoldLoads: p.Loads, Reasons: []Reason{}, Merchants: []MerchantSection{}}
 	var s sum
 	merchants := map[ids.MerchantID]*merchantDay{}
@@ -179,7 +216,7 @@ func acquirerSection(p store.PartyDay, standards []fee.Standard, items, held []s
 	for _, i := range items {
 		m := merchants[i.Merchant]
 		if m == nil {
-			m = &merchantDay{id: i.Merchant}
+			m = &merchantDay{id: i.Merchant, each: map[money.Amount]int64{}}
 			merchants[i.Merchant] = m
 		}
 		s.fail(m.take(i))
@@ -204,21 +241,36 @@ func acquirerSection(p store.PartyDay, standards []fee.Standard, items, held []s
 			out.Held.OldestDay = i.Arrived
 		}
 	}
-	parts, err := charge(standards, fee.Basis{}) // every kind has its line, also on a day without business
+	parts, _, err := charge(usual.standards, fee.Basis{}) // every kind has its line, also on a day without business
 	s.fail(err)
 	out.Fees = parts
 	for _, m := range sorted(merchants) {
-		section, err := m.section(standards)
+		by, special := own[m.id]
+		if !special {
+			by = usual
+		}
+		section, err := m.section(by.standards, f.monthOf(ids.AcquirerID(p.Party), m.id, by.since, &s))
 		s.fail(err)
 		out.Merchants = append(out.Merchants, section)
 		s.sums(&out.Sums, section.Sums)
 		s.add(&out.Fees.Total, section.Fees.Total)
 		s.add(&out.Fees.Rounding, section.Fees.Rounding)
-		for i, part := range section.Fees.Parts {
-			s.add(&out.Fees.Parts[i].Amount, part.Amount)
-		}
+		s.addParts(&out.Fees.Parts, section.Fees.Parts)
 	}
 	return out, s.err
+}
+
+// monthOf is what earlier days settled for a merchant with its acquirer, from a day on. Days of before there were charges per
+// month have none.
+func (f Frozen) monthOf(a ids.AcquirerID, m ids.MerchantID, since string, s *sum) fee.Sum {
+	var out fee.Sum
+	for _, d := range f.Month {
+		if since != "" && d.Day >= since && d.Acquirer == a && d.Merchant == m {
+			s.add(&out.Gross, d.Gross)
+			out.Count += d.Count
+		}
+	}
+	return out
 }
 
 func channelSection(p store.PartyDay, standards []fee.Standard) (ChannelSection, netting.Channel, error) {
@@ -226,7 +278,7 @@ func channelSection(p store.PartyDay, standards []fee.Standard) (ChannelSection,
 	if !p.Loads.IsZero() {
 		basis.Count = 1 // the day's collections as one sum; a fee per payment comes with the channel's own bill
 	}
-	fees, err := charge(standards, basis)
+	fees, _, err := charge(standards, basis)
 	bearer := netting.Issuer
 	if len(standards) > 0 && standards[0].Side == fee.Outside {
 		bearer = netting.Payer
@@ -239,7 +291,8 @@ func channelSection(p store.PartyDay, standards []fee.Standard) (ChannelSection,
 type merchantDay struct {
 	id ids.MerchantID
 	Sums
-	charged int64 // taps with an amount, which a fee per transaction is charged on
+	charged int64                  // taps with an amount, which a fee per transaction is charged on
+	each    map[money.Amount]int64 // the same by amount
 }
 
 func (m *merchantDay) take(i store.Item) error {
@@ -247,6 +300,7 @@ func (m *merchantDay) take(i store.Item) error {
 	count := func(class string, amount money.Amount, n int64) {
 		if class == string(Accepted) && !amount.IsZero() {
 			m.charged += n
+			m.each[amount] += n
 		}
 	}
 	count(i.Class, i.Amount, 1)
@@ -271,13 +325,18 @@ func (m *merchantDay) take(i store.Item) error {
 	return s.err
 }
 
-func (m *merchantDay) section(standards []fee.Standard) (MerchantSection, error) {
+func (m *merchantDay) section(standards []fee.Standard, month fee.Sum) (MerchantSection, error) {
 	var s sum
 	out := MerchantSection{ID: string(m.id), Sums: m.Sums}
 	gross := m.Accepted.Amount
 	s.add(&gross, m.Adjustments.Amount)
+	basis := fee.Basis{Gross: gross, Count: m.charged, Month: month}
+	for amount, n := range m.each {
+		basis.Each = append(basis.Each, fee.Each{Amount: amount, Count: n})
+	}
+	slices.SortFunc(basis.Each, func(a, b fee.Each) int { return a.Amount.Cmp(b.Amount) })
 	var err error
-	out.Fees, err = charge(standards, fee.Basis{Gross: gross, Count: m.charged})
+	out.Fees, out.charged, err = charge(standards, basis)
 	s.fail(err)
 	return out, s.err
 }

@@ -8,12 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/shadowaccount"
 )
 
 var update = flag.Bool("update", false, "write the samples anew; a change needs a new format version")
 
-// The files of one small day, byte for byte: version 1 of the outside contract.
+// The files of one small day, byte for byte: the outside contract, in the versions there have been. A day that was closed in
+// version 1 is still rendered as it was then.
 func TestTheFilesAreThoseOfTheContract(t *testing.T) {
 	w := opened(t)
 	w.workedExample(monday)
@@ -21,11 +23,24 @@ func TestTheFilesAreThoseOfTheContract(t *testing.T) {
 	w.tap(monday, tap{card: 1, at: bus, amount: "2.00", said: shadowaccount.SaidUnknown})
 	w.close(monday)
 	w.tap(tuesday, good(1, metro, "5.00"), tap{card: 1, at: bus, amount: "9.00", said: shadowaccount.SaidCompleted, proof: shadowaccount.ProofBad})
-	out := w.close(tuesday)
-	require.Len(t, out.Files(), 4)
+	now := w.close(tuesday)
+	require.Len(t, now.Files(), 6)
+	asFiles(t, filepath.Join("testdata", "v2"), now)
+
+	frozen, err := settlement.FrozenOf(w.ctx, w.store, tuesday)
+	require.NoError(t, err)
+	frozen.Version = 1
+	old, err := frozen.Output()
+	require.NoError(t, err)
+	require.Len(t, old.Files(), 4)
+	asFiles(t, "testdata", old)
+}
+
+func asFiles(t *testing.T, dir string, out settlement.Output) {
 	for _, f := range out.Files() {
-		path := filepath.Join("testdata", f.Name)
+		path := filepath.Join(dir, f.Name)
 		if *update {
+			require.NoError(t, os.MkdirAll(dir, 0o755))
 			require.NoError(t, os.WriteFile(path, f.Body, 0o644))
 		}
 		want, err := os.ReadFile(path)

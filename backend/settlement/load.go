@@ -48,14 +48,25 @@ func loadDay(ctx context.Context, tx *store.Tx, day string) (Output, error) {
 
 // thaw reads a closed day's frozen inputs.
 func thaw(ctx context.Context, tx *store.Tx, head store.ClearingDay) (Frozen, error) {
-	f := Frozen{Day: head.Day, Term: head.Term, Due: head.Due}
+	f := Frozen{Version: head.Version, Day: head.Day, Term: head.Term, Due: head.Due}
 	var err error
+	if f.Merchants, err = tx.MerchantFees(ctx, head.Day); err != nil {
+		return f, err
+	}
 	if f.Parties, err = tx.PartyDays(ctx, head.Day); err != nil {
 		return f, err
 	}
 	if f.Items, err = tx.Items(ctx, head.Day); err != nil {
 		return f, err
 	}
-	f.Held, err = tx.SuspectsAfter(ctx, head.Day)
+	if f.Held, err = tx.SuspectsAfter(ctx, head.Day); err != nil {
+		return f, err
+	}
+	// A month of items is much to read, so only where a fee counts it.
+	counts, err := f.perMonth()
+	if err != nil || !counts {
+		return f, err
+	}
+	f.Month, err = tx.DaySums(ctx, string(calendar.Date(head.Day).MonthStart()), head.Day)
 	return f, err
 }

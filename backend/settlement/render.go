@@ -18,7 +18,7 @@ import (
 type Output struct {
 	Report Report
 	JSON   Named
-	CSV    []Named // the settlement lines, then one result file an acquirer
+	CSV    []Named // the settlement lines, then a result file and a fee file for each acquirer
 	Digest string  // SHA-256 of JSON, hexadecimal
 }
 
@@ -52,7 +52,13 @@ func (f Frozen) Output() (Output, error) {
 		return Output{}, err
 	}
 	for _, a := range r.Acquirers {
-		if err := add("result-"+r.Day+"-"+a.ID+".csv", itemHeader, itemRows(f.Items, ids.AcquirerID(a.ID))); err != nil {
+		if err := add("result-"+r.Day+"-"+a.ID+".csv", itemHeader, itemRows(r.Version, f.Items, ids.AcquirerID(a.ID))); err != nil {
+			return Output{}, err
+		}
+		if r.Version < 2 {
+			continue
+		}
+		if err := add("fees-"+r.Day+"-"+a.ID+".csv", feeHeader, r.feeRows(a)); err != nil {
 			return Output{}, err
 		}
 	}
@@ -85,7 +91,11 @@ func (r Report) lines() [][]string {
 	}
 	fees := func(record, party, merchant string, f Fees) {
 		for _, p := range f.Parts {
-			line(record, party, merchant, "fee:"+p.Kind, "", p.Amount)
+			name := "fee:" + p.Kind
+			if p.Tax {
+				name = "tax:" + p.Kind
+			}
+			line(record, party, merchant, name, "", p.Amount)
 		}
 		line(record, party, merchant, "fee-rounding", "", f.Rounding)
 		line(record, party, merchant, "fees", "", f.Total)
@@ -126,7 +136,7 @@ var itemHeader = []string{"version", "terminal", "epoch", "tap", "seq", "merchan
 
 // itemRows is an acquirer's result file: what became of each of its taps. No card is named: the acquirer knows its taps
 // by the terminal's own numbers.
-func itemRows(items []store.Item, acquirer ids.AcquirerID) [][]string {
+func itemRows(version int, items []store.Item, acquirer ids.AcquirerID) [][]string {
 	var out [][]string
 	for _, i := range items {
 		if i.Acquirer != acquirer {
@@ -136,8 +146,37 @@ func itemRows(items []store.Item, acquirer ids.AcquirerID) [][]string {
 		if i.WasDay != "" {
 			was = i.WasAmount.String()
 		}
-		out = append(out, []string{strconv.Itoa(Version), string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10),
+		out = append(out, []string{strconv.Itoa(version), string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10),
 			string(i.Merchant), i.Arrived, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was})
+	}
+	return out
+}
+
+var feeHeader = []string{"version", "merchant", "standard", "what", "kind", "gross", "count", "month_gross", "month_count", "amount"}
+
+// feeRows is an acquirer's fee file: what each standard came to for each merchant, and on what.
+func (r Report) feeRows(a AcquirerSection) [][]string {
+	var out [][]string
+	for _, m := range a.Merchants {
+		for _, c := range m.charged {
+			basis := []string{c.basis.Gross.String(), strconv.FormatInt(c.basis.Count, 10), "", ""}
+			if c.standard.PerMonth() {
+				basis[2], basis[3] = c.basis.Month.Gross.String(), strconv.FormatInt(c.basis.Month.Count, 10)
+			}
+			line := func(what, kind string, amount money.Amount) {
+				row := append([]string{strconv.Itoa(r.Version), m.ID, c.standard.Name, what, kind}, basis...)
+				out = append(out, append(row, amount.String()))
+			}
+			for _, p := range c.quote.Parts {
+				what := "fee"
+				if p.Tax {
+					what = "tax"
+				}
+				line(what, p.Kind, p.Amount)
+			}
+			line("rounding", "", c.quote.Residue)
+			line("total", "", c.quote.Total)
+		}
 	}
 	return out
 }

@@ -8,7 +8,10 @@ import (
 // Version of the report's format.
 //
 //   - 1: 2026-11-24: first
-const Version = 1
+//   - 2: 2026-11-25: fee files, and taxes among the parts of fees
+//
+// A day keeps the version it was closed in.
+const Version = 2
 
 // Report is a closed clearing day: the outside contract of docs/settlement.md. Its fields stand in the order in which
 // the JSON form prints them.
@@ -65,6 +68,8 @@ type MerchantSection struct {
 	Sums
 	Fees Fees         `json:"fees"`
 	Net  money.Amount `json:"net"` // accepted + adjustments − fees: what became available
+
+	charged []charged // for the fee file
 }
 
 // AcquirerSection is one acquirer's day. Net = accepted + adjustments − fees − sold loads; positive: we pay it.

@@ -34,3 +34,31 @@ func TestTheOnePSAMOfBeforeIsKept(t *testing.T) {
 		return err
 	}))
 }
+
+// TestADayOfBeforeHasTheFirstVersion: a day that was closed before days noted the version of their report is rendered in version 1.
+func TestADayOfBeforeHasTheFirstVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	dir, err := fs.Sub(migrations, "migrations")
+	require.NoError(t, err)
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	require.NoError(t, err)
+	_, err = p.UpTo(t.Context(), 50)
+	require.NoError(t, err)
+	_, err = db.Exec(`INSERT INTO settlement_day (day, term, due, closed_ms, digest) VALUES ('2026-11-23', 'T+1', '2026-11-24', 1, 'd');
+		INSERT INTO settlement_party (day, kind, party, name, fees, loads, net) VALUES ('2026-11-23', 'acquirer', 'a', 'A', '[]', 0, 0)`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s, err := Open(t.Context(), path, Options{NoSync: true})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.View(t.Context(), func(tx *Tx) error {
+		day, err := tx.ClosedDay(t.Context(), "2026-11-23")
+		require.NoError(t, err)
+		require.Equal(t, 1, day.Version)
+		parties, err := tx.PartyDays(t.Context(), "2026-11-23")
+		require.Equal(t, []PartyDay{{Kind: "acquirer", Party: "a", Name: "A", Fees: "[]"}}, parties)
+		return err
+	}))
+}

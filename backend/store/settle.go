@@ -48,6 +48,7 @@ type ClearingDay struct {
 	Digest         string // of the JSON report
 	PaidAt         time.Time
 	BankRef        string // "" while unpaid
+	Version        int    // of the report's format when it closed
 }
 
 // Paid reports whether the day's positions were paid.
@@ -55,8 +56,8 @@ func (d ClearingDay) Paid() bool { return !d.PaidAt.IsZero() }
 
 // CloseDay writes a clearing day that has just been closed. A day is closed once.
 func (t *Tx) CloseDay(ctx context.Context, d ClearingDay) error {
-	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest) VALUES (?, ?, ?, ?, ?)`,
-		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest)
+	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest, version) VALUES (?, ?, ?, ?, ?, ?)`,
+		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest, d.Version)
 	return err
 }
 
@@ -94,14 +95,14 @@ func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]Clear
 	err := t.rows(ctx, "closed days", func(scan func(...any) error) error {
 		var d ClearingDay
 		var closed, paid int64
-		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef)
+		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef, &d.Version)
 		d.ClosedAt = time.UnixMilli(closed)
 		if paid != 0 {
 			d.PaidAt = time.UnixMilli(paid)
 		}
 		out = append(out, d)
 		return err
-	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref FROM settlement_day `+where, args...)
+	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref, version FROM settlement_day `+where, args...)
 	return out, err
 }
 
@@ -131,14 +132,15 @@ func (t *Tx) LastClosedDay(ctx context.Context) (string, error) {
 type PartyDay struct {
 	Kind, Party, Name string
 	Fees              string // JSON list of fee standards, as they were
+	Since             string // first day that charges per month count; "" before there were any
 	Loads             money.Amount
 	Net               money.Amount
 }
 
 // PutPartyDay freezes a party's day.
 func (t *Tx) PutPartyDay(ctx context.Context, day string, p PartyDay) error {
-	_, err := t.exec(ctx, "freeze party", `INSERT INTO settlement_party (day, kind, party, name, fees, loads, net) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		day, p.Kind, p.Party, p.Name, p.Fees, p.Loads.Minor(), p.Net.Minor())
+	_, err := t.exec(ctx, "freeze party", `INSERT INTO settlement_party (day, kind, party, name, fees, since, loads, net) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		day, p.Kind, p.Party, p.Name, p.Fees, p.Since, p.Loads.Minor(), p.Net.Minor())
 	return err
 }
 
@@ -154,11 +156,11 @@ func (t *Tx) PartyDays(ctx context.Context, day string) ([]PartyDay, error) {
 	err := t.rows(ctx, "parties of day", func(scan func(...any) error) error {
 		var p PartyDay
 		var loads, net int64
-		err := scan(&p.Kind, &p.Party, &p.Name, &p.Fees, &loads, &net)
+		err := scan(&p.Kind, &p.Party, &p.Name, &p.Fees, &p.Since, &loads, &net)
 		p.Loads, p.Net = money.Minor(loads), money.Minor(net)
 		out = append(out, p)
 		return err
-	}, `SELECT kind, party, name, fees, loads, net FROM settlement_party WHERE day = ? ORDER BY kind, party`, day)
+	}, `SELECT kind, party, name, fees, since, loads, net FROM settlement_party WHERE day = ? ORDER BY kind, party`, day)
 	return out, err
 }
 

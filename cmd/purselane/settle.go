@@ -20,9 +20,10 @@ import (
 
 // SettleCmd are the commands of clearing and settlement.
 type SettleCmd struct {
-	Close SettleCloseCmd `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
-	Pay   SettlePayCmd   `cmd:"" help:"Note that a closed day's positions were paid at the bank."`
-	Days  SettleDaysCmd  `cmd:"" help:"List the closed days."`
+	Close    SettleCloseCmd    `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
+	Pay      SettlePayCmd      `cmd:"" help:"Note that a closed day's positions were paid at the bank."`
+	Days     SettleDaysCmd     `cmd:"" help:"List the closed days."`
+	Contract SettleContractCmd `cmd:"" help:"Note what a party is charged, from when on; print it; explain a fee."`
 }
 
 // SettleCloseCmd is `purselane settle close`.

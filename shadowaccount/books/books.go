@@ -53,6 +53,9 @@ func AcquirerSoldLoads(a ids.AcquirerID) Account {
 }
 func Channel(id string) Account { return Account("channel:" + id) }
 
+// Tax is a tax on fees that we took and owe to the state.
+func Tax(kind string) Account { return Account("tax:" + kind) }
+
 // Class is what kind of account it is.
 type Class string
 
@@ -87,6 +90,8 @@ func ClassOf(a Account) (Class, error) {
 			return Expense, nil
 		}
 		return Income, nil
+	case part[0] == "tax" && len(part) == 2 && last != "":
+		return Liability, nil
 	case part[0] == "channel" && len(part) == 2:
 		return Asset, nil
 	case part[0] == "merchant" && len(part) == 3 && (last == "pending" || last == "available" || last == "held"):

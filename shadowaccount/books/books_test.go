@@ -25,13 +25,13 @@ func TestTheClassOfEveryAccountIsInItsName(t *testing.T) {
 		books.FeeMerchant: books.Income, books.FeeChannel: books.Expense, books.Rounding: books.Income,
 		books.SuspUnknown: books.Suspense, books.SuspClone: books.Suspense, books.SuspBadTAC: books.Suspense,
 		books.MerchantPending("m"): books.Liability, books.MerchantAvailable("m"): books.Liability, books.MerchantHeld("m"): books.Liability,
-		books.AcquirerClearing("a"): books.Clearing, books.AcquirerSoldLoads("a"): books.Asset, books.Channel("c"): books.Asset,
+		books.AcquirerClearing("a"): books.Clearing, books.AcquirerSoldLoads("a"): books.Asset, books.Channel("c"): books.Asset, books.Tax("vat"): books.Liability,
 	} {
 		got, err := books.ClassOf(account)
 		require.NoError(t, err, account)
 		require.Equal(t, want, got, account)
 	}
-	for _, account := range []books.Account{"", "flaot", "merchant:m", "merchant:m:owed", "merchant:a:b:pending", "acquirer:a", "suspense", "channel"} {
+	for _, account := range []books.Account{"", "flaot", "merchant:m", "merchant:m:owed", "merchant:a:b:pending", "acquirer:a", "suspense", "channel", "tax", "tax:"} {
 		_, err := books.ClassOf(account)
 		require.ErrorIs(t, err, books.ErrNoAccount, account)
 	}

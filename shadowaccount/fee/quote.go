@@ -111,12 +111,14 @@ func (s Standard) parts(b Basis, say *working) (Quote, error) {
 		}
 	}
 	if s.Tax != nil {
-		// A line for each side, also for one without charges, so that a standard's parts are the same on every basis.
-		if err := part(Part{Kind: s.Tax.Kind, Side: Inside, Tax: true}, inside.times(unit.tax)); err != nil {
-			return Quote{}, err
-		}
-		if err := part(Part{Kind: s.Tax.Kind, Side: Outside, Tax: true}, outside.times(unit.tax)); err != nil {
-			return Quote{}, err
+		for _, side := range s.sides() {
+			v := inside
+			if side == Outside {
+				v = outside
+			}
+			if err := part(Part{Kind: s.Tax.Kind, Side: side, Tax: true}, v.times(unit.tax)); err != nil {
+				return Quote{}, err
+			}
 		}
 	}
 	return s.total(q, inside, outside)

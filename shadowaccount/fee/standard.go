@@ -3,6 +3,7 @@ package fee
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -127,6 +128,24 @@ func (s Standard) sideOf(c Charge) Side {
 		return s.Side
 	}
 	return c.Side
+}
+
+// sides are those that bear a charge, inside first.
+func (s Standard) sides() (out []Side) {
+	for _, side := range []Side{Inside, Outside} {
+		if slices.ContainsFunc(s.Charges, func(c Charge) bool { return s.sideOf(c) == side }) {
+			out = append(out, side)
+		}
+	}
+	return out
+}
+
+// OnlyInside reports whether the payee bears all of the standard.
+func (s Standard) OnlyInside() bool { return s.Side == Inside && !slices.Contains(s.sides(), Outside) }
+
+// PerMonth reports whether a charge counts the month, so that a basis must tell what came before it.
+func (s Standard) PerMonth() bool {
+	return slices.ContainsFunc(s.Charges, func(c Charge) bool { return c.Per == Month })
 }
 
 // Check reports all that is wrong with the standard at once.

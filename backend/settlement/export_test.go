@@ -1,0 +1,20 @@
+package settlement
+
+import (
+	"context"
+
+	"github.com/purselane/purselane/backend/store"
+)
+
+// FrozenOf reads what a closed day keeps, to render it as another version would have.
+func FrozenOf(ctx context.Context, s *store.Store, day string) (f Frozen, err error) {
+	err = s.View(ctx, func(tx *store.Tx) error {
+		head, err := tx.ClosedDay(ctx, day)
+		if err != nil {
+			return err
+		}
+		f, err = thaw(ctx, tx, head)
+		return err
+	})
+	return f, err
+}
