@@ -26,21 +26,25 @@ func (j *Journal) commit(point string, f func(tx *bolt.Tx, m *meta) error) error
 		return err
 	case j.gate <- struct{}{}:
 	}
+	j.commitWaiting()
+	return <-c.done
+}
+
+// commitWaiting commits all that waits, and gives the gate back. Nothing may wait any more: another has committed it meanwhile.
+func (j *Journal) commitWaiting() {
+	defer func() { <-j.gate }()
 	j.mu.Lock()
 	group := j.waiting
 	j.waiting = nil
 	j.mu.Unlock()
-	j.commitGroup(group)
-	<-j.gate
-	return <-c.done
+	if len(group) > 0 {
+		j.commitGroup(group)
+	}
 }
 
 // commitGroup commits changes in one transaction and tells each of them. If one of them fails they are undone, and each is tried alone: so the
 // one that fails is told why, as it stands without the others, and those are not held up by it. The caller has the gate.
 func (j *Journal) commitGroup(group []*change) {
-	if len(group) == 0 {
-		return
-	}
 	err := j.commitAll(group)
 	_, cut := errors.AsType[cutShort](err)
 	switch {
