@@ -151,7 +151,7 @@ func (c *FamilyECCmd) Run(k *kong.Kong) error {
 	if c.Transit {
 		fmt.Fprintf(&y, "  transit: {file: %d, id: \"%X\"}\n", ecTransit.File, []byte(ecTransit.ID))
 	}
-	return c.finish(k, func(p *firmwareconfig.Profile) bool { return p.EC != nil }, y.String(), "electronic_cash: true\n", func(s *node.Scheme) bool { return s.ElectronicCash })
+	return c.finish(k, func(p *firmwareconfig.Profile) bool { return p.EC != nil }, y.String(), "electronic_cash: true\nec_load_log: 10\n", func(s *node.Scheme) bool { return s.ElectronicCash })
 }
 
 // ecIssuerImage reads the simulated issuer's file.

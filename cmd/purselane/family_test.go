@@ -54,6 +54,7 @@ func TestASchemeWithCardsOfAllFamilies(t *testing.T) {
 	s, err := schemeFolder{Dir: dir}.scheme()
 	require.NoError(t, err)
 	require.True(t, s.ElectronicCash)
+	require.Equal(t, 10, s.ECLoadLog, "as simulated cards have it")
 	require.NotEmpty(t, s.DESFireSystem)
 
 	out, err := issue("ec", "6210947315926483", "cash.json")
