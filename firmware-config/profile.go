@@ -84,6 +84,7 @@ type Limits struct {
 	MetroMinBalance  money.Amount  `yaml:"metro_min_balance"`   // to enter
 	MaxBalance       money.Amount  `yaml:"max_balance"`         // after a load
 	SellWithBadClock bool          `yaml:"sell_with_bad_clock"` // else a terminal whose clock is bad is out of service
+	TimeFares        TimeFares     `yaml:"time_fares"`          // left out: the recommended one
 }
 
 //go:embed sample.yaml
@@ -104,7 +105,7 @@ func SampleYAML() []byte { return bytes.Clone(sample) }
 // ParseProfile reads a profile in YAML, strictly: an unknown field is a fault. It returns every fault found, each with
 // its field and what to do.
 func ParseProfile(raw []byte) (*Profile, error) {
-	p := Profile{Card: Card{Variant: RecommendedVariant()}}
+	p := Profile{Card: Card{Variant: RecommendedVariant()}, Limits: Limits{TimeFares: RecommendedTimeFares()}}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&p); err != nil {
@@ -164,6 +165,7 @@ func (p *Profile) Check() error {
 	all = append(all, p.Card.Variant.faults()...)
 	all = append(all, p.DESFire.faults()...)
 	all = append(all, p.EC.faults()...)
+	all = append(all, p.Limits.TimeFares.faults()...)
 	size := func(field string, h Hex, n int) {
 		if len(h) != n {
 			bad("%s: %d bytes: want %d", field, len(h), n)

@@ -132,18 +132,16 @@ func (v *visit) read() (*Result, error) {
 
 // refuseEarly is step 2.
 func (v *visit) refuseEarly() *Result {
-	today := v.now.Year()*10000 + int(v.now.Month())*100 + v.now.Day()
-	switch p, valid := v.t.Profile, v.reading; {
+	switch p := v.t.Profile; {
 	case v.now.Year() < 0 || v.now.Year() > 9999:
 		return v.stop(OutOfService, "clock: year %d fits no purse", v.now.Year())
 	case v.r.Clock == wire.ClockState_CLOCK_BAD && !p.Limits.SellWithBadClock:
 		return v.stop(OutOfService, "the clock is bad and the profile does not sell by it")
 	case !p.ValidUntil.IsZero() && v.r.Now.After(p.ValidUntil):
 		return v.stop(OutOfService, "profile %d expired on %s", p.Version, p.ValidUntil.Format("2006-01-02"))
-	case valid.ValidUntil != 0 && valid.ValidUntil < today:
-		return v.stop(RefusedExpired, "card expired on %08d", valid.ValidUntil)
-	case valid.ValidFrom > today:
-		return v.stop(RefusedNotYetValid, "card is valid from %08d", valid.ValidFrom)
+	}
+	if stop := v.outOfDate(); stop != nil {
+		return stop
 	}
 	if stop := v.denied(); stop != nil {
 		return stop

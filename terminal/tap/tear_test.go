@@ -72,7 +72,7 @@ func (s *scene) paid() money.Amount { return s.r.taken(s.had) }
 func (s *scene) commands(t *testing.T) int {
 	field := epcard.Present(s.r.Card, epcard.Tear{})
 	request := s.trip.place
-	request.Now = s.now
+	request.Now, request.Clock = s.now, wire.ClockState_CLOCK_GOOD
 	result, err := s.a.tap.Purchase(t.Context(), field, request)
 	require.NoError(t, err)
 	require.True(t, result.Outcome.Pass(), result.Reason)

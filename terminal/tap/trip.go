@@ -54,11 +54,6 @@ func (v *visit) justSettled(p purse.Point) bool {
 	return v.settled != nil && v.settled.Completed && v.settledMark == p.Mark
 }
 
-// recent reports a time on the card within the window of one trip, either way: another terminal's clock may be ahead.
-func (v *visit) recent(p purse.Point) bool {
-	return !p.At.IsZero() && v.r.Now.Sub(p.At).Abs() <= v.t.Profile.SameTrip
-}
-
 // quote is step 4: the orders to debit, most often one.
 func (v *visit) quote() ([]order, *Result, error) {
 	tables := v.t.Profile.Fares
@@ -104,6 +99,9 @@ func (v *visit) quoteEntry() ([]order, *Result, error) {
 	if trip.Locked {
 		return nil, v.stop(RefusedTrip, "the trip record is locked"), nil
 	}
+	if stop := v.mayTellEntry(); stop != nil {
+		return nil, stop, nil
+	}
 	var orders []order
 	owed := money.Amount{}
 	// Never left: the marked fare of that trip is due first. But a rider whose entry was settled just now was never let in.
@@ -137,7 +135,7 @@ func (v *visit) quoteExit() ([]order, *Result, error) {
 	if !trip.Entry.At.IsZero() {
 		stayed = v.r.Now.Sub(trip.Entry.At)
 	}
-	q, err := tables.MetroExit(trip.Entry.Station, v.r.Station, stayed)
+	q, err := tables.MetroExitWithin(trip.Entry.Station, v.r.Station, stayed, v.doubt())
 	if err != nil {
 		// A card from a station that this gate's tables do not have is the rider's trip, not the gate's fault.
 		return nil, v.stop(RefusedTrip, "%v", err), nil
