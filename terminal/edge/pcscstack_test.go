@@ -66,5 +66,6 @@ func (h *pcscHand) take() {
 // error and no bytes.
 func TestPCSCPulledAtEveryCommand(t *testing.T) {
 	pcsctest.Private(t)
+	t.Parallel()
 	pulledAtEveryCommand(t, "response of 0 bytes", func(t *testing.T) (one, other hand) { return newPCSCPair(t) })
 }

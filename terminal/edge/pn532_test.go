@@ -3,7 +3,6 @@
 package edge_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,17 +43,8 @@ func (h *pn532Hand) take()                 { h.Take() }
 
 // TestPN532PulledAtEveryCommand has both readers of a door behind PN532 chips.
 func TestPN532PulledAtEveryCommand(t *testing.T) {
+	t.Parallel()
 	pulledAtEveryCommand(t, "outcome unknown", func(t *testing.T) (one, other hand) { return newPN532(t), newPN532(t) })
-}
-
-// at skips what is shown of other lanes, and whether readers come and go, until a card's outcome at the lane is shown.
-func (w *world) at(lane int) edge.Event {
-	w.t.Helper()
-	e := w.soon()
-	for e.Lane != lane || e.Ready || errors.Is(e.Err, reader.ErrReaderLost) {
-		e = w.soon()
-	}
-	return e
 }
 
 // TestPN532UnpluggedAndBack pulls the plug at each moment of a card's visit and plugs it in again, under the name that the device had or under

@@ -133,8 +133,12 @@ func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 func (l *lane) quiet() {
 	was, _ := l.watch.get()
 	if was.State == LaneLost {
-		if watched, ok := l.reader.(reader.Watched); !ok || watched.Lost() != nil {
-			l.is(was.State, was.Err)
+		why := was.Err
+		if watched, ok := l.reader.(reader.Watched); ok {
+			why = watched.Lost()
+		}
+		if why != nil {
+			l.is(LaneLost, why)
 			return
 		}
 	}

@@ -91,6 +91,16 @@ func (w *world) soon() edge.Event {
 	}
 }
 
+// at skips what is shown of other lanes, and whether readers come and go, until a card's outcome at the lane is shown.
+func (w *world) at(lane int) edge.Event {
+	w.t.Helper()
+	e := w.soon()
+	for e.Lane != lane || e.Ready || errors.Is(e.Err, reader.ErrReaderLost) {
+		e = w.soon()
+	}
+	return e
+}
+
 // present holds a card to a reader until its outcome is shown.
 func (s *stack) present(lane int, card vpcd.Card) tap.Result {
 	s.t.Helper()

@@ -30,7 +30,7 @@ type view struct {
 	present bool
 	left    uint64 // cards that have left since the program started
 	losses  uint64 // times the reader was lost
-	why     error  // of the last loss
+	why     error  // the reader is lost, as it was seen last
 }
 
 // monitor watches one reader in a goroutine of its own.
@@ -190,8 +190,11 @@ func (m *monitor) see(name string, event scard.StateFlag) {
 // lose tells that the reader, and with it any card, is gone.
 func (m *monitor) lose(err error) {
 	old, _ := m.look()
-	if old.name == "" && old.losses > 0 {
-		return // it is still lost
+	if old.name == "" && old.losses > 0 { // it is still lost, maybe for another reason; nobody waits for that
+		m.mu.Lock()
+		m.view.why = err
+		m.mu.Unlock()
+		return
 	}
 	m.log.Warn("reader lost", "reader", m.want, "err", err)
 	m.update(func(v *view) {
