@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/terminal/kiosk"
 )
 
@@ -99,6 +100,14 @@ func TestBadAnswers(t *testing.T) {
 	authorise := func(h *kiosk.HTTPHost) error { _, err := h.Authorise(t.Context(), "L1", kiosk.CardInit{}); return err }
 	lookup := func(h *kiosk.HTTPHost) error { _, err := h.Lookup(t.Context(), kiosk.CardInit{}); return err }
 	resolve := func(h *kiosk.HTTPHost) error { _, err := h.Resolve(t.Context(), "L1", kiosk.Evidence{}); return err }
+	authoriseCash := func(h *kiosk.HTTPHost) error {
+		_, err := h.AuthoriseCash(t.Context(), "L1", kiosk.CashRequest{})
+		return err
+	}
+	lookupCash := func(h *kiosk.HTTPHost) error {
+		_, err := h.LookupCash(t.Context(), kiosk.CashRequest{})
+		return err
+	}
 	cases := []struct {
 		name   string
 		status int
@@ -124,6 +133,12 @@ func TestBadAnswers(t *testing.T) {
 		{"no challenge", 200, `{"date_time":"20261124120000","mac2":"00112233"}`, authorise},
 		{"a card without a token", 200, `{}`, lookup},
 		{"an open load without a challenge", 200, `{"token":"0123456789abcdef","open_load":{"order":"L1","amount":"50.00","online_counter":1}}`, lookup},
+		{"no issuer's answer", 200, `{}`, authoriseCash},
+		{"an answer without a script", 200, `{"issuer_authentication":"00112233445566773030"}`, authoriseCash},
+		{"a script without a command", 200, `{"issuer_authentication":"00112233445566773030","script":"72079F180401020304"}`, authoriseCash},
+		{"half a byte of a script", 200, `{"issuer_authentication":"00112233445566773030","script":"720"}`, authoriseCash},
+		{"cash without a balance", 200, `{"token":"0123456789abcdef"}`, lookupCash},
+		{"cash without a token", 200, `{"balance":"1.00"}`, lookupCash},
 		{"an outcome without a state", 200, `{"id":"L1"}`, resolve},
 	}
 	for _, c := range cases {
@@ -179,7 +194,8 @@ func TestPausesGrow(t *testing.T) {
 // FuzzAnswer gives the host any answer: it is an error, or it holds what the caller needs.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{goodOrder, `{}`, `{"token":"0123456789abcdef","open_load":{"order":"L1","amount":"50.00","online_counter":1,"challenge":"112233445566"}}`,
-		`{"date_time":"20261124120000","mac2":"00112233","challenge":"112233445566"}`, `{"code":"state"}`} {
+		`{"date_time":"20261124120000","mac2":"00112233","challenge":"112233445566"}`, `{"token":"0123456789abcdef","balance":"1.00","open_load":"L1"}`,
+		`{"issuer_authentication":"00112233445566773030","script":"720F9F1804010203048606841E00000401"}`, `{"code":"state"}`} {
 		f.Add(200, []byte(seed))
 		f.Add(422, []byte(seed))
 	}
@@ -197,6 +213,14 @@ func FuzzAnswer(f *testing.F) {
 		}
 		if i, err := h.Lookup(t.Context(), kiosk.CardInit{}); err == nil {
 			require.NotEmpty(t, i.Token)
+		}
+		if i, err := h.LookupCash(t.Context(), kiosk.CashRequest{}); err == nil {
+			require.NotEmpty(t, i.Token)
+		}
+		if a, err := h.AuthoriseCash(t.Context(), "L1", kiosk.CashRequest{}); err == nil {
+			_, commands, err := ec.ParseScript(a.Script)
+			require.NoError(t, err)
+			require.NotEmpty(t, commands)
 		}
 	})
 }
