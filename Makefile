@@ -34,7 +34,7 @@ test-go:
 	mkdir -p $(ARTIFACTS)
 	PURSELANE_ARTIFACTS=$(abspath $(ARTIFACTS)) $(GO) test -timeout 8m ./...
 
-# One load and one purchase, and the reader's own tests, over a real pcscd with virtual readers.
+# Whole terminals, the reader's own tests, scenarios and card tools, over real pcscds with virtual readers.
 test-pcsc:
 	scripts/pcsc-test.sh
 
