@@ -108,7 +108,10 @@ terms:
 	w.tap(day3, good(1, metro, "300.00"))
 	third := w.close(day3)
 	require.Equal(t, "2.50", third.Report.Acquirers[1].Fees.Total.String(), "the new term counts its own days: its maximum, not what was left of the old one's")
-	for day, out := range map[string]settlement.Output{monday: first, tuesday: second, day3: third} {
+	w.tap("2026-11-26", good(1, metro, "10.00"))
+	fourth := w.close("2026-11-26")
+	require.Equal(t, "0.00", fourth.Report.Acquirers[1].Fees.Total.String(), "the first day of the term has used its maximum up")
+	for day, out := range map[string]settlement.Output{monday: first, tuesday: second, day3: third, "2026-11-26": fourth} {
 		require.Equal(t, out.Files(), w.close(day).Files())
 	}
 	w.sound()

@@ -94,12 +94,16 @@ func TestWhatIsNotNetted(t *testing.T) {
 	_, err = netting.ThroughHub("trust", []netting.Balance{has("trust", "1.00")})
 	require.ErrorContains(t, err, "hub")
 
-	// Sums that wrap to zero are no groups: 2^62 four times is 2^64.
-	quarter, back := money.Minor(1<<62), money.Minor(-1<<62)
-	paid, err := netting.Instruct([]netting.Balance{{Party: "a", Net: quarter}, {Party: "b", Net: quarter}, {Party: "c", Net: quarter}, {Party: "d", Net: quarter},
-		{Party: "e", Net: back}, {Party: "f", Net: back}, {Party: "g", Net: back}, {Party: "h", Net: back}})
+	// Sums that wrap to zero are no groups: a to d are 2^64, and only all eight together are even.
+	var wrap []netting.Balance
+	for i, n := range []int64{1 << 62, 1 << 62, 1 << 62, 1 << 62, -1<<62 - 1, -1<<62 - 2, -1<<62 - 3, -1<<62 + 6} {
+		wrap = append(wrap, netting.Balance{Party: "p" + strconv.Itoa(i), Net: money.Minor(n)})
+	}
+	paid, err := netting.Instruct(wrap)
 	require.NoError(t, err)
-	require.Len(t, paid, 4)
+	for party, left := range apply(t, wrap, paid) {
+		require.Zero(t, left, party)
+	}
 }
 
 // apply pays and returns what each party then has.
