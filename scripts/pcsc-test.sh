@@ -14,7 +14,7 @@ PATH=$PATH:/usr/sbin:/sbin
 tags="pcsc vpcd"
 driver=/usr/lib/pcsc/drivers/serial/libifdvpcd.so
 packages() { # those with a test of that name, as ./folder
-	grep -rlE '^func TestPCSC' --include='*_test.go' terminal simulator cmd | xargs -r -n1 dirname | sort -u | sed 's|^|./|'
+	grep -rlE '^func TestPCSC' --include='*_test.go' terminal simulator cmd | xargs -r -n1 dirname | sort -ru | sed 's|^|./|' # the terminal's first, which take longest
 }
 
 if [ "${1:-}" != --inside ]; then
@@ -40,8 +40,6 @@ if [ "${1:-}" != --inside ]; then
 	for i in "${!pkgs[@]}"; do
 		mkdir "$dir/$i"
 		go test -tags "$tags" -ldflags=-w -c -o "$dir/$i/test" "${pkgs[i]}"
-	done
-	for i in "${!pkgs[@]}"; do
 		unshare "$flags" "$0" --inside "${pkgs[i]}" "$dir/$i" >"$dir/$i/said" 2>&1 &
 		running+=($!)
 	done
