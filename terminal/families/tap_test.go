@@ -22,6 +22,7 @@ import (
 	"github.com/purselane/purselane/terminal/families"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/terminal/tap"
+	"github.com/purselane/purselane/uplink/wire"
 )
 
 var morning = time.Date(2026, 11, 24, 0, 30, 0, 0, time.UTC) // 08:30 where the purses are
@@ -81,7 +82,7 @@ func TestATornDESFireCardPaysOnce(t *testing.T) {
 				riders++
 				card := rider(t, riders)
 				show := func(r tap.Request, later time.Duration, tear epcard.Tear) (tap.Result, int) {
-					r.Now = morning.Add(later)
+					r.Now, r.Clock = morning.Add(later), wire.ClockState_CLOCK_GOOD
 					field := epcard.Present(card, tear)
 					result, err := at.Purchase(t.Context(), field, r)
 					require.NoError(t, err)
