@@ -102,6 +102,20 @@ func (c *TerminalAddCmd) Run(ctx context.Context, k *kong.Kong) error {
 	})
 }
 
+// checkPlace finds a place that does not fit what the readers sell, before a configuration is written that no terminal would take.
+func (c *TerminalAddCmd) checkPlace() error {
+	gate := c.Mode == "metro-entry" || c.Mode == "metro-exit"
+	switch {
+	case c.Mode == "bus-flat" && c.Line == "" && c.Station != "":
+		return errors.New("--station is a gate's: want --mode metro-entry or metro-exit with it, or --line for a bus")
+	case c.Mode == "bus-flat" && c.Line == "":
+		return errors.New("--line: a bus wants its line, four hexadecimal digits; gates and tills have --mode")
+	case gate && c.Station == "":
+		return errors.New("--station: a gate wants its station, four hexadecimal digits")
+	}
+	return nil
+}
+
 func (c *TerminalAddCmd) psamNumbers() ([][6]byte, error) {
 	if len(c.PSAM) > 0 {
 		return psamNumbers("--psam", c.PSAM)
@@ -185,6 +199,9 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, numbers [][6]byte) error 
 	if have, err := os.ReadDir(c.Out); err == nil && len(have) > 0 {
 		return fmt.Errorf("--out %s: the folder is not empty", c.Out)
 	}
+	if err := c.checkPlace(); err != nil {
+		return err
+	}
 	s, err := c.scheme()
 	if err != nil {
 		return err
@@ -221,7 +238,7 @@ func (c *TerminalAddCmd) write(key ed25519.PrivateKey, numbers [][6]byte) error 
 	fmt.Fprintf(&y, "# Made by purselane terminal add. docs/terminal.md says what each line means.\nversion: 1\nterminal: %s\nmerchant: %s\n", c.ID, c.Merchant)
 	fmt.Fprintf(&y, "journal: {path: journal.db}\nprofile: {file: %s, public_key: %x}\ndevice_key: device.key\n", fileSigned, profiles.Public())
 	fmt.Fprintf(&y, "uplink: {broker: \"tcp://%s\", backend_key: %x, password_file: broker.password}\n", s.Broker.Address, receipts.Public())
-	fmt.Fprintf(&y, "%s%slanes:\n", psams, sections)
+	fmt.Fprintf(&y, "%s%s# Status, events, a till's sales, and the screens:\n# api: {listen: \"127.0.0.1:8801\"}\nlanes:\n", psams, sections)
 	for _, l := range c.Listen {
 		fmt.Fprintf(&y, "  - {kind: socket, listen: %q, mode: %s", l, c.Mode)
 		if c.Line != "" {
