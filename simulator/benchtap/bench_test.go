@@ -36,8 +36,7 @@ func TestALine(t *testing.T) {
 	require.Equal(t, "BENCH tap ratio=0.000 own=1.000ms floor=0.000ms", line("tap", time.Millisecond, 0), "nothing is nothing times a floor of nothing")
 }
 
-// TestTheOwnShareLeavesTheCardOut counts by a clock of its own: the card's and the SAM's time is not the terminal's, but a
-// command that goes while the intent is written hides behind the disk and stays.
+// TestTheOwnShareLeavesTheCardOut counts by a clock of its own: the card's and the SAM's time is not the terminal's.
 func TestTheOwnShareLeavesTheCardOut(t *testing.T) {
 	now := time.Unix(0, 0)
 	step := transmitFunc(func(context.Context, []byte) ([]byte, error) {
@@ -45,7 +44,7 @@ func TestTheOwnShareLeavesTheCardOut(t *testing.T) {
 		return []byte{0x90, 0x00}, nil
 	})
 	away := &meter{now: func() time.Time { return now }}
-	card := &timedCard{t: step, meter: away, hidden: duringBegin}
+	card := &timedCard{t: step, meter: away}
 	for _, command := range [][]byte{{0x00, 0xA4, 4, 0}, {0x80, 0x50, 3, 2}, {0x80, 0xDC, 0, 0xF0}, {0x80, 0x54, 1, 0}} {
 		now = now.Add(time.Millisecond) // the terminal thinks
 		_, err := card.Transmit(t.Context(), command)
@@ -57,7 +56,7 @@ func TestTheOwnShareLeavesTheCardOut(t *testing.T) {
 	_, err = sam.Transmit(t.Context(), nil) // of nobody's ride
 	require.NoError(t, err)
 	spent, commands := away.read()
-	require.Equal(t, 4*7*time.Millisecond, spent)
+	require.Equal(t, 5*7*time.Millisecond, spent)
 	require.Equal(t, 5, commands)
 	away.start()
 	spent, commands = away.read()

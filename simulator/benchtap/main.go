@@ -8,8 +8,8 @@
 //	BENCH tap ratio=1.08 own=0.91ms floor=0.84ms
 //
 // tap has the medians against the commits; tap-p99 the 99th percentiles, tap-fsync the medians against the fsyncs. tap-one is the same with one reader at a
-// time; tap-pn532 and tap-vpcd are two readers over an emulated PN532 and over a real pcscd. The time of a command that goes to the card while the intent
-// is written is not taken off: the share can look too large by it, never too small. But tap-felt takes it off: that is what a rider waits for the terminal,
+// time; tap-pn532 and tap-vpcd are two readers over an emulated PN532 and over a real pcscd. While the intent is written a command goes to the card: the time
+// in which both are at work is the terminal's, and what the card takes longer is the card's. But tap-felt counts that time as the card's: so it is what a rider waits for the terminal,
 // with cards that think as real ones do, during which the intent is written.
 //
 // With -soak it does that many taps in a row instead (see soak.go), with -boot it measures how long a journal takes to open (see boot.go).

@@ -40,6 +40,7 @@ type stand struct {
 	clock *clock.Manual
 	field *field
 	meter [doors]*meter
+	both  [doors]time.Duration // of the last ride: card and disk at work at once
 }
 
 // newStand opens a terminal with that field at its doors; config may be nil.
@@ -61,6 +62,11 @@ func newStand(dir string, f *field, config func(*edge.Config)) (*stand, error) {
 	cfg := edge.Config{
 		Terminal: "bench-1", Merchant: "city-bus", Profile: firmwareconfig.Sample(), Pool: pool,
 		JournalPath: filepath.Join(dir, "terminal.journal"), Clock: s.clock,
+		Show: func(e edge.Event) {
+			if e.Lane >= 0 {
+				s.both[e.Lane] = e.Phases.Both
+			}
+		},
 	}
 	for range doors {
 		cfg.Lanes = append(cfg.Lanes, edge.Lane{Mode: tap.BusFlat, Line: fare.Code{0, 7}})
@@ -101,7 +107,8 @@ func newCard(lane, n int) (*epcard.Card, error) {
 // errAgain says that the line to the card failed, as a chip's does that a busy machine keeps waiting.
 var errAgain = errors.New("the card must be presented again")
 
-// ride is one bus ride at a lane. own is all that the terminal took of it: the time until its outcome is shown, but for card, link and SAM.
+// ride is one bus ride at a lane. own is all that the terminal took of it: the time until its outcome is shown, but for card, link and SAM. In a strict
+// field the time in which card and disk were at work at once is the terminal's.
 func (s *stand) ride(ctx context.Context, lane int) (own, away time.Duration, err error) {
 	m := s.meter[lane]
 	card, err := s.field.cards[lane]()
@@ -111,7 +118,7 @@ func (s *stand) ride(ctx context.Context, lane int) (own, away time.Duration, er
 	s.clock.Advance(time.Minute) // longer than two presentations may lie apart to be one trip
 	m.start()
 	start := time.Now()
-	result, err := s.Present(context.WithValue(ctx, meterKey{}, m), lane, &timedCard{t: card, meter: m, hidden: s.field.hidden})
+	result, err := s.Present(context.WithValue(ctx, meterKey{}, m), lane, &timedCard{t: card, meter: m})
 	took := time.Since(start)
 	away, _ = m.read()
 	if err != nil {
@@ -122,6 +129,9 @@ func (s *stand) ride(ctx context.Context, lane int) (own, away time.Duration, er
 	}
 	if result.Outcome != tap.Granted {
 		return 0, 0, fmt.Errorf("ride at lane %d: %v: %s", lane, result.Outcome, result.Reason)
+	}
+	if s.field.strict {
+		return took - away + s.both[lane], away, nil
 	}
 	return took - away, away, nil
 }

@@ -35,26 +35,17 @@ func (m *meter) read() (time.Duration, int) {
 
 // timedCard is a card, with all that leads to it, with a watch in front.
 type timedCard struct {
-	t      apdu.Transmitter
-	meter  *meter
-	hidden func(command []byte) bool
+	t     apdu.Transmitter
+	meter *meter
 }
 
 // Transmit implements apdu.Transmitter.
 func (c *timedCard) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	start := c.meter.now()
 	response, err := c.t.Transmit(ctx, command)
-	spent := c.meter.now().Sub(start)
-	if c.hidden(command) {
-		spent = 0
-	}
-	c.meter.add(spent)
+	c.meter.add(c.meter.now().Sub(start))
 	return response, err
 }
-
-// duringBegin reports a command that goes to the card while the intent goes to the disk. Its time is hidden behind the
-// disk's, so it must not be taken off the terminal's share.
-func duringBegin(command []byte) bool { return command[0] == 0x80 && command[1] == 0xDC }
 
 // meterKey leads from a ride's context to the meter of its lane: a SAM of a pool serves any lane.
 type meterKey struct{}

@@ -10,13 +10,13 @@ import (
 	"github.com/purselane/purselane/uplink/wire"
 )
 
-// Phases are the parts of a tap's time, by the machine's monotonic clock. The card and the journal work side by side for a while, so the parts may be more than the
-// whole.
+// Phases are the parts of a tap's time, by the machine's monotonic clock. The card and the journal work side by side for a while: Both is in Card and in Journal.
 type Phases struct {
 	Select  time.Duration // the first command with its answer
 	Card    time.Duration // all commands, the first included, with air and link
 	SAM     time.Duration // waited for a SAM, and its commands
 	Journal time.Duration // commits
+	Both    time.Duration // the card and the journal at once
 	Own     time.Duration // what is left of the whole
 }
 
@@ -39,13 +39,38 @@ type watch struct {
 	first   time.Duration
 	sam     time.Duration
 	journal time.Duration
+
+	commands []span // of the card
+	intents  []span // commits of intents: the card may be talked to meanwhile
 }
 
-func (w *watch) begin() { *w = watch{start: time.Now()} }
+// span is from one moment to another.
+type span struct{ from, to time.Time }
+
+func (w *watch) begin() {
+	*w = watch{start: time.Now(), commands: w.commands[:0], intents: w.intents[:0]}
+}
+
+// both is for how long a command to the card and the commit of an intent were under way at once.
+func (w *watch) both() (sum time.Duration) {
+	for _, i := range w.intents {
+		for _, c := range w.commands {
+			from, to := c.from, c.to
+			if i.from.After(from) {
+				from = i.from
+			}
+			if i.to.Before(to) {
+				to = i.to
+			}
+			sum += max(0, to.Sub(from))
+		}
+	}
+	return sum
+}
 
 func (w *watch) phases() Phases {
-	whole := time.Since(w.start)
-	return Phases{Select: w.first, Card: w.card, SAM: w.sam, Journal: w.journal, Own: max(0, whole-w.card-w.sam-w.journal)}
+	whole, both := time.Since(w.start), w.both()
+	return Phases{Select: w.first, Card: w.card, SAM: w.sam, Journal: w.journal, Both: both, Own: max(0, whole-w.card-w.sam-w.journal+both)}
 }
 
 // timedCard times the card.
@@ -58,7 +83,9 @@ type timedCard struct {
 func (c timedCard) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	from := time.Now()
 	response, err := c.Transmitter.Transmit(ctx, command)
-	took := time.Since(from)
+	to := time.Now()
+	took := to.Sub(from)
+	c.w.commands = append(c.w.commands, span{from, to})
 	if c.w.card == 0 {
 		c.w.first = took
 	}
@@ -110,7 +137,11 @@ func (j timedJournal) took(from time.Time) { j.w.journal += time.Since(from) }
 
 // Begin implements tap.Journal.
 func (j timedJournal) Begin(draft *wire.Record) (uint64, error) {
-	defer j.took(time.Now())
+	from := time.Now()
+	defer func() {
+		j.took(from)
+		j.w.intents = append(j.w.intents, span{from, time.Now()})
+	}()
 	return j.Journal.Begin(draft)
 }
 
