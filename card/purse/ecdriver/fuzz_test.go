@@ -52,9 +52,12 @@ func FuzzTransit(f *testing.F) {
 	f.Add(make([]byte, ecdriver.TransitRecordSize-2))
 	f.Add(append([]byte{0x11, 0, 0, 2, 0x58}, make([]byte, ecdriver.TransitRecordSize-7)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) >= 200 {
+			return // no answer holds it
+		}
 		card := world().riders[0].Clone()
 		answer := func(command, answer []byte) []byte {
-			if command[1] == 0xB4 && len(data) < 200 {
+			if command[1] == 0xB4 {
 				return append(append(append([]byte{0x28, 0x01}, data...), 1, 2, 3, 4), 0x90, 0x00)
 			}
 			return answer
