@@ -71,6 +71,9 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, result.Outcome.Pass(), "%s: %s", v.name, result.Reason)
 				s := rec.Transcript().Sessions[0]
+				for _, x := range s {
+					require.Empty(t, x.Fault)
+				}
 				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", v.name, len(s), s.AirTime(trace.Kbit106), s.AirTime(trace.Kbit424))
 				require.Equal(t, v.minimum+extra, len(s), "%s\n%s", v.name, rec.Transcript().Masked().Text())
 			}

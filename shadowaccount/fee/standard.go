@@ -114,9 +114,6 @@ type Band struct {
 	Flat      money.Amount `json:"flat,omitzero" yaml:"flat,omitempty"` // charged once when the band is reached
 }
 
-// None charges nothing.
-func None() Standard { return Standard{Name: "none", Side: Inside} }
-
 // Percent is the commonest standard: one inside charge of ppm parts per million.
 func Percent(name, kind string, ppm int64) Standard {
 	return Standard{Name: name, Side: Inside, Charges: []Charge{{Kind: kind, Model: Rate, PPM: ppm}}}

@@ -49,13 +49,12 @@ type LaneHealth struct {
 
 // JournalHealth is how full the journal is.
 type JournalHealth struct {
-	Records     uint64     `json:"records"`           // without a receipt
-	Oldest      *time.Time `json:"oldest,omitempty"`  // of them
-	OpenIntents int        `json:"open_intents"`      // taps whose outcome is not known yet
-	Value       string     `json:"value"`             // of the records without a receipt
-	Bytes       int64      `json:"bytes"`             // on disk
-	MaxBytes    int64      `json:"max_bytes"`         // at which it stops selling
-	Commits     uint64     `json:"commits,omitempty"` // since start: each is one write to the disk that was waited for
+	Records     uint64     `json:"records"`          // without a receipt
+	Oldest      *time.Time `json:"oldest,omitempty"` // of them
+	OpenIntents int        `json:"open_intents"`     // taps whose outcome is not known yet
+	Value       string     `json:"value"`            // of the records without a receipt
+	Bytes       int64      `json:"bytes"`            // on disk
+	MaxBytes    int64      `json:"max_bytes"`        // at which it stops selling
 }
 
 // UplinkHealth is how the link does.

@@ -31,6 +31,9 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 		require.Empty(t, e.Mismatch)
 		c.Close()
 		s := rec.Transcript().Sessions[0]
+		for _, x := range s {
+			require.Empty(t, x.Fault)
+		}
 		t.Logf("%d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", len(s), s.AirTime(trace.Kbit106), s.AirTime(trace.Kbit424))
 		require.Len(t, s, least+readBack)
 	}

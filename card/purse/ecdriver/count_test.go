@@ -45,6 +45,9 @@ func TestNoTapTakesMoreCommandsThanItMust(t *testing.T) {
 				require.Empty(t, e.Mismatch)
 				purseOf.Close()
 				s := rec.Transcript().Sessions[0]
+				for _, x := range s {
+					require.Empty(t, x.Fault)
+				}
 				t.Logf("%s: %d APDUs, on the air %v at 106 kbit/s, %v at 424 kbit/s", c.name, len(s), s.AirTime(trace.Kbit106), s.AirTime(trace.Kbit424))
 				require.Len(t, s, c.minimum)
 			}
