@@ -19,6 +19,10 @@ const (
 	watchFor = 500 * time.Millisecond
 	// minWatch keeps a reader that reports changes without end from burning the processor.
 	minWatch = 10 * time.Millisecond
+	// A reader that is listed, and whose state pcscd does not know, is asked again every unclearEvery, unclearMost times: pcscd polls some drivers every 400 ms, and
+	// a question that failed is put again with the next.
+	unclearEvery = 50 * time.Millisecond
+	unclearMost  = 20
 	// Delays before contexts are made anew: doubled from the first to the last.
 	firstDelay = 50 * time.Millisecond
 	lastDelay  = 2 * time.Second
@@ -130,7 +134,7 @@ func (m *monitor) watch() (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	state := scard.StateUnaware
+	state, unclear := scard.StateUnaware, 0
 	for !m.stopped() {
 		start := time.Now()
 		states := []scard.ReaderState{{Reader: name, CurrentState: state}}
@@ -143,8 +147,16 @@ func (m *monitor) watch() (found bool, err error) {
 		}
 		event := states[0].EventState
 		if event&(scard.StateUnknown|scard.StateUnavailable|scard.StateIgnore) != 0 {
-			return found, fmt.Errorf("reader %q is gone", name)
+			if unclear++; unclear > unclearMost || !listed(ctx, name) {
+				return found, fmt.Errorf("reader %q is gone", name)
+			}
+			// One question that the driver could not put to its reader. Whether a card came or went meanwhile, pcscd's count of events tells.
+			m.log.Debug("reader's state is not known", "reader", name, "event", event)
+			state = scard.StateUnaware
+			time.Sleep(unclearEvery)
+			continue
 		}
+		unclear = 0
 		if !found {
 			m.log.Info("reader found", "reader", name)
 		}
@@ -204,6 +216,12 @@ func (m *monitor) lose(err error) {
 		v.name, v.present, v.why = "", false, err
 		v.losses++
 	})
+}
+
+// listed reports that the reader is still among those that pcscd has.
+func listed(ctx *scard.Context, name string) bool {
+	names, err := list(ctx)
+	return err == nil && slices.Contains(names, name)
 }
 
 // list returns the names of all readers; none is no error.
