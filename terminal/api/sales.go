@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/purselane/purselane/internal/money"
@@ -48,6 +49,10 @@ func (s *server) sell(w http.ResponseWriter, r *http.Request) {
 	amount, err := money.Parse(body.Amount)
 	if err != nil {
 		probRequest.with("amount: " + err.Error()).write(w)
+		return
+	}
+	if amount.Sign() <= 0 || amount.Cmp(tap.MaxSale()) > 0 { // else a rider would be asked for a card first
+		probRequest.with(fmt.Sprintf("amount: %v: want more than 0.00 and at most %v", amount, tap.MaxSale())).write(w)
 		return
 	}
 	lane, p := s.till(body.Lane)

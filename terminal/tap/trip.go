@@ -69,16 +69,16 @@ func (v *visit) quote() ([]order, *Result, error) {
 	case MetroExit:
 		return v.quoteExit()
 	case Sale:
-		if v.r.Amount.Sign() <= 0 || v.r.Amount.Cmp(maxSale) > 0 {
-			return nil, v.stop(RefusedTrip, "sale of %v: want more than 0.00 and at most %v", v.r.Amount, maxSale), nil
+		if v.r.Amount.Sign() <= 0 || v.r.Amount.Cmp(MaxSale()) > 0 {
+			return nil, v.stop(RefusedTrip, "sale of %v: want more than 0.00 and at most %v", v.r.Amount, MaxSale()), nil
 		}
 		return []order{v.order(purse.Sale, wire.Kind_KIND_PURCHASE, fare.Quote{Amount: v.r.Amount, Rule: "sale"})}, nil, nil
 	}
 	return nil, nil, fmt.Errorf("tap: mode %d is not known", v.r.Mode)
 }
 
-// maxSale is what every family's purse can carry: four bytes.
-var maxSale = money.Minor(0xFFFFFFFF)
+// MaxSale is the largest amount that a till can ask for: what every family's purse can carry in four bytes.
+func MaxSale() money.Amount { return money.Minor(0xFFFFFFFF) }
 
 func (v *visit) order(does purse.Kind, kind wire.Kind, q fare.Quote) order {
 	return order{
