@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"sort"
-	"strings"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -72,42 +71,11 @@ const (
 // ErrNoAccount says that a name is no account of the chart.
 var ErrNoAccount = errors.New("no such account in the chart")
 
-// ClassOf reads the class out of an account's name.
-func ClassOf(a Account) (Class, error) {
-	part := strings.Split(string(a), ":")
-	last := part[len(part)-1]
-	switch {
-	case a == Float, a == LoadInProgress, a == Funding:
-		return Liability, nil
-	case a == Trust:
-		return Asset, nil
-	case a == Rounding:
-		return Income, nil
-	case part[0] == "suspense" && len(part) == 2:
-		return Suspense, nil
-	case part[0] == "fee" && len(part) >= 2:
-		if part[1] == "channel" {
-			return Expense, nil
-		}
-		return Income, nil
-	case part[0] == "tax" && len(part) == 2 && last != "":
-		return Liability, nil
-	case part[0] == "channel" && len(part) == 2:
-		return Asset, nil
-	case part[0] == "merchant" && len(part) == 3 && (last == "pending" || last == "available" || last == "held"):
-		return Liability, nil
-	case part[0] == "acquirer" && len(part) == 3 && last == "sold-loads":
-		return Asset, nil
-	case part[0] == "acquirer" && len(part) == 3 && last == "clearing":
-		return Clearing, nil
-	}
-	return "", fmt.Errorf("%q: %w", a, ErrNoAccount)
-}
-
 // Line is one side of an entry: a debit is positive, a credit negative.
 type Line struct {
-	Account Account
-	Amount  money.Amount
+	Account  Account
+	Amount   money.Amount
+	Currency string // ISO 4217; "" is the book's own. A book keeps one currency
 }
 
 // Entry moves money between accounts. ID is its idempotency key: the same ID with the same content is one entry, with
@@ -125,6 +93,8 @@ var (
 	ErrUnbalanced = errors.New("entry does not sum to zero")
 	// ErrConflict: an entry of that id exists with other content.
 	ErrConflict = errors.New("entry exists with other content")
+	// ErrCurrency: a line is in another currency than the book's. Such money wants a book of its own and an exchange between them.
+	ErrCurrency = errors.New("another currency than the book's")
 )
 
 // Check reports an entry that must not be posted.
@@ -134,6 +104,9 @@ func (e Entry) Check() error {
 	}
 	var total money.Amount
 	for _, l := range e.Lines {
+		if l.Currency != "" {
+			return fmt.Errorf("entry %q: account %s: %s: %w", e.ID, l.Account, l.Currency, ErrCurrency)
+		}
 		if _, err := ClassOf(l.Account); err != nil {
 			return fmt.Errorf("entry %q: %w", e.ID, err)
 		}
@@ -161,14 +134,15 @@ func (e Entry) Compact() (Entry, error) {
 	e.Lines = nil
 	for a, s := range sum {
 		if !s.IsZero() {
-			e.Lines = append(e.Lines, Line{a, s})
+			e.Lines = append(e.Lines, Line{Account: a, Amount: s})
 		}
 	}
 	sort.Slice(e.Lines, func(i, j int) bool { return e.Lines[i].Account < e.Lines[j].Account })
 	return e, nil
 }
 
-// Digest is a SHA-256 over the canonical form, in hexadecimal; call it on a Compact entry.
+// Digest is a SHA-256 over the canonical form, in hexadecimal; call it on a Compact entry. A line that was set aside counts for the account it
+// was meant for: the entry is the same, and posting it again finds it, whether or not the account is frozen then.
 func (e Entry) Digest() string {
 	h := sha256.New()
 	str := func(s string) {
@@ -182,7 +156,7 @@ func (e Entry) Digest() string {
 	str(e.Day)
 	str(e.Ref)
 	for _, l := range e.Lines {
-		str(string(l.Account))
+		str(string(Meant(l.Account)))
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(l.Amount.Minor()))
 		h.Write(n[:])
@@ -196,7 +170,7 @@ func Move(debit, credit Account, amount money.Amount) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Line{{debit, amount}, {credit, neg}}, nil
+	return []Line{{Account: debit, Amount: amount}, {Account: credit, Amount: neg}}, nil
 }
 
 // Balance is an account's balance: debits positive.
