@@ -98,11 +98,13 @@ func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []u
 		p.opt.Log.WarnContext(ctx, "intake: not readable", "terminal", a.Terminal, "epoch", a.Epoch, "seq", u.Seq, "reason", u.Reason)
 	}
 	p.wake()
+	c.RetryAfter = p.holdBack(ctx, a.Terminal, a.ReceivedAt)
 	return c, nil
 }
 
 // Hello notes what a terminal holds, and answers with what is committed of its epoch and what is missing: also what the
-// terminal has a receipt for and we do not have, after a backup was restored. What it no longer holds is lost.
+// terminal has a receipt for and we do not have, after a backup was restored. What it no longer holds is lost. A terminal with
+// a long backlog is told when its slot is.
 func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (uplink.Committed, error) {
 	terminal := ids.TerminalID(h.GetTerminal())
 	var c uplink.Committed
@@ -130,6 +132,7 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 		p.opt.Log.ErrorContext(ctx, "intake: records lost: had a receipt, are missing here, and pruned there", "terminal", terminal, "epoch", h.GetEpoch(),
 			"first", r.First, "last", r.Last)
 	}
+	c.RetryAfter = p.slots.ask(terminal, waiting(h.GetLastSeq(), c.Through), at)
 	return c, nil
 }
 

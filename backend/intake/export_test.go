@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"time"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/shadowaccount"
@@ -28,4 +29,30 @@ func Judge(o Options, body []byte, terminal ids.TerminalID, epoch, seq uint64) (
 	}
 	v, err := d.evidence.verify(context.Background(), k, &d)
 	return Judged{d.family, card.number, v.proof, v.debit}, err
+}
+
+// Slots is a line of slots.
+type Slots struct{ *slots }
+
+// NewSlots makes an empty line.
+func NewSlots(w Windows) (Slots, error) {
+	err := w.setDefaults()
+	return Slots{newSlots(w)}, err
+}
+
+// Ask is what a hello asks.
+func (s Slots) Ask(t ids.TerminalID, backlog int, now time.Time) time.Duration {
+	return s.ask(t, backlog, now)
+}
+
+// Left is what a batch asks.
+func (s Slots) Left(t ids.TerminalID, now time.Time) time.Duration { return s.left(t, now) }
+
+// Remembered is how many terminals have a slot.
+func (s Slots) Remembered() int { return len(s.of) }
+
+// Pause is how long a receipt asks to hold back.
+func (w Windows) Pause(unposted int) (time.Duration, error) {
+	err := w.setDefaults()
+	return w.pause(unposted), err
 }

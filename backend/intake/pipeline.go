@@ -44,6 +44,9 @@ type Options struct {
 	// Default 1000.
 	Group int
 
+	// Windows say how a fleet that comes home at once is spread.
+	Windows Windows
+
 	// Workers verify TACs side by side.
 	//
 	// Default runtime.GOMAXPROCS(0).
@@ -66,6 +69,9 @@ type Pipeline struct {
 	clock   clock.Clock
 	opt     Options
 
+	slots    *slots
+	pressure pressure
+
 	step sync.Mutex    // one Step at a time: two would post the same records, the second one in vain
 	work chan struct{} // something was accepted
 }
@@ -83,6 +89,9 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if err := o.EC.check(); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
+	if err := o.Windows.setDefaults(); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
@@ -96,7 +105,7 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 		o.Log = slog.Default()
 	}
 	k := doors{ep: hsm, ec: o.EC, desfire: o.DESFire}
-	return &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, work: make(chan struct{}, 1)}, nil
+	return &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, slots: newSlots(o.Windows), work: make(chan struct{}, 1)}, nil
 }
 
 // Device is the Device of an uplink Processor: the public key of a terminal that is registered and not stopped.

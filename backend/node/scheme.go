@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -34,6 +35,8 @@ type Scheme struct {
 	Broker  Listen `yaml:"broker"`
 
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
+
+	Windows intake.Windows `yaml:"windows"` // how a fleet that comes home at once is spread
 
 	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
 	ECLoadLog      int    `yaml:"ec_load_log"`     // how many records the load log of such cards keeps; 0: not known
@@ -133,6 +136,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.HSM.Sessions < 0 || s.HSM.Sessions > maxSessions {
 		bad("hsm.sessions: %d: want 1 to %d, or none for the usual 4", s.HSM.Sessions, maxSessions)
+	}
+	if err := s.Windows.Check(); err != nil {
+		bad("%v", err)
 	}
 	if s.ECLoadLog < 0 || s.ECLoadLog > 255 {
 		bad("ec_load_log: %d: want the number of records that a card's load log keeps, or none if it is not known", s.ECLoadLog)
