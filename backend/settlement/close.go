@@ -19,7 +19,16 @@ type Options struct {
 	Location *time.Location // of the scheme, for "today"; nil: Now's own
 	Term     calendar.Term  // when positions are due; zero: T+1
 	Calendar calendar.Table // zero: plain weeks without holidays
+	Currency string         // of the files, ISO 4217 letters; "": CNY
+	// CaseAfter is how many days a record is held before the acquirer's report calls it a case; 0: 30.
+	CaseAfter int
 }
+
+// What a scheme has that says nothing else.
+const (
+	defaultCurrency  = "CNY"
+	defaultCaseAfter = 30
+)
 
 // Entries of settlement, so that what they move is not settled once more.
 const (
@@ -48,6 +57,12 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 	if o.Term == (calendar.Term{}) {
 		o.Term = calendar.Term{Unit: calendar.Working, Days: 1}
 	}
+	if o.Currency == "" {
+		o.Currency = defaultCurrency
+	}
+	if o.CaseAfter == 0 {
+		o.CaseAfter = defaultCaseAfter
+	}
 	if today := calendar.DateOf(o.Now.In(o.Location)); date > today {
 		return Output{}, fmt.Errorf("close %s: %w: today is %s", day, ErrFuture, today)
 	}
@@ -65,7 +80,7 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		if err := c.allowed(ctx); err != nil {
 			return err
 		}
-		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now, Version: Version}
+		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now, Version: Version, Currency: o.Currency, CaseAfter: o.CaseAfter}
 		if err := tx.CloseDay(ctx, head); err != nil {
 			return err
 		}

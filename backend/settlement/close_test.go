@@ -558,6 +558,7 @@ func TestAnyRunOfDaysProves(t *testing.T) {
 			out, err := settlement.Close(w.ctx, w.store, d, at(string(day)))
 			require.NoError(rt, err)
 			require.Equal(rt, digest, out.Digest)
+			w.filesAddUp(out)
 			trust, err = trust.Add(out.Report.Proof.TrustMovement)
 			require.NoError(rt, err)
 			require.NoError(rt, settlement.Pay(w.ctx, w.store, d, "ref-"+d, at(d).Now))

@@ -17,6 +17,8 @@ import (
 type Frozen struct {
 	Version        int // of the report's format when the day closed
 	Day, Term, Due string
+	Currency       string
+	CaseAfter      int                  // days after which what is held becomes a case
 	Parties        []store.PartyDay     // by kind and name; Net is not read
 	Merchants      []store.MerchantFees // those with contracts of their own
 	Items          []store.Item         // in the store's order

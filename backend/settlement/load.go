@@ -48,7 +48,7 @@ func loadDay(ctx context.Context, tx *store.Tx, day string) (Output, error) {
 
 // thaw reads a closed day's frozen inputs.
 func thaw(ctx context.Context, tx *store.Tx, head store.ClearingDay) (Frozen, error) {
-	f := Frozen{Version: head.Version, Day: head.Day, Term: head.Term, Due: head.Due}
+	f := Frozen{Version: head.Version, Day: head.Day, Term: head.Term, Due: head.Due, Currency: head.Currency, CaseAfter: head.CaseAfter}
 	var err error
 	if f.Merchants, err = tx.MerchantFees(ctx, head.Day); err != nil {
 		return f, err

@@ -49,6 +49,8 @@ type ClearingDay struct {
 	PaidAt         time.Time
 	BankRef        string // "" while unpaid
 	Version        int    // of the report's format when it closed
+	Currency       string // ISO 4217 letters
+	CaseAfter      int    // days after which what is held becomes a case
 }
 
 // Paid reports whether the day's positions were paid.
@@ -56,8 +58,8 @@ func (d ClearingDay) Paid() bool { return !d.PaidAt.IsZero() }
 
 // CloseDay writes a clearing day that has just been closed. A day is closed once.
 func (t *Tx) CloseDay(ctx context.Context, d ClearingDay) error {
-	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest, version) VALUES (?, ?, ?, ?, ?, ?)`,
-		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest, d.Version)
+	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest, version, currency, case_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest, d.Version, d.Currency, d.CaseAfter)
 	return err
 }
 
@@ -95,14 +97,14 @@ func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]Clear
 	err := t.rows(ctx, "closed days", func(scan func(...any) error) error {
 		var d ClearingDay
 		var closed, paid int64
-		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef, &d.Version)
+		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef, &d.Version, &d.Currency, &d.CaseAfter)
 		d.ClosedAt = time.UnixMilli(closed)
 		if paid != 0 {
 			d.PaidAt = time.UnixMilli(paid)
 		}
 		out = append(out, d)
 		return err
-	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref, version FROM settlement_day `+where, args...)
+	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref, version, currency, case_after FROM settlement_day `+where, args...)
 	return out, err
 }
 
@@ -184,7 +186,7 @@ func (t *Tx) LoadsSettled(ctx context.Context, kind, party string) (money.Amount
 func (t *Tx) MovedThrough(ctx context.Context, a books.Account, day, exceptKind string) (money.Amount, error) {
 	var sum int64
 	_, err := t.one(ctx, "moved through", `SELECT COALESCE(SUM(l.amount), 0) FROM journal_line l JOIN journal_entry e ON e.id = l.entry
-		WHERE l.account = ? AND e.day <= ? AND substr(e.kind, 1, length(?)) <> ?`, []any{string(a), day, exceptKind, exceptKind}, &sum)
+		WHERE l.account = ? AND e.day <= ? AND NOT (e.kind >= ? AND e.kind < ?)`, []any{string(a), day, exceptKind, exceptKind + "\U0010FFFF"}, &sum)
 	return money.Minor(sum), err
 }
 
@@ -261,8 +263,8 @@ func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRe
 		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
 		WHERE r.day <= ? AND r.verdict IS NOT NULL
 			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'superseded', 'unnamed')
-			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = x'')
-		ORDER BY r.terminal, r.epoch, r.seq`, through)
+			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = ?)
+		ORDER BY r.terminal, r.epoch, r.seq`, through, []byte{})
 	return out, err
 }
 
@@ -277,7 +279,7 @@ func (t *Tx) PendingThrough(ctx context.Context, day string) (int, error) {
 func (t *Tx) EarlierOpenDay(ctx context.Context, lastClosed, day string) (string, error) {
 	var first string
 	_, err := t.one(ctx, "earlier open day", `SELECT COALESCE(MIN(d), '') FROM (
-		SELECT MIN(day) AS d FROM claim WHERE day > ? AND day < ? UNION ALL SELECT MIN(day) FROM record WHERE day > ? AND day < ?)`,
+		SELECT MIN(day) AS d FROM claim WHERE day > ? AND day < ? UNION ALL SELECT MIN(day) FROM record WHERE day > ? AND day < ?) AS days`,
 		[]any{lastClosed, day, lastClosed, day}, &first)
 	return first, err
 }
@@ -295,6 +297,12 @@ type Item struct {
 	WasDay    string
 	WasClass  string
 	WasAmount money.Amount
+}
+
+// CardNumber is the card the item names; zero for a record that could not be read.
+func (i Item) CardNumber() (n ids.CardNumber) {
+	copy(n[:], i.Card)
+	return n
 }
 
 // PutItem freezes an item of a day.
@@ -351,6 +359,27 @@ func (t *Tx) items(ctx context.Context, where string, args ...any) ([]Item, erro
 	return out, err
 }
 
+// ItemTokens gives the tokens of the cards that items name, by card number. A card's token never changes.
+func (t *Tx) ItemTokens(ctx context.Context, items []Item) (map[ids.CardNumber]string, error) {
+	out := map[ids.CardNumber]string{}
+	for _, i := range items {
+		n := i.CardNumber()
+		if _, known := out[n]; known || len(i.Card) == 0 {
+			continue
+		}
+		var token string
+		found, err := t.one(ctx, "token of a card", `SELECT token FROM card WHERE number = ?`, []any{n[:]}, &token)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, fmt.Errorf("token of card %v: %w", n, ErrNotFound)
+		}
+		out[n] = token
+	}
+	return out, nil
+}
+
 // UnsettledValues sums, by merchant, what its accepted taps of all days are worth less what closed days settled: what the
 // books must hold as pending. A merchant without taps has no entry.
 func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amount, error) {
@@ -365,6 +394,6 @@ func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amou
 			SELECT merchant, amount FROM claim WHERE status IN (?, ?)
 			UNION ALL SELECT merchant, -amount FROM settlement_item WHERE class = 'accepted'
 			UNION ALL SELECT merchant, was_amount FROM settlement_item WHERE was_class = 'accepted')
-		GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred))
+		AS worth GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred))
 	return out, err
 }

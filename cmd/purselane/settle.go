@@ -20,10 +20,12 @@ import (
 
 // SettleCmd are the commands of clearing and settlement.
 type SettleCmd struct {
-	Close    SettleCloseCmd    `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
-	Pay      SettlePayCmd      `cmd:"" help:"Note that a closed day's positions were paid at the bank."`
-	Days     SettleDaysCmd     `cmd:"" help:"List the closed days."`
-	Contract SettleContractCmd `cmd:"" help:"Note what a party is charged, from when on; print it; explain a fee."`
+	Close      SettleCloseCmd      `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
+	Files      SettleFilesCmd      `cmd:"" help:"Write what each acquirer gets of a closed day: report, result and fee file, signed."`
+	VerifyFile SettleVerifyFileCmd `cmd:"" help:"Check an acquirer's file: count, sum, hash and signature."`
+	Pay        SettlePayCmd        `cmd:"" help:"Note that a closed day's positions were paid at the bank."`
+	Days       SettleDaysCmd       `cmd:"" help:"List the closed days."`
+	Contract   SettleContractCmd   `cmd:"" help:"Note what a party is charged, from when on; print it; explain a fee."`
 }
 
 // SettleCloseCmd is `purselane settle close`.

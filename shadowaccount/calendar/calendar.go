@@ -37,6 +37,9 @@ func ParseDate(s string) (Date, error) {
 // DateOf is the date of t in t's own location.
 func DateOf(t time.Time) Date { return Date(t.Format(layout)) }
 
+// Until counts the days from the date to a later one; negative if it is earlier.
+func (d Date) Until(later Date) int { return int(later.noon().Sub(d.noon()).Hours()) / 24 }
+
 // Add is the date n days later.
 func (d Date) Add(n int) Date { return DateOf(d.noon().AddDate(0, 0, n)) }
 

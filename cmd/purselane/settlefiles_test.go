@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/settlement"
+	"github.com/purselane/purselane/backend/settlement/acquirerfile"
+	"github.com/purselane/purselane/backend/store"
+)
+
+// closedScheme is a scheme's folder with one closed day.
+func closedScheme(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "scheme")
+	var out bytes.Buffer
+	parser, err := kong.New(&InitCmd{}, kong.Writers(&out, &out))
+	require.NoError(t, err)
+	k, err := parser.Parse([]string{"--dir", dir})
+	require.NoError(t, err)
+	require.NoError(t, k.Run())
+	path := node.DatabasePath(filepath.Join(dir, folderData))
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	s, err := store.Open(t.Context(), path, store.Options{NoSync: true})
+	require.NoError(t, err)
+	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.PutAcquirer(t.Context(), store.Acquirer{ID: "bus", Name: "Bus"})
+	}))
+	_, err = settlement.Close(t.Context(), s, "2026-11-24", settlement.Options{Now: time.Date(2026, 11, 24, 20, 0, 0, 0, time.UTC)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	return dir
+}
+
+func TestSettleFilesAndVerifyFile(t *testing.T) {
+	dir := closedScheme(t)
+	said, err := runSettle(t, "files", "--dir", dir, "--day", "2026-11-24")
+	require.NoError(t, err)
+	_, key, found := strings.Cut(strings.TrimSpace(said), "they verify with the key ")
+	require.True(t, found)
+	again, err := runSettle(t, "files", "--dir", dir, "--day", "2026-11-24")
+	require.NoError(t, err)
+	require.Equal(t, said, again)
+
+	file := filepath.Join(dir, "settlement", "2026-11-24", "acquirers", "bus", "bus-2026-11-24-report.csv")
+	said, err = runSettle(t, "verify-file", file, "--key", key)
+	require.NoError(t, err)
+	require.Equal(t, "good: report of 2026-11-24 for bus, 9 rows, sum 0.00 CNY\n", said)
+
+	body, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, bytes.Replace(body, []byte(",net,"), []byte(",nat,"), 1), 0o644))
+	_, err = runSettle(t, "verify-file", file, "--key", key)
+	require.ErrorIs(t, err, acquirerfile.ErrHash)
+	require.ErrorIs(t, err, acquirerfile.ErrSignature)
+	_, err = runSettle(t, "files", "--dir", dir, "--day", "2026-11-24")
+	require.ErrorContains(t, err, "exists with other content")
+	_, err = runSettle(t, "files", "--dir", dir, "--day", "2026-11-25")
+	require.ErrorIs(t, err, settlement.ErrNotClosed)
+	_, err = runSettle(t, "verify-file", file, "--key", "00")
+	require.ErrorContains(t, err, "--key")
+}
