@@ -66,6 +66,9 @@ type Config struct {
 	Rand       *rand.Rand         // uplink jitter; default: seeded by the machine
 
 	Denied func(ids.CardNumber) bool // deny list; nil: none
+
+	// DenyVersion is the version of that list, which each record tells: it decides who bears a debit of a denied card. Nil: not told.
+	DenyVersion func() uint64
 	// Linked are other terminals on the same vehicle or gate line; whoever made the link runs it. Nil: none.
 	Linked Linked
 	// Show is told every outcome, one at a time. It must return soon: the rider of the next lane waits.

@@ -92,7 +92,7 @@ func newTerminal(cfg Config, j *journal.Journal) (*Terminal, error) {
 	}
 	t.tap = tap.Terminal{
 		ID: cfg.Terminal, Merchant: cfg.Merchant, Profile: cfg.Profile, Location: cfg.Profile.Location(), BootID: boot,
-		Denied: cfg.Denied, Paid: t.paid, Ready: t.ready,
+		Denied: cfg.Denied, DenyVersion: cfg.DenyVersion, Paid: t.paid, Ready: t.ready,
 	}
 	if t.newestAt, err = newestRecord(j); err != nil {
 		return nil, err

@@ -383,6 +383,20 @@ func TestTheDenyListOfACardThatHidesItsNumber(t *testing.T) {
 	require.Equal(t, []wire.State{unknown, completed}, m.states(t))
 }
 
+// TestARecordNamesTheDenyListThatWasAsked: a newer one that comes while the card is looked up was not asked.
+func TestARecordNamesTheDenyListThatWasAsked(t *testing.T) {
+	s := newStub(1)
+	m, r := stubbed(t, bus, s)
+	list := uint64(7)
+	m.tap.DenyVersion = func() uint64 { return list }
+	m.tap.Denied = func(ids.CardNumber) bool { list = 8; return false }
+	result, err := m.tap.Purchase(t.Context(), nil, r)
+	require.NoError(t, err)
+	require.Equal(t, tap.Granted, result.Outcome, result.Reason)
+	records := m.records(t)
+	require.EqualValues(t, 7, records[len(records)-1].GetDenyVersion())
+}
+
 // TestACardThatChangesItsNumber in the middle of a visit must not be served under either.
 func TestACardThatChangesItsNumber(t *testing.T) {
 	for _, told := range []bool{false, true} {

@@ -73,6 +73,7 @@ type visit struct {
 	settledMark string
 	// settledRide: it was a ride on this line a moment ago, which a card without ride records does not show.
 	settledRide bool
+	list        uint64 // version of the deny list that was asked
 }
 
 // stop makes a result that ends the tap.
@@ -156,6 +157,9 @@ func (v *visit) refuseEarly() *Result {
 
 // denied looks at the deny list, where the card's number is known.
 func (v *visit) denied() *Result {
+	if v.t.DenyVersion != nil {
+		v.list = v.t.DenyVersion() // before it is asked: should a newer one come between, the record claims no more than was looked at
+	}
 	if v.t.Denied == nil || v.number == (ids.CardNumber{}) || !v.t.Denied(v.number) {
 		return nil
 	}

@@ -37,7 +37,7 @@ func (v *visit) draft(o order, a purse.Attempt) *wire.Record {
 		Station: bytes.Clone(v.r.Station[:]), EntryStation: bytes.Clone(o.entry), FareRule: o.rule,
 		ProfileVersion: v.t.Profile.Version, RequestId: v.r.RequestID,
 		TerminalTimeMs: v.r.Now.UnixMilli(), ClockErrorMs: uint32(v.r.ClockErr.Milliseconds()), ClockState: v.r.Clock,
-		MonotonicNs: v.r.Monotonic.Nanoseconds(), BootId: v.t.BootID,
+		MonotonicNs: v.r.Monotonic.Nanoseconds(), BootId: v.t.BootID, DenyVersion: v.list,
 	}
 }
 

@@ -38,6 +38,8 @@ type Terminal struct {
 
 	// Denied reports a card on the deny list. Nil: there is none.
 	Denied func(ids.CardNumber) bool
+	// DenyVersion is of the list that Denied asks, for the record. Nil: not told.
+	DenyVersion func() uint64
 	// Paid tells where a card has paid for a ride on a line a moment ago, as other readers and linked terminals know: for cards whose own records
 	// do not show it. Nil: nobody else knows.
 	Paid func(card ids.CardNumber, line fare.Code) (where string, paid bool)

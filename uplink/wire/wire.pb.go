@@ -334,6 +334,7 @@ type Record struct {
 	EvidenceData   []byte                 `protobuf:"bytes,48,opt,name=evidence_data,json=evidenceData,proto3" json:"evidence_data,omitempty"` // what the host needs to recheck the debit
 	SealedCard     []byte                 `protobuf:"bytes,49,opt,name=sealed_card,json=sealedCard,proto3" json:"sealed_card,omitempty"`       // a bank's card number, sealed to the backend; card_number is a token then
 	Attempt        []byte                 `protobuf:"bytes,50,opt,name=attempt,proto3" json:"attempt,omitempty"`                               // in the journal's intents only, never sent: what the card's driver needs to recover
+	DenyVersion    uint64                 `protobuf:"varint,51,opt,name=deny_version,json=denyVersion,proto3" json:"deny_version,omitempty"`   // of the deny list that the terminal held, 0: none, or not told. It decides who bears a debit of a denied card
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -681,6 +682,13 @@ func (x *Record) GetAttempt() []byte {
 		return x.Attempt
 	}
 	return nil
+}
+
+func (x *Record) GetDenyVersion() uint64 {
+	if x != nil {
+		return x.DenyVersion
+	}
+	return 0
 }
 
 // Batch is the payload of an envelope: records in order, as stored.
@@ -1453,7 +1461,7 @@ var File_uplink_wire_wire_proto protoreflect.FileDescriptor
 
 const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x16uplink/wire/wire.proto\x12\x11purselane.wire.v1\"\x9a\v\n" +
+	"\x16uplink/wire/wire.proto\x12\x11purselane.wire.v1\"\xbd\v\n" +
 	"\x06Record\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bterminal\x18\x02 \x01(\tR\bterminal\x12\x14\n" +
@@ -1508,7 +1516,8 @@ const file_uplink_wire_wire_proto_rawDesc = "" +
 	"\revidence_data\x180 \x01(\fR\fevidenceData\x12\x1f\n" +
 	"\vsealed_card\x181 \x01(\fR\n" +
 	"sealedCard\x12\x18\n" +
-	"\aattempt\x182 \x01(\fR\aattempt\"!\n" +
+	"\aattempt\x182 \x01(\fR\aattempt\x12!\n" +
+	"\fdeny_version\x183 \x01(\x04R\vdenyVersion\"!\n" +
 	"\x05Batch\x12\x18\n" +
 	"\arecords\x18\x01 \x03(\fR\arecords\"t\n" +
 	"\bEnvelope\x12\x18\n" +
