@@ -19,7 +19,7 @@ func TestMetrics(t *testing.T) {
 	m := api.NewMetrics(d.Health)
 	m.Show(edge.Event{Lane: 0, At: start, Card: true})
 	m.Show(edge.Event{Lane: 0, At: start, Took: 310 * time.Millisecond, Result: tap.Result{Outcome: tap.Granted, Card: card},
-		Phases: edge.Phases{Select: 20 * time.Millisecond, Card: 280 * time.Millisecond, SAM: 9 * time.Millisecond, Journal: 4 * time.Millisecond, Own: time.Millisecond}})
+		Phases: edge.Phases{Detect: 40 * time.Millisecond, Select: 20 * time.Millisecond, Card: 280 * time.Millisecond, SAM: 9 * time.Millisecond, Journal: 4 * time.Millisecond, Own: time.Millisecond}})
 	m.Show(edge.Event{Lane: 0, At: start, Took: 60 * time.Millisecond, Result: tap.Result{Outcome: tap.RefusedBalance}})
 	m.Show(edge.Event{Lane: edge.AllLanes, At: start, Result: tap.Result{Outcome: tap.OutOfService}})
 	m.Show(edge.Event{Lane: edge.AllLanes, At: start, Ready: true})
@@ -39,6 +39,7 @@ func TestMetrics(t *testing.T) {
 		`purselane_terminal_tap_seconds_count{result="refused"} 1`,
 		`purselane_terminal_tap_phase_seconds_sum{phase="card"} 0.28`,
 		`purselane_terminal_tap_phase_seconds_count{phase="journal"} 1`,
+		`purselane_terminal_tap_phase_seconds_sum{phase="detect"} 0.04`,
 		`purselane_terminal_journal_records 12`,
 		`purselane_terminal_reader_up{lane="0",mode="bus-flat"} 1`,
 		`purselane_terminal_reader_up{lane="1",mode="sale"} 0`,

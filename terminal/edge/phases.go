@@ -6,12 +6,14 @@ import (
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/terminal/reader"
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
 )
 
 // Phases are the parts of a tap's time, by the machine's monotonic clock. The card and the journal work side by side for a while: Both is in Card and in Journal.
 type Phases struct {
+	Detect  time.Duration // before the visit: from the reader seeing the card to the first command; 0: the reader does not tell
 	Select  time.Duration // the first command with its answer
 	Card    time.Duration // all commands, the first included, with air and link
 	SAM     time.Duration // waited for a SAM, and its commands
@@ -26,14 +28,21 @@ type Phase struct {
 	Took time.Duration
 }
 
-// List names the parts.
+// List names the parts that are known.
 func (p Phases) List() []Phase {
-	return []Phase{{"select", p.Select}, {"card", p.Card}, {"sam", p.SAM}, {"journal", p.Journal}, {"outcome", p.Own}}
+	all := []Phase{{"select", p.Select}, {"card", p.Card}, {"sam", p.SAM}, {"journal", p.Journal}, {"outcome", p.Own}}
+	if p.Detect > 0 {
+		all = append(all, Phase{"detect", p.Detect})
+	}
+	return all
 }
 
 // watch is one lane's stopwatch. A lane's visits come one after the other, but the card is talked to on another goroutine while the journal commits; each part
 // is touched by one goroutine at a time.
 type watch struct {
+	waiting time.Time // since then a card was waited for; zero: by others than Run
+	seen    time.Time // by the reader; zero: it does not tell
+	detect  time.Duration
 	start   time.Time
 	card    time.Duration
 	first   time.Duration
@@ -47,8 +56,23 @@ type watch struct {
 // span is from one moment to another.
 type span struct{ from, to time.Time }
 
-func (w *watch) begin() {
-	*w = watch{start: time.Now(), commands: w.commands[:0], intents: w.intents[:0]}
+func (w *watch) begin(card apdu.Transmitter) {
+	*w = watch{waiting: w.waiting, start: time.Now(), commands: w.commands[:0], intents: w.intents[:0]}
+	if s, tells := card.(reader.Seer); tells {
+		w.seen = s.Seen()
+	}
+}
+
+// detected is the time from the reader seeing the card to the first command. A card that lay there before it was waited for counts from when it was.
+func (w *watch) detected(first time.Time) time.Duration {
+	if w.seen.IsZero() {
+		return 0
+	}
+	from := w.seen
+	if w.waiting.After(from) {
+		from = w.waiting
+	}
+	return max(0, first.Sub(from))
 }
 
 // both is for how long a command to the card and the commit of an intent were under way at once.
@@ -70,7 +94,7 @@ func (w *watch) both() (sum time.Duration) {
 
 func (w *watch) phases() Phases {
 	whole, both := time.Since(w.start), w.both()
-	return Phases{Select: w.first, Card: w.card, SAM: w.sam, Journal: w.journal, Both: both, Own: max(0, whole-w.card-w.sam-w.journal+both)}
+	return Phases{Detect: w.detect, Select: w.first, Card: w.card, SAM: w.sam, Journal: w.journal, Both: both, Own: max(0, whole-w.card-w.sam-w.journal+both)}
 }
 
 // timedCard times the card.
@@ -85,10 +109,10 @@ func (c timedCard) Transmit(ctx context.Context, command []byte) ([]byte, error)
 	response, err := c.Transmitter.Transmit(ctx, command)
 	to := time.Now()
 	took := to.Sub(from)
-	c.w.commands = append(c.w.commands, span{from, to})
-	if c.w.card == 0 {
-		c.w.first = took
+	if len(c.w.commands) == 0 {
+		c.w.first, c.w.detect = took, c.w.detected(from)
 	}
+	c.w.commands = append(c.w.commands, span{from, to})
 	c.w.card += took
 	return response, err
 }

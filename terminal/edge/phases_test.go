@@ -24,6 +24,6 @@ func TestWhatCardAndJournalDoAtOnce(t *testing.T) {
 		require.Equal(t, time.Duration(c.both)*time.Millisecond, w.both(), c.name)
 	}
 	w := watch{commands: []span{{at(0), at(1)}}}
-	w.begin()
+	w.begin(nil)
 	require.Zero(t, w.both(), "a visit begins with nothing")
 }

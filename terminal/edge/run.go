@@ -92,6 +92,7 @@ func (l *lane) serve(ctx context.Context) {
 func (l *lane) wait(ctx context.Context) (reader.Card, error) {
 	t := l.t
 	l.is(LaneWaiting, nil)
+	t.watches[l.index].waiting = time.Now()
 	for ctx.Err() == nil { // a reader may return a card that is there before it looks at ctx
 		card, restart, err := l.waitSome(ctx)
 		switch {

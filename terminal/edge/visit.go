@@ -51,7 +51,7 @@ func (t *Terminal) serve(ctx context.Context, lane int, card apdu.Transmitter, r
 	ctx, cancel := context.WithTimeout(ctx, visitLimit)
 	defer cancel()
 	clock := &t.watches[lane]
-	clock.begin()
+	clock.begin(card)
 	book := &guard{Journal: timedJournal{t.journal, clock}, request: r.RequestID, only: only}
 	terminal := t.tap
 	terminal.Drivers, terminal.Journal = t.drivers[lane], book

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/terminal/reader"
@@ -37,6 +38,7 @@ var _ reader.Reader = (*Reader)(nil)
 // presence is one stay of a card in the field. It outlives the sessions with the card.
 type presence struct {
 	t    apdu.Transmitter
+	seen time.Time
 	left bool          // under Reader.mu
 	gone chan struct{} // closed with left
 }
@@ -65,7 +67,7 @@ func (r *Reader) change() {
 func (r *Reader) Present(t apdu.Transmitter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.field = append(r.field, &presence{t: t, gone: make(chan struct{})})
+	r.field = append(r.field, &presence{t: t, seen: time.Now(), gone: make(chan struct{})})
 	r.told = false
 	r.change()
 }
@@ -191,6 +193,9 @@ func (c *card) drop() {
 	c.r.field = slices.DeleteFunc(c.r.field, func(p *presence) bool { return p == c.presence })
 	c.r.change()
 }
+
+// Seen implements reader.Seer.
+func (c *card) Seen() time.Time { return c.seen }
 
 // Removed implements reader.Card.
 func (c *card) Removed(ctx context.Context) error {

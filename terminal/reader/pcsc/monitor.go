@@ -32,9 +32,10 @@ const (
 type view struct {
 	name    string // full PC/SC name; empty while the reader is lost
 	present bool
-	left    uint64 // cards that have left since the program started
-	losses  uint64 // times the reader was lost
-	why     error  // the reader is lost, as it was seen last
+	seen    time.Time // when the card that is present was told of
+	left    uint64    // cards that have left since the program started
+	losses  uint64    // times the reader was lost
+	why     error     // the reader is lost, as it was seen last
 }
 
 // monitor watches one reader in a goroutine of its own.
@@ -195,6 +196,9 @@ func (m *monitor) see(name string, event scard.StateFlag) {
 		v.name, v.present = name, present
 		if gone {
 			v.left++
+		}
+		if present {
+			v.seen = time.Now()
 		}
 	})
 }

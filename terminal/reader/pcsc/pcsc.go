@@ -200,7 +200,7 @@ func (r *Reader) begin(s *session, v view) (reader.Card, error) {
 		return nil, reader.ErrClosed
 	default:
 	}
-	r.open = &card{r: r, session: s, left: v.left}
+	r.open = &card{r: r, session: s, left: v.left, seen: v.seen}
 	return r.open, nil
 }
 
@@ -281,6 +281,7 @@ type card struct {
 	r       *Reader
 	session *session
 	left    uint64 // the monitor's count when the card was there
+	seen    time.Time
 
 	mu      sync.Mutex
 	closed  bool
@@ -345,6 +346,9 @@ func (c *card) fail(stalled bool) {
 	defer c.mu.Unlock()
 	c.gone, c.stalled = true, stalled
 }
+
+// Seen implements reader.Seer.
+func (c *card) Seen() time.Time { return c.seen }
 
 // Removed implements reader.Card.
 func (c *card) Removed(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/terminal/reader"
@@ -13,13 +14,14 @@ import (
 // stay is one stay of a card in the field. It outlives the sessions with the card.
 type stay struct {
 	target target
-	missed int // looks in a row that did not find it
+	seen   time.Time // when the first look that found it was done
+	missed int       // looks in a row that did not find it
 
 	once sync.Once
 	gone chan struct{}
 }
 
-func newStay(t target) *stay { return &stay{target: t, gone: make(chan struct{})} }
+func newStay(t target) *stay { return &stay{target: t, seen: time.Now(), gone: make(chan struct{})} }
 
 func (s *stay) leave() { s.once.Do(func() { close(s.gone) }) }
 
@@ -98,6 +100,9 @@ func (c *card) fail() {
 	defer c.r.mu.Unlock()
 	c.over = true
 }
+
+// Seen implements reader.Seer.
+func (c *card) Seen() time.Time { return c.stay.seen }
 
 // Removed implements reader.Card. While the session is open the card is asked in a way that leaves the session as it is; afterwards the
 // field is switched off and looked into.

@@ -166,8 +166,14 @@ func (s *test) empty(t *testing.T) {
 }
 
 func (s *test) answers(t *testing.T) {
+	before := time.Now()
 	chip := s.insert(t)
 	c := s.wait(t)
+	seer, tells := c.(reader.Seer)
+	require.True(t, tells, "a tap's time begins when its reader sees the card")
+	seen := seer.Seen()
+	require.False(t, seen.Before(before), "not before it came")
+	require.False(t, seen.After(time.Now()))
 	s.echo(t, c, chip, []byte{0x00, 0xB0, 0x95, 0x00, 0x1E})
 	s.echo(t, c, chip, append([]byte{0x80, 0xDC, 0x01, 0xD0, 0xF5}, bytes.Repeat([]byte{0x5A}, 0xF5)...))
 	for range 20 {
@@ -191,6 +197,7 @@ func (s *test) level(t *testing.T) {
 	s.echo(t, first, chip, []byte{0, 1, 2, 3})
 	require.NoError(t, first.Close(reader.Leave))
 	second := s.wait(t)
+	require.Equal(t, first.(reader.Seer).Seen(), second.(reader.Seer).Seen(), "it has not come again")
 	s.echo(t, second, chip, []byte{0, 1, 2, 3})
 	require.NoError(t, second.Close(reader.Leave))
 	s.withdraw()

@@ -18,6 +18,7 @@ var errSessionClosed = fmt.Errorf("%w: session closed", apdu.ErrNotSent)
 type slot struct {
 	conn    net.Conn
 	timeout time.Duration
+	seen    time.Time     // when it connected
 	answers chan []byte   // at most one: the protocol is question and answer
 	gone    chan struct{} // closed when the card has left
 	once    sync.Once
@@ -26,7 +27,7 @@ type slot struct {
 }
 
 func newSlot(conn net.Conn, timeout time.Duration) *slot {
-	return &slot{conn: conn, timeout: timeout, answers: make(chan []byte, 1), gone: make(chan struct{})}
+	return &slot{conn: conn, timeout: timeout, seen: time.Now(), answers: make(chan []byte, 1), gone: make(chan struct{})}
 }
 
 // drop ends the stay from our side.

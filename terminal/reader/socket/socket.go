@@ -198,6 +198,9 @@ func (c *card) Transmit(ctx context.Context, command []byte) ([]byte, error) {
 	return c.slot.transmit(ctx, command)
 }
 
+// Seen implements reader.Seer.
+func (c *card) Seen() time.Time { return c.slot.seen }
+
 // Removed implements reader.Card.
 func (c *card) Removed(ctx context.Context) error {
 	poll := time.NewTicker(pollEvery)
