@@ -58,12 +58,9 @@ type Audit struct {
 	Findings []Finding
 	// Explained are the online counters of loads not yet proved that the card's own balance shows to have happened.
 	Explained []uint16
-}
-
-// link is an occupied slot in the chain of a card.
-type link struct {
-	Counted
-	proved bool
+	// LoadsFrom says where [End.Extend] can go on: at a debit after the last, with the loads from this online counter on. -1: the whole chain
+	// must be walked again.
+	LoadsFrom int
 }
 
 // AuditCard walks the slots of a card in counter order. The result is a function of the sets: the slices may come in any
@@ -75,11 +72,11 @@ func AuditCard(card Card, claims []Counted, loads []Load) (Audit, error) {
 	})
 	slices.SortFunc(loads, func(a, b Load) int { return cmp.Compare(a.Counter, b.Counter) })
 	var out Audit
-	var chain []link
+	var chain []Counted
 	for _, c := range claims {
 		out.look(card, c)
 		if c.Status.Occupies() {
-			chain = append(chain, link{c, c.Status == Stands})
+			chain = append(chain, c)
 		}
 	}
 	if !card.Issued && len(chain) > 0 { // nobody knows how it began: its chain begins with what was seen first
@@ -89,8 +86,22 @@ func AuditCard(card Card, claims []Counted, loads []Load) (Audit, error) {
 	if card.Shadow.Sign() < 0 {
 		out.add(FindNegativeShadow, 0, "shadow balance %v", card.Shadow)
 	}
-	err := out.walk(card, chain, loads)
-	return out, err
+	t := trail{expect: int64(card.Opening), loads: loads, proved: true, whole: true}
+	out.Complete, out.Next, out.Tail = card.Opening, card.Opening, card.OpeningBalance
+	for _, c := range chain {
+		if c.Counter < card.Opening {
+			out.add(FindCounterBack, c.Counter, "the card was issued with counter %d", card.Opening)
+			continue
+		}
+		if err := out.step(card.Chain, &t, c); err != nil {
+			return out, err
+		}
+	}
+	out.LoadsFrom = -1
+	if out.ends(card, claims) {
+		out.LoadsFrom = t.loadsFrom()
+	}
+	return out, nil
 }
 
 // look notes what is suspicious in a claim by itself.
@@ -116,62 +127,66 @@ func (a *Audit) look(card Card, c Counted) {
 	}
 }
 
-// walk checks that each balance follows from the one before, and finds what is missing.
-func (a *Audit) walk(card Card, chain []link, loads []Load) error {
-	expect, balance, used, proved := int64(card.Opening), card.OpeningBalance, 0, true
-	a.Complete, a.Next, a.Tail = card.Opening, card.Opening, card.OpeningBalance
-	for _, s := range chain {
-		c := s.Claim
-		if s.Counter < card.Opening {
-			a.add(FindCounterBack, s.Counter, "the card was issued with counter %d", card.Opening)
-			continue
-		}
-		rise, err := c.Before.Sub(balance)
+// trail is how far a walk has come.
+type trail struct {
+	expect int64 // the next counter
+	loads  []Load
+	used   int  // loads that balances so far have shown
+	proved bool // the last debit
+	whole  bool // no gap so far
+	vain   bool // a rise was looked for among the loads in vain: another load may yet be it
+}
+
+// step checks that a debit's balance follows from the one before, and finds what is missing between them.
+func (a *Audit) step(kind Chain, t *trail, s Counted) error {
+	c, proved := s.Claim, s.Status == Stands
+	rise, err := c.Before.Sub(a.Tail)
+	if err != nil {
+		return err
+	}
+	far := int64(s.Counter) > t.expect
+	from, to, fits := run(t.loads, t.used, rise)
+	t.vain = t.vain || (!fits && rise.Sign() > 0 && !(far && kind == Dense))
+	if far && kind == Sparse {
+		// The counters between need not have been debits. They were if value is missing: it fell, or rose by less than the loads did.
+		room, err := sum(t.loads[t.used:])
 		if err != nil {
 			return err
 		}
-		far := int64(s.Counter) > expect
-		from, to, fits := run(loads, used, rise)
-		if far && card.Chain == Sparse {
-			// The counters between need not have been debits. They were if value is missing: it fell, or rose by less than the loads did.
-			room, err := sum(loads[used:])
-			if err != nil {
-				return err
-			}
-			far = !fits && rise.Cmp(room) < 0
-		}
-		if far {
-			value, err := rise.Neg()
-			if err != nil {
-				return err
-			}
-			a.Gaps = append(a.Gaps, Gap{First: uint32(expect), Last: s.Counter - 1, Value: value})
-		} else if rise.Sign() < 0 {
-			a.add(FindBalanceDown, s.Counter, "was %v, is %v", balance, c.Before)
-		} else if fits {
-			for _, l := range loads[from:to] {
-				// Only between two balances that the card has put its TAC to: an inference may itself rest on a load. On a sparse chain a debit may
-				// be missing beside the load; the load is settled by what the card shows online.
-				if !l.Loaded && proved && s.proved && card.Chain == Dense {
-					a.Explained = append(a.Explained, l.Counter)
-				}
-			}
-			used = max(used, to)
-		} else {
-			a.add(FindBalanceUp, s.Counter, "was %v, is %v", balance, c.Before)
-		}
-		after, err := c.Before.Sub(c.Amount)
+		far = !fits && rise.Cmp(room) < 0
+	}
+	if far {
+		value, err := rise.Neg()
 		if err != nil {
 			return err
 		}
-		if after != c.After {
-			a.add(FindArithmetic, s.Counter, "%v less %v reads %v", c.Before, c.Amount, c.After)
+		a.Gaps = append(a.Gaps, Gap{First: uint32(t.expect), Last: s.Counter - 1, Value: value})
+		t.whole = false
+	} else if rise.Sign() < 0 {
+		a.add(FindBalanceDown, s.Counter, "was %v, is %v", a.Tail, c.Before)
+	} else if fits {
+		for _, l := range t.loads[from:to] {
+			// Only between two balances that the card has put its TAC to: an inference may itself rest on a load. On a sparse chain a debit may
+			// be missing beside the load; the load is settled by what the card shows online.
+			if !l.Loaded && t.proved && proved && kind == Dense {
+				a.Explained = append(a.Explained, l.Counter)
+			}
 		}
-		expect, balance, proved = int64(s.Counter)+1, c.After, s.proved
-		a.Next, a.Tail = uint32(min(expect, math.MaxUint32)), balance
-		if len(a.Gaps) == 0 {
-			a.Complete = a.Next
-		}
+		t.used = max(t.used, to)
+	} else {
+		a.add(FindBalanceUp, s.Counter, "was %v, is %v", a.Tail, c.Before)
+	}
+	after, err := c.Before.Sub(c.Amount)
+	if err != nil {
+		return err
+	}
+	if after != c.After {
+		a.add(FindArithmetic, s.Counter, "%v less %v reads %v", c.Before, c.Amount, c.After)
+	}
+	t.expect, t.proved = int64(s.Counter)+1, proved
+	a.Next, a.Tail = uint32(min(t.expect, math.MaxUint32)), c.After
+	if t.whole {
+		a.Complete = a.Next
 	}
 	return nil
 }
