@@ -98,7 +98,7 @@ func AuditCard(card Card, claims []Counted, loads []Load) (Audit, error) {
 		}
 	}
 	out.LoadsFrom = -1
-	if out.ends(card, claims) {
+	if t.proved && out.ends(card, claims) {
 		out.LoadsFrom = t.loadsFrom()
 	}
 	return out, nil
