@@ -46,7 +46,7 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 		hash := sha256.Sum256(body)
 		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, day = excluded.day,
-			received_ms = excluded.received_ms, verdict = NULL, reason = '' WHERE verdict = ?`,
+			received_ms = excluded.received_ms, verdict = NULL, reason = '' WHERE record.verdict = ?`,
 			string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli(), verdictQuarantined)
 		if err != nil {
 			return k, err
@@ -101,8 +101,8 @@ func (t *Tx) Quarantine(ctx context.Context, a Arrived, last uint64, reason stri
 	}
 	for seq := a.FirstSeq; seq <= last; seq++ {
 		if _, err := t.exec(ctx, "quarantine record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, verdict, reason)
-			VALUES (?, ?, ?, x'', x'', ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			string(a.Terminal), int64(a.Epoch), seq, a.Day, a.At.UnixMilli(), verdictQuarantined, reason); err != nil {
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			string(a.Terminal), int64(a.Epoch), seq, []byte{}, []byte{}, a.Day, a.At.UnixMilli(), verdictQuarantined, reason); err != nil {
 			return k, err
 		}
 	}
@@ -215,7 +215,7 @@ func (t *Tx) GiveUp(ctx context.Context, terminal ids.TerminalID, epoch, last ui
 		return nil, nil
 	}
 	if _, err := t.exec(ctx, "pass over", `INSERT INTO terminal_epoch (terminal, epoch, through) VALUES (?, ?, ?)
-		ON CONFLICT (terminal, epoch) DO UPDATE SET through = MAX(through, excluded.through)`, string(terminal), int64(epoch), last); err != nil {
+		ON CONFLICT (terminal, epoch) DO UPDATE SET through = CASE WHEN terminal_epoch.through < excluded.through THEN excluded.through ELSE terminal_epoch.through END`, string(terminal), int64(epoch), last); err != nil {
 		return nil, err
 	}
 	_, err = t.advance(ctx, terminal, epoch)
@@ -290,7 +290,7 @@ func (t *Tx) count(ctx context.Context, name string, n int) error {
 	if n == 0 {
 		return nil
 	}
-	_, err := t.exec(ctx, "count "+name, `INSERT INTO tally (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n`, name, n)
+	_, err := t.exec(ctx, "count "+name, `INSERT INTO tally (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = tally.n + excluded.n`, name, n)
 	return err
 }
 

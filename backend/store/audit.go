@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,9 +188,35 @@ func (t *Tx) Findings(ctx context.Context, token string, limit int) ([]FoundRow,
 		out = append(out, f)
 		return nil
 	}, `SELECT COALESCE(c.token, ''), f.code, f.counter, f.detail FROM finding f LEFT JOIN card c ON c.number = f.card
-		WHERE ?1 = '' OR c.token = ?1
-		UNION ALL SELECT '', ?2, 0, 'terminal ' || terminal || ', record ' || seq || ' of its journal ' || printf('%x', epoch) FROM record_conflict WHERE ?1 = ''
-		ORDER BY 2, 1, 3, 4 LIMIT ?3`, token, string(shadowaccount.FindRecordConflict), limit)
+		WHERE ? = '' OR c.token = ? ORDER BY f.code, 1, f.counter, f.detail LIMIT ?`, token, token, limit)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" {
+		conflicts, err := t.conflictRows(ctx, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, conflicts...)
+		slices.SortStableFunc(out, func(a, b FoundRow) int { return cmp.Compare(a.Code, b.Code) })
+	}
+	return out[:min(len(out), limit)], nil
+}
+
+// conflictRows lists the numbers of terminals' journals that came with two contents, as findings.
+func (t *Tx) conflictRows(ctx context.Context, limit int) ([]FoundRow, error) {
+	var out []FoundRow
+	err := t.rows(ctx, "conflicts", func(scan func(...any) error) error {
+		var terminal string
+		var epoch, seq int64
+		if err := scan(&terminal, &epoch, &seq); err != nil {
+			return err
+		}
+		f := FoundRow{Code: shadowaccount.FindRecordConflict, Detail: fmt.Sprintf("terminal %s, record %d of its journal %x", terminal, seq, uint64(epoch))}
+		f.Severity, f.Remedy = shadowaccount.SeverityOf(f.Code)
+		out = append(out, f)
+		return nil
+	}, `SELECT terminal, epoch, seq FROM record_conflict ORDER BY terminal, epoch, seq, hash LIMIT ?`, limit)
 	return out, err
 }
 

@@ -108,15 +108,15 @@ func (t *Tx) VerifyBooks(ctx context.Context) ([]string, error) {
 	}
 	for _, q := range []struct{ what, sql string }{
 		{"entries", `SELECT 'entry ' || entry, SUM(amount) FROM journal_line GROUP BY entry HAVING SUM(amount) <> 0`},
-		{"accounts", `SELECT 'account ' || a.name, a.balance - COALESCE((SELECT SUM(amount) FROM journal_line l WHERE l.account = a.name), 0) AS off
-			FROM account a WHERE off <> 0`},
+		{"accounts", `SELECT what, off FROM (SELECT 'account ' || a.name AS what, a.balance - COALESCE((SELECT SUM(amount) FROM journal_line l WHERE l.account = a.name), 0) AS off
+			FROM account a) x WHERE off <> 0`},
 		{"lines", `SELECT 'lines of an account that is not there: ' || account, SUM(amount) FROM journal_line
 			WHERE account NOT IN (SELECT name FROM account) GROUP BY account`},
 		{"float", `SELECT 'float against the sum of shadow accounts', off FROM
-			(SELECT COALESCE((SELECT -balance FROM account WHERE name = 'float'), 0) - COALESCE((SELECT SUM(shadow) FROM card), 0) AS off) WHERE off <> 0`},
-		{"shadows", `SELECT 'shadow account ' || token, shadow - opening_balance
+			(SELECT COALESCE((SELECT -balance FROM account WHERE name = 'float'), 0) - COALESCE((SELECT SUM(shadow) FROM card), 0) AS off) x WHERE off <> 0`},
+		{"shadows", `SELECT what, off FROM (SELECT 'shadow account ' || token AS what, shadow - opening_balance
 			- COALESCE((SELECT SUM(amount) FROM card_load l WHERE l.card = number AND l.loaded = 1), 0)
-			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (1, 2)), 0) AS off FROM card WHERE off <> 0`},
+			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (1, 2)), 0) AS off FROM card) x WHERE off <> 0`},
 	} {
 		if err := t.rows(ctx, "verify "+q.what, text, q.sql); err != nil {
 			return nil, err

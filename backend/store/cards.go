@@ -70,8 +70,8 @@ func (t *Tx) IssueCard(ctx context.Context, c Card) error {
 	}
 	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail, family)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7, ?9) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
-		status = excluded.status, opening_counter = excluded.opening_counter, family = excluded.family WHERE card.status = ?8 AND excluded.status <> ?8`,
-		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int64(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown, c.Family)
+		status = CASE card.blocked_ms WHEN 0 THEN excluded.status ELSE ?10 END, opening_counter = excluded.opening_counter, family = excluded.family WHERE card.status = ?8 AND excluded.status <> ?8`,
+		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int64(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown, c.Family, CardBlocked)
 	if err != nil {
 		return err
 	}
@@ -91,10 +91,11 @@ func (t *Tx) auditIfTapped(ctx context.Context, n ids.CardNumber) error {
 	return t.auditCard(ctx, n)
 }
 
-// BlockCard blocks a card from a moment on; a debit after that is a finding. Blocking again keeps the first moment.
+// BlockCard blocks a card from a moment on; a debit after that is a finding. Blocking again keeps the first moment. A card that we never
+// issued keeps saying so, and is blocked once it is issued.
 func (t *Tx) BlockCard(ctx context.Context, n ids.CardNumber, at time.Time) error {
-	r, err := t.exec(ctx, "block card", `UPDATE card SET status = ?, blocked_ms = CASE blocked_ms WHEN 0 THEN ? ELSE blocked_ms END WHERE number = ?`,
-		CardBlocked, at.UnixMilli(), n[:])
+	r, err := t.exec(ctx, "block card", `UPDATE card SET status = CASE status WHEN ? THEN status ELSE ? END, blocked_ms = CASE blocked_ms WHEN 0 THEN ? ELSE blocked_ms END WHERE number = ?`,
+		CardUnknown, CardBlocked, at.UnixMilli(), n[:])
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (t *Tx) PutCardLoad(ctx context.Context, n ids.CardNumber, l shadowaccount.
 // wantReview asks for unproved claims of a card to be decided again, if it has any: a load that is now known to be on the
 // card may explain what they left open.
 func (t *Tx) wantReview(ctx context.Context, n ids.CardNumber) error {
-	_, err := t.exec(ctx, "want review", `INSERT INTO review (card) SELECT ?1 WHERE EXISTS (SELECT 1 FROM claim WHERE card = ?1 AND proof = ?2) ON CONFLICT DO NOTHING`,
+	_, err := t.exec(ctx, "want review", `INSERT INTO review (card) SELECT DISTINCT card FROM claim WHERE card = ? AND proof = ? ON CONFLICT DO NOTHING`,
 		n[:], int(shadowaccount.ProofNone))
 	return err
 }

@@ -2,9 +2,9 @@ package store
 
 import "context"
 
-// Pragma reads a setting of the connection.
-func (t *Tx) Pragma(ctx context.Context, name string) (string, error) {
+// Setting reads a setting of the connection, by the engine's own words.
+func (t *Tx) Setting(ctx context.Context, query string) (string, error) {
 	var v string
-	_, err := t.one(ctx, "pragma "+name, `PRAGMA `+name, nil, &v)
+	_, err := t.one(ctx, query, query, nil, &v)
 	return v, err
 }

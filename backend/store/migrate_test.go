@@ -1,31 +1,46 @@
 package store
 
 import (
-	"database/sql"
-	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
 
-	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/internal/pgtest"
 )
+
+// old makes a database as it was at a version of the schema, with rows of then, and returns its address.
+func old(t *testing.T, version int64, rows string, args ...any) string {
+	t.Helper()
+	at, open := pgtest.Store(t, filepath.Join(t.TempDir(), "old.db")), openSQLite
+	if pgtest.Postgres {
+		open = openPostgres
+	}
+	s, err := open(t.Context(), at, Options{NoSync: true})
+	require.NoError(t, err)
+	defer s.Close()
+	p, err := s.migrator()
+	require.NoError(t, err)
+	_, err = p.UpTo(t.Context(), version)
+	require.NoError(t, err)
+	for _, row := range strings.Split(rows, ";") {
+		n := strings.Count(row, "?")
+		if s.dialect == postgres {
+			row = numbered(row)
+		}
+		_, err = s.writer.Exec(row, args[:n]...)
+		require.NoError(t, err)
+		args = args[n:]
+	}
+	return at
+}
 
 // TestTheOnePSAMOfBeforeIsKept brings a database of before up to date: its terminals keep the PSAM they had.
 func TestTheOnePSAMOfBeforeIsKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "old.db")
-	db, err := sql.Open("sqlite", path)
-	require.NoError(t, err)
-	dir, err := fs.Sub(migrations, "migrations")
-	require.NoError(t, err)
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
-	require.NoError(t, err)
-	_, err = p.UpTo(t.Context(), 30)
-	require.NoError(t, err)
-	_, err = db.Exec(`INSERT INTO acquirer VALUES ('a', 'A', '[]'); INSERT INTO merchant VALUES ('m', 'a', 'M');
-		INSERT INTO terminal (id, merchant, psam, public_key, status) VALUES ('bus-1', 'm', x'112233445566', zeroblob(32), 'active')`)
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	s, err := Open(t.Context(), path, Options{NoSync: true})
+	at := old(t, 30, `INSERT INTO acquirer VALUES ('a', 'A', '[]'); INSERT INTO merchant VALUES ('m', 'a', 'M');
+		INSERT INTO terminal (id, merchant, psam, public_key, status) VALUES ('bus-1', 'm', ?, ?, 'active')`, []byte{0x11, 0x22, 0x33, 0x44, 0x55, 0x66}, make([]byte, 32))
+	s, err := Open(t.Context(), at, Options{NoSync: true})
 	require.NoError(t, err)
 	defer s.Close()
 	require.NoError(t, s.View(t.Context(), func(tx *Tx) error {
@@ -37,20 +52,9 @@ func TestTheOnePSAMOfBeforeIsKept(t *testing.T) {
 
 // TestADayOfBeforeHasTheFirstVersion: a day that was closed before days noted the version of their report is rendered in version 1.
 func TestADayOfBeforeHasTheFirstVersion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "old.db")
-	db, err := sql.Open("sqlite", path)
-	require.NoError(t, err)
-	dir, err := fs.Sub(migrations, "migrations")
-	require.NoError(t, err)
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
-	require.NoError(t, err)
-	_, err = p.UpTo(t.Context(), 50)
-	require.NoError(t, err)
-	_, err = db.Exec(`INSERT INTO settlement_day (day, term, due, closed_ms, digest) VALUES ('2026-11-23', 'T+1', '2026-11-24', 1, 'd');
+	at := old(t, 50, `INSERT INTO settlement_day (day, term, due, closed_ms, digest) VALUES ('2026-11-23', 'T+1', '2026-11-24', 1, 'd');
 		INSERT INTO settlement_party (day, kind, party, name, fees, loads, net) VALUES ('2026-11-23', 'acquirer', 'a', 'A', '[]', 0, 0)`)
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	s, err := Open(t.Context(), path, Options{NoSync: true})
+	s, err := Open(t.Context(), at, Options{NoSync: true})
 	require.NoError(t, err)
 	defer s.Close()
 	require.NoError(t, s.View(t.Context(), func(tx *Tx) error {

@@ -189,7 +189,7 @@ func (t *Tx) dayLines(ctx context.Context) ([]DayLine, error) {
 	}
 	for _, d := range closed {
 		byDay[d.Day] = &DayLine{Day: d.Day}
-		if err := t.rows(ctx, "closed day", tally, `SELECT day, class, COUNT(*), SUM(amount) FROM settlement_item WHERE day = ? AND was_day = '' GROUP BY class`, d.Day); err != nil {
+		if err := t.rows(ctx, "closed day", tally, `SELECT day, class, COUNT(*), SUM(amount) FROM settlement_item WHERE day = ? AND was_day = '' GROUP BY day, class`, d.Day); err != nil {
 			return nil, err
 		}
 		var net int64

@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -116,29 +114,16 @@ func (t *Tx) PutTerminal(ctx context.Context, m Terminal) error {
 	return nil
 }
 
-// terminalColumns ends with the PSAMs as hexadecimal digits with commas between: a row a terminal, whatever their number.
-const terminalColumns = `id, merchant, public_key, status, last_seen, backlog, place, online,
-	(SELECT COALESCE(group_concat(hex(psam)), '') FROM terminal_psam WHERE terminal_psam.terminal = terminal.id)`
+const terminalColumns = `id, merchant, public_key, status, last_seen, backlog, place, online`
 
 func scanTerminal(scan func(...any) error) (Terminal, error) {
 	var m Terminal
 	var key []byte
-	var status, psams string
+	var status string
 	var seen int64
-	if err := scan(&m.ID, &m.Merchant, &key, &status, &seen, &m.Backlog, &m.Place, &m.Online, &psams); err != nil {
+	if err := scan(&m.ID, &m.Merchant, &key, &status, &seen, &m.Backlog, &m.Place, &m.Online); err != nil {
 		return Terminal{}, err
 	}
-	for digits := range strings.SplitSeq(psams, ",") {
-		if digits == "" {
-			continue
-		}
-		var n [6]byte
-		if _, err := hex.Decode(n[:], []byte(digits)); err != nil {
-			return Terminal{}, fmt.Errorf("terminal %s: PSAM number: %w", m.ID, err)
-		}
-		m.PSAMs = append(m.PSAMs, n)
-	}
-	slices.SortFunc(m.PSAMs, func(a, b [6]byte) int { return slices.Compare(a[:], b[:]) })
 	m.PublicKey, m.Active = key, status == "active"
 	if seen != 0 {
 		m.LastSeen = time.UnixMilli(seen)
@@ -154,6 +139,28 @@ func (t *Tx) Terminals(ctx context.Context) ([]Terminal, error) {
 		out = append(out, m)
 		return err
 	}, `SELECT `+terminalColumns+` FROM terminal ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	psams, err := t.psams(ctx, `ORDER BY terminal, psam`)
+	for i := range out {
+		out[i].PSAMs = psams[out[i].ID]
+	}
+	return out, err
+}
+
+// psams lists the terminal numbers of terminals' PSAMs, in rising order.
+func (t *Tx) psams(ctx context.Context, where string, args ...any) (map[ids.TerminalID][][6]byte, error) {
+	out := map[ids.TerminalID][][6]byte{}
+	err := t.rows(ctx, "PSAMs", func(scan func(...any) error) error {
+		var id ids.TerminalID
+		var raw []byte
+		err := scan(&id, &raw)
+		var n [6]byte
+		copy(n[:], raw)
+		out[id] = append(out[id], n)
+		return err
+	}, `SELECT terminal, psam FROM terminal_psam `+where, args...)
 	return out, err
 }
 
@@ -170,6 +177,11 @@ func (t *Tx) Terminal(ctx context.Context, id ids.TerminalID) (Terminal, error) 
 	if err == nil && !found {
 		err = fmt.Errorf("terminal %s: %w", id, ErrNotFound)
 	}
+	if err != nil {
+		return m, err
+	}
+	psams, err := t.psams(ctx, `WHERE terminal = ? ORDER BY psam`, string(id))
+	m.PSAMs = psams[id]
 	return m, err
 }
 

@@ -1,10 +1,14 @@
 package store
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +39,10 @@ func TestBothEnginesHaveTheSameMigrations(t *testing.T) {
 // lacking are words that one of the engines behind PostgreSQL's protocol does not understand.
 var lacking = regexp.MustCompile(`(?i)\b(serial|bigserial|smallserial|create sequence|nextval|identity|trigger|function|procedure|pg_advisory\w*|pg_try_advisory\w*|listen|notify|deferrable|deferred|` +
 	`exclude using|lock table|temp|temporary|unlogged|truncate|savepoint|partition by|create extension|create type|do \$\$)\b`)
+
+// unlike are words that only one of SQLite and PostgreSQL understands, or that mean different things to them.
+var unlike = regexp.MustCompile(`(?i)([^\\]\bx'|\binsert or\b|\browid\b|\bprintf\s*\(|\bgroup_concat\b|\bstring_agg\b|\bhex\s*\(|\bifnull\b|\bzeroblob\b|\bunhex\b|\bglob\b|\blike\b|\bilike\b|::|` +
+	`\bpragma\b|\b(max|min)\s*\([^()]*,|\blength\s*\(|\bsubstr\s*\(|\bjulianday\b|\bstrftime\b|\bnow\s*\()`)
 
 var sqlComment = regexp.MustCompile(`--[^\n]*`)
 
@@ -70,4 +78,47 @@ func TestMigrationsArePortable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// queries calls f with every string of the package's code that looks like a part of a query.
+func queries(t *testing.T, f func(at, query string)) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	looks := regexp.MustCompile(`\b(SELECT|INSERT|UPDATE|DELETE|WHERE|ORDER BY|VALUES|FROM)\b`)
+	found := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, err := strconv.Unquote(lit.Value)
+			require.NoError(t, err)
+			if looks.MatchString(text) {
+				found++
+				f(set.Position(lit.Pos()).String(), text)
+			}
+			return true
+		})
+	}
+	require.Greater(t, found, 50, "the walk has lost the queries")
+}
+
+// TestQueriesArePortable keeps the queries to what SQLite and PostgreSQL both understand, in one meaning.
+func TestQueriesArePortable(t *testing.T) {
+	queries(t, func(at, query string) {
+		if w := lacking.FindString(query); w != "" {
+			t.Errorf("%s: %q: not every engine has it", at, w)
+		}
+		if w := unlike.FindString(query); w != "" {
+			t.Errorf("%s: %q: SQLite and PostgreSQL do not agree about it", at, w)
+		}
+	})
 }

@@ -453,7 +453,7 @@ func (t *Tx) countersOfDebit(ctx context.Context, n ids.CardNumber, debit string
 		err := scan(&c)
 		out = append(out, c)
 		return err
-	}, `SELECT counter FROM claim WHERE card = ? AND debit = ? AND debit <> x'' ORDER BY counter`, n[:], []byte(debit))
+	}, `SELECT counter FROM claim WHERE card = ? AND debit = ? AND debit <> `+t.dialect.noBytes()+` ORDER BY counter`, n[:], []byte(debit))
 	return out, err
 }
 

@@ -56,9 +56,42 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
-// prepare finds the statement of a query, for this transaction. A statement runs once at a time: rows must be read to their
-// end before the same query is asked again.
-func (t *Tx) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+// querier is what runs one query: a prepared statement, or a connection that keeps prepared ones by text.
+type querier interface {
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, args ...any) *sql.Row
+}
+
+// prepare finds the statement of a query, for this transaction, and gives the arguments the engine's form. A statement runs once at a
+// time: rows must be read to their end before the database is asked again.
+func (t *Tx) prepare(ctx context.Context, query string, args []any) (querier, []any, error) {
+	if t.dialect == postgres {
+		return byText{t.tx, numbered(query)}, forPostgres(args), nil
+	}
+	st, err := t.prepareSQLite(ctx, query)
+	return st, args, err
+}
+
+// byText is a query by its text: PostgreSQL's driver keeps the prepared statements of each connection itself.
+type byText struct {
+	tx    *sql.Tx
+	query string
+}
+
+func (b byText) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
+	return b.tx.ExecContext(ctx, b.query, args...)
+}
+
+func (b byText) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
+	return b.tx.QueryContext(ctx, b.query, args...)
+}
+
+func (b byText) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
+	return b.tx.QueryRowContext(ctx, b.query, args...)
+}
+
+func (t *Tx) prepareSQLite(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st := t.own[query]; st != nil {
 		return st, nil
 	}

@@ -1,29 +1,23 @@
-// Package store keeps the backend's state in SQLite, and offers it in the domain's own operations: accept a batch, post a
-// group, authorise a load, close a day. It is no SQL abstraction; another engine is another package with the same
-// operations.
+// Package store keeps the backend's state in SQLite or PostgreSQL, and offers it in the domain's own operations: accept a
+// batch, post a group, authorise a load, close a day. It is no SQL abstraction: both engines run the same queries, and what they
+// do not agree about stands in dialect.go, sqlite.go and postgres.go.
 //
-// Start with [Open], [Store.Update] and the methods of [Tx], one file an area. There is one writer: Update runs in
-// BEGIN IMMEDIATE on a connection of its own, so that a transaction never fails half way for a lock. A commit is durable
-// (WAL, synchronous=FULL) unless Options say otherwise, because a receipt leaves right after it.
+// Start with [Open], [Store.Update] and the methods of [Tx], one file an area. On SQLite there is one writer: Update runs in
+// BEGIN IMMEDIATE on a connection of its own, so that a transaction never fails half way for a lock. On PostgreSQL Update is
+// SERIALIZABLE and is run again when it collides with another process. A commit is durable unless Options say otherwise, because a
+// receipt leaves right after it.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the SQLite driver, pure Go
+	"time"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Options of a store.
 type Options struct {
@@ -32,14 +26,21 @@ type Options struct {
 
 	// Fault, when set, is called at "commit:before" and "commit:after" of every Update, and its error is returned: before the
 	// commit the transaction is rolled back, after it the commit stands. This is how tests let the backend die.
+	//
+	// An error that is [ErrRunAgain] before the commit has the Update run again, as a collision in PostgreSQL does.
 	Fault func(point string) error
+
+	// Wait passes the time between two runs of an Update, and Chance, from 0 to below 1, spreads it. Defaults: the machine's.
+	Wait   func(context.Context, time.Duration) error
+	Chance func() float64
 }
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	writer *sql.DB // one connection
-	reader *sql.DB
-	opt    Options
+	dialect dialect
+	writer  *sql.DB // one connection
+	reader  *sql.DB
+	opt     Options
 
 	mu      sync.Mutex // one Update at a time
 	changes atomic.Uint64
@@ -47,53 +48,29 @@ type Store struct {
 	writing, reading statements
 }
 
-// Open opens the database file at path, making it and bringing its schema up to date as needed.
-func Open(ctx context.Context, path string, opt Options) (*Store, error) {
-	sync := "FULL"
-	if opt.NoSync {
-		sync = "OFF"
+// Open opens a database and brings its schema up to date. at is an SQLite file, "PATH" or "sqlite:PATH", which is made if it is not
+// there, or a PostgreSQL database, "postgres://USER@HOST/NAME". Several processes may do it at once. No error holds a password.
+func Open(ctx context.Context, at string, opt Options) (*Store, error) {
+	if opt.Wait == nil {
+		opt.Wait = wait
 	}
-	dsn := func(extra string) string {
-		v := url.Values{}
-		v.Add("_pragma", "busy_timeout(10000)")
-		v.Add("_pragma", "journal_mode(WAL)")
-		v.Add("_pragma", "synchronous("+sync+")")
-		v.Add("_pragma", "wal_autocheckpoint(20000)")
-		v.Add("_pragma", "foreign_keys(1)")
-		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode() + extra
+	if opt.Chance == nil {
+		opt.Chance = rand.Float64
 	}
-	writer, err := sql.Open("sqlite", dsn("&_txlock=immediate"))
+	open := openSQLite
+	if IsPostgres(at) {
+		open = openPostgres
+	}
+	s, err := open(ctx, at, opt)
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", path, err)
+		return nil, err
 	}
-	writer.SetMaxOpenConns(1)
-	reader, err := sql.Open("sqlite", dsn("&_pragma=query_only(1)"))
-	if err != nil {
-		writer.Close()
-		return nil, fmt.Errorf("open store %s: %w", path, err)
-	}
-	reader.SetMaxOpenConns(4)
-	s := &Store{writer: writer, reader: reader, opt: opt, writing: statements{db: writer}, reading: statements{db: reader}}
+	s.writing, s.reading = statements{db: s.writer}, statements{db: s.reader}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("store %s: %w", path, err)
+		return nil, fmt.Errorf("store %s: %w", Name(at), err)
 	}
 	return s, nil
-}
-
-func (s *Store) migrate(ctx context.Context) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, dir)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", err)
-	}
-	return nil
 }
 
 // Close closes the database.
@@ -106,35 +83,54 @@ func (s *Store) Changes() uint64 { return s.changes.Load() }
 
 // Tx is one transaction. Its methods are the domain's operations.
 type Tx struct {
-	tx    *sql.Tx
-	known *statements
-	own   map[string]*sql.Stmt // of this transaction, by text
+	tx      *sql.Tx
+	dialect dialect
+	known   *statements
+	own     map[string]*sql.Stmt // of this transaction, by text
+	again   bool                 // the engine said that this transaction must be run again
 }
 
-// Update runs f in one write transaction and commits it if f returns nil.
+// Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run
+// again from its start, on the state the other left: f must set, not add to, what it hands out, and do nothing else that counts.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx, err := s.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("store: begin: %w", err)
+	for run := 1; ; run++ {
+		again, err := s.update(ctx, f)
+		if !again {
+			return err
+		}
+		if run == maxRuns {
+			return fmt.Errorf("store: %d runs of one transaction all collided with others: %w", run, err)
+		}
+		if err := s.opt.Wait(ctx, pause(run, s.opt.Chance())); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 	}
-	t := &Tx{tx: tx, known: &s.writing, own: map[string]*sql.Stmt{}}
+}
+
+// update runs f once, and reports whether nothing came of it and it must be run again.
+func (s *Store) update(ctx context.Context, f func(*Tx) error) (again bool, err error) {
+	tx, err := s.writer.BeginTx(ctx, s.dialect.writing())
+	if err != nil {
+		return mustRunAgain(err), fmt.Errorf("store: begin: %w", err)
+	}
+	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}}
 	defer func() {
 		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
 		s.writing.learn(t)
 	}()
 	if err := f(t); err != nil {
-		return err
+		return t.again || mustRunAgain(err), err
 	}
 	if err := s.fault("commit:before"); err != nil {
-		return err
+		return mustRunAgain(err), err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: commit: %w", err)
+		return t.again || mustRunAgain(err), fmt.Errorf("store: commit: %w", err)
 	}
 	s.changes.Add(1)
-	return s.fault("commit:after")
+	return false, s.fault("commit:after")
 }
 
 func (s *Store) fault(point string) error {
@@ -146,11 +142,11 @@ func (s *Store) fault(point string) error {
 
 // View runs f on one consistent snapshot, read-only.
 func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.reader.BeginTx(ctx, s.dialect.reading())
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
-	t := &Tx{tx: tx, known: &s.reading, own: map[string]*sql.Stmt{}}
+	t := &Tx{tx: tx, dialect: s.dialect, known: &s.reading, own: map[string]*sql.Stmt{}}
 	defer func() {
 		_ = tx.Rollback() // nothing was written
 		s.reading.learn(t)
@@ -160,26 +156,26 @@ func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
 
 // exec runs a statement and names it in the error.
 func (t *Tx) exec(ctx context.Context, what, query string, args ...any) (sql.Result, error) {
-	st, err := t.prepare(ctx, query)
+	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, err)
+		return nil, t.failed(what, err)
 	}
 	r, err := st.ExecContext(ctx, args...)
 	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", what, err)
+		return nil, t.failed(what, err)
 	}
 	return r, nil
 }
 
-// rows runs a query and calls each with a scanner for every row.
+// rows runs a query and calls each with a scanner for every row. each must not ask the database.
 func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) error) error, query string, args ...any) error {
-	st, err := t.prepare(ctx, query)
+	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
-		return fmt.Errorf("store: %s: %w", what, err)
+		return t.failed(what, err)
 	}
 	r, err := st.QueryContext(ctx, args...)
 	if err != nil {
-		return fmt.Errorf("store: %s: %w", what, err)
+		return t.failed(what, err)
 	}
 	defer r.Close()
 	for r.Next() {
@@ -188,25 +184,31 @@ func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) 
 		}
 	}
 	if err := r.Err(); err != nil {
-		return fmt.Errorf("store: %s: %w", what, err)
+		return t.failed(what, err)
 	}
 	return nil
 }
 
 // one reads a single row and reports whether there was one.
 func (t *Tx) one(ctx context.Context, what string, query string, args []any, into ...any) (bool, error) {
-	st, err := t.prepare(ctx, query)
+	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
-		return false, fmt.Errorf("store: %s: %w", what, err)
+		return false, t.failed(what, err)
 	}
 	err = st.QueryRowContext(ctx, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("store: %s: %w", what, err)
+		return false, t.failed(what, err)
 	}
 	return true, nil
+}
+
+// failed names a statement in its error, and remembers an error that means run again: f may bury it under one of its own.
+func (t *Tx) failed(what string, err error) error {
+	t.again = t.again || mustRunAgain(err)
+	return fmt.Errorf("store: %s: %w", what, err)
 }
 
 // ErrNotFound says that what was asked for is not there.
