@@ -26,6 +26,7 @@ type commands struct {
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
+	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Keys     KeysCmd     `cmd:"" help:"Make, combine and carry keys, in a sealed file or an HSM."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }
