@@ -52,6 +52,8 @@ type Profile struct {
 	SameTrip time.Duration `yaml:"same_trip"` // the same card for the same line or gate within it is one trip
 	Fares    fare.Tables   `yaml:"fares"`
 
+	Signals Signals `yaml:"signals"` // what differs from DefaultSignals
+
 	DESFire *DESFire `yaml:"desfire"` // left out: the scheme has no DESFire cards
 	EC      *EC      `yaml:"ec"`      // left out: the scheme takes no electronic cash
 }
@@ -166,6 +168,7 @@ func (p *Profile) Check() error {
 	all = append(all, p.DESFire.faults()...)
 	all = append(all, p.EC.faults()...)
 	all = append(all, p.Limits.TimeFares.faults()...)
+	all = append(all, p.Signals.faults()...)
 	size := func(field string, h Hex, n int) {
 		if len(h) != n {
 			bad("%s: %d bytes: want %d", field, len(h), n)

@@ -59,6 +59,7 @@ func TestASignedProfile(t *testing.T) {
 func FuzzProfile(f *testing.F) {
 	f.Add(firmwareconfig.SampleYAML())
 	f.Add([]byte("version: 1\n"))
+	f.Add(append(firmwareconfig.SampleYAML(), "signals: {granted: {on: 300ms, beep: 80ms}, out-of-service: {repeats: 2}}\n"...))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		p, err := firmwareconfig.ParseProfile(raw)
 		if err == nil {

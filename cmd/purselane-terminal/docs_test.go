@@ -75,7 +75,7 @@ func TestThePageHasEveryOutcome(t *testing.T) {
 	var want, have []string
 	for o := tap.Granted; o <= tap.OutOfService; o++ {
 		pass := map[bool]string{true: "yes", false: "no"}[o.Pass()]
-		want = append(want, fmt.Sprint(o, o.Pattern().Light, o.Pattern().Beeps, pass))
+		want = append(want, fmt.Sprint(o, o.Pattern(firmwareconfig.Sample()).Light, o.Pattern(firmwareconfig.Sample()).Beeps(), pass))
 	}
 	require.Equal(t, "", (tap.OutOfService + 1).String(), "an outcome was added after OutOfService")
 	for _, r := range rows {

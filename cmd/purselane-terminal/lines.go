@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/tap"
@@ -41,7 +42,7 @@ func lineOf(e edge.Event, mode string) line {
 	r := e.Result
 	l := line{
 		Version: linesVersion, At: e.At.UTC().Format("2006-01-02T15:04:05.000Z"), Lane: e.Lane, Mode: mode, Outcome: r.Outcome.String(), Pass: r.Outcome.Pass(),
-		Light: e.Pattern.Light, Beeps: e.Pattern.Beeps, Reason: r.Reason, TookMs: e.Took.Milliseconds(),
+		Light: e.Pattern.Light, Beeps: e.Pattern.Beeps(), Reason: r.Reason, TookMs: e.Took.Milliseconds(),
 	}
 	if e.Ready {
 		l.Outcome = "ready"
@@ -61,20 +62,21 @@ func lineOf(e edge.Event, mode string) line {
 // lights writes outcomes for people or for programs. Whoever reads them must not hold up the terminal: when they do not keep up,
 // lines are dropped, and the log says so.
 type lights struct {
-	json  bool
-	log   *slog.Logger
-	modes []string
-	local *time.Location
-	queue chan string
-	done  chan struct{}
+	json    bool
+	log     *slog.Logger
+	modes   []string
+	profile *firmwareconfig.Profile // what outcomes look like
+	local   *time.Location          // of the profile
+	queue   chan string
+	done    chan struct{}
 }
 
 // lightsRoom is how many lines a slow reader may be behind.
 const lightsRoom = 1000
 
 // startLights begins to write to out.
-func startLights(out io.Writer, asJSON bool, log *slog.Logger, local *time.Location) *lights {
-	s := &lights{json: asJSON, log: log, local: local, queue: make(chan string, lightsRoom), done: make(chan struct{})}
+func startLights(out io.Writer, asJSON bool, log *slog.Logger, profile *firmwareconfig.Profile) *lights {
+	s := &lights{json: asJSON, log: log, profile: profile, local: profile.Location(), queue: make(chan string, lightsRoom), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		for text := range s.queue {
@@ -113,7 +115,7 @@ func (s *lights) show(e edge.Event) {
 // answer tells a till what became of its request.
 func (s *lights) answer(lane int, request string, r tap.Result, err error) {
 	at := time.Now()
-	l := lineOf(edge.Event{Lane: lane, At: at, Result: r, Pattern: r.Outcome.Pattern()}, s.mode(lane))
+	l := lineOf(edge.Event{Lane: lane, At: at, Result: r, Pattern: r.Outcome.Pattern(s.profile)}, s.mode(lane))
 	l.Request = request
 	if err != nil {
 		l.Reason = err.Error()

@@ -73,7 +73,7 @@ func (c *RunCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	}
 	cfg.Log = log
 	defer file.openClock(ctx, &cfg)()
-	lights := startLights(k.Stdout, c.JSON, log, cfg.Profile.Location())
+	lights := startLights(k.Stdout, c.JSON, log, cfg.Profile)
 	defer lights.close()
 	cfg.Show = func(e edge.Event) {
 		lights.show(e)

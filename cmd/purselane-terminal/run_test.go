@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
@@ -282,7 +281,7 @@ func TestWhatCheckFindsInFiles(t *testing.T) {
 func TestNobodyReadsTheLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, in := io.Pipe()
-		s := startLights(in, true, slog.New(slog.DiscardHandler), time.UTC)
+		s := startLights(in, true, slog.New(slog.DiscardHandler), firmwareconfig.Sample())
 		for range lightsRoom + 10 {
 			s.show(edge.Event{Result: tap.Result{Outcome: tap.Granted}})
 		}

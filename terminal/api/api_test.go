@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/terminal/api"
 	"github.com/purselane/purselane/terminal/edge"
@@ -222,15 +223,15 @@ func (s *stand) stream(after string, n int, meanwhile func()) (text string) {
 func TestEvents(t *testing.T) {
 	s := newStand(t, nil)
 	granted := edge.Event{Lane: 0, At: start, Took: 312 * time.Millisecond, Result: tap.Result{Outcome: tap.Granted, Card: card, Balance: money.Minor(800)},
-		Pattern: tap.Granted.Pattern()}
+		Pattern: tap.Granted.Pattern(firmwareconfig.Sample())}
 	got := s.stream("", 4, func() {
 		s.hub.Show(edge.Event{Lane: 0, At: start, Card: true})
 		s.hub.Show(granted)
-		s.hub.Show(edge.Event{Lane: edge.AllLanes, At: start, Result: tap.Result{Outcome: tap.OutOfService, Reason: "SAM"}, Pattern: tap.OutOfService.Pattern()})
+		s.hub.Show(edge.Event{Lane: edge.AllLanes, At: start, Result: tap.Result{Outcome: tap.OutOfService, Reason: "SAM"}, Pattern: tap.OutOfService.Pattern(firmwareconfig.Sample())})
 		s.hub.Show(edge.Event{Lane: edge.AllLanes, At: start, Ready: true})
 	})
 	require.Contains(t, got, "id: 1\nevent: card\ndata: {")
-	require.Contains(t, got, `"outcome":"granted","pass":true,"light":"green","beeps":1,"balance":"8.00","card":"****1234","took_ms":312`)
+	require.Contains(t, got, `"outcome":"granted","pass":true,"light":"green","beeps":1,"blink":{"on_ms":100,"off_ms":100,"repeats":1,"beep_ms":100},"balance":"8.00","card":"****1234","took_ms":312`)
 	require.Contains(t, got, "event: out-of-service\n")
 	require.Contains(t, got, "event: ready\n")
 	require.NotContains(t, got, card.Reveal())

@@ -21,6 +21,7 @@ type Event struct {
 	Pass    bool   `json:"pass"`
 	Light   string `json:"light,omitempty"`
 	Beeps   int    `json:"beeps,omitempty"`
+	Blink   *Blink `json:"blink,omitempty"` // how light and beeps go
 	Amount  string `json:"amount,omitempty"`
 	Balance string `json:"balance,omitempty"`
 	Card    string `json:"card,omitempty"`
@@ -29,6 +30,14 @@ type Event struct {
 	TookMS  int64  `json:"took_ms,omitempty"`
 
 	Records *uint64 `json:"records,omitempty"` // of journal: without a receipt
+}
+
+// Blink is the pattern of a light and its beeps, in milliseconds.
+type Blink struct {
+	OnMS    int64 `json:"on_ms"`
+	OffMS   int64 `json:"off_ms"`
+	Repeats int   `json:"repeats"`
+	BeepMS  int64 `json:"beep_ms"` // with each blink; 0: silent
 }
 
 // Types of events.
@@ -58,7 +67,10 @@ func eventOf(e edge.Event, mode string) Event {
 
 // fill says what a result is.
 func fill(r tap.Result, p tap.Pattern) Event {
-	e := Event{Outcome: r.Outcome.String(), Pass: r.Outcome.Pass(), Light: p.Light, Beeps: p.Beeps, Reason: r.Reason}
+	e := Event{Outcome: r.Outcome.String(), Pass: r.Outcome.Pass(), Light: p.Light, Beeps: p.Beeps(), Reason: r.Reason}
+	if p.Repeats > 0 {
+		e.Blink = &Blink{OnMS: p.On.Milliseconds(), OffMS: p.Off.Milliseconds(), Repeats: p.Repeats, BeepMS: p.Beep.Milliseconds()}
+	}
 	if r.Card != (ids.CardNumber{}) {
 		e.Card = r.Card.String()
 	}

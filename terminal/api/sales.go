@@ -73,7 +73,7 @@ func (s *server) sell(w http.ResponseWriter, r *http.Request) {
 	case found:
 		write(w, http.StatusOK, answerOf(sale))
 	default:
-		a := fill(result, result.Outcome.Pattern())
+		a := fill(result, tap.Pattern{})
 		out := saleAnswer{Request: body.Request, State: stateRefused, Outcome: a.Outcome, Card: a.Card, Reason: a.Reason}
 		if err != nil {
 			out.State = stateNoCard
@@ -143,7 +143,7 @@ func (s *server) void(w http.ResponseWriter, r *http.Request) {
 
 func answerOf(s edge.Sale) saleAnswer {
 	r := s.Result()
-	a := fill(r, r.Outcome.Pattern())
+	a := fill(r, tap.Pattern{})
 	out := saleAnswer{Request: s.Request, Outcome: a.Outcome, Amount: s.Amount.String(), Card: a.Card, Tap: a.Tap, Reason: a.Reason}
 	switch s.State {
 	case wire.State_STATE_COMPLETED:

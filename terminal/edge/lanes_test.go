@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/edge"
@@ -127,14 +128,14 @@ type lit struct {
 
 type lightLog struct {
 	mu   sync.Mutex
-	said []string
+	said []reader.Signal
 	fail error
 }
 
-func (l lit) Signal(_ context.Context, light string, beeps int) error {
+func (l lit) Signal(_ context.Context, s reader.Signal) error {
 	l.lights.mu.Lock()
 	defer l.lights.mu.Unlock()
-	l.lights.said = append(l.lights.said, fmt.Sprintf("%s %d", light, beeps))
+	l.lights.said = append(l.lights.said, s)
 	return l.lights.fail
 }
 
@@ -152,19 +153,27 @@ func (r litReader) Wait(ctx context.Context) (reader.Card, error) {
 }
 
 func TestTheReadersOwnLight(t *testing.T) {
+	const ms = time.Millisecond
 	for _, fail := range []error{nil, reader.ErrNoSignals} {
 		door, lights := inproc.New("door"), &lightLog{fail: fail}
-		w := newWorld(t, func(cfg *edge.Config) { cfg.Lanes[bus].Reader = litReader{door, lights} })
+		w := newWorld(t, func(cfg *edge.Config) {
+			cfg.Lanes[bus].Reader = litReader{door, lights}
+			cfg.Profile.Signals = firmwareconfig.Signals{"refused-balance": {Light: "amber", On: 300 * ms, Off: 200 * ms, Repeats: 3, Beep: 50 * ms}}
+		})
 		stop := w.run()
 		door.Present(newCard(t, 1, 10_00, nil))
 		require.Equal(t, tap.Granted, w.next().Result.Outcome)
 		door.Withdraw()
 		door.Present(newCard(t, 2, 1_00, nil))
-		require.Equal(t, tap.RefusedBalance, w.next().Result.Outcome)
+		e := w.next()
+		require.Equal(t, tap.RefusedBalance, e.Result.Outcome)
+		require.Equal(t, 3, e.Pattern.Beeps(), "screens are told the same")
 		door.Withdraw()
 		require.NoError(t, stop())
 		lights.mu.Lock()
-		require.Equal(t, []string{"green 1", "red 2"}, lights.said)
+		require.Equal(t, []reader.Signal{
+			{Light: "green", On: 100 * ms, Off: 100 * ms, Repeats: 1, Beep: 100 * ms}, {Light: "amber", On: 300 * ms, Off: 200 * ms, Repeats: 3, Beep: 50 * ms},
+		}, lights.said)
 		lights.mu.Unlock()
 	}
 }

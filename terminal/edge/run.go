@@ -229,8 +229,8 @@ func (l *lane) signal(ctx context.Context, card reader.Card, o tap.Outcome) {
 	if !ok {
 		return
 	}
-	p := o.Pattern()
-	if err := s.Signal(context.WithoutCancel(ctx), p.Light, p.Beeps); err != nil && !l.noSignals {
+	p := o.Pattern(l.t.cfg.Profile)
+	if err := s.Signal(context.WithoutCancel(ctx), reader.Signal{Light: p.Light, On: p.On, Off: p.Off, Repeats: p.Repeats, Beep: p.Beep}); err != nil && !l.noSignals {
 		l.noSignals = true
 		l.t.cfg.Log.Info("reader gives no signal", "reader", l.reader.Name(), "err", err)
 	}

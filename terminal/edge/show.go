@@ -20,14 +20,14 @@ type Event struct {
 	Phases  Phases        // parts of Took
 	Took    time.Duration // from the card in the field to the outcome, by Config.Clock
 	Result  tap.Result
-	Pattern tap.Pattern // of Result.Outcome
+	Pattern tap.Pattern // of Result.Outcome, as the profile has it
 	Ready   bool        // it, or the lane alone, sells again; Result and Pattern are zero
 	Card    bool        // a card is there, and its outcome follows; Result and Pattern are zero
 	Err     error       // the terminal itself has failed: the outcome is out of service
 }
 
 func (t *Terminal) show(e Event) {
-	e.Pattern = e.Result.Outcome.Pattern()
+	e.Pattern = e.Result.Outcome.Pattern(t.cfg.Profile)
 	t.shown.Lock()
 	defer t.shown.Unlock()
 	if !e.Ready && !e.Card {

@@ -391,7 +391,7 @@ func TestAtTheReader(t *testing.T) {
 	gate.Present(epcard.Present(card, epcard.Tear{At: debit, After: true}))
 	e := w.next()
 	require.Equal(t, tap.PresentAgain, e.Result.Outcome)
-	require.Equal(t, 3, e.Pattern.Beeps)
+	require.Equal(t, 3, e.Pattern.Beeps())
 	require.Equal(t, money.Minor(8_00), card.Balance())
 	gate.Present(epcard.Present(card, epcard.Tear{}))
 	require.Equal(t, tap.RecoveredGranted, w.next().Result.Outcome)

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/terminal/api"
@@ -155,7 +156,7 @@ func (b *bench) happens(lane int, o tap.Outcome, amount, balance int64, reason s
 	if o.Pass() {
 		r.Tap = ids.TapID{Terminal: "bus-1", Epoch: 1, Tap: 1}
 	}
-	b.hub.Show(edge.Event{Lane: lane, At: time.Now(), Result: r, Pattern: o.Pattern()})
+	b.hub.Show(edge.Event{Lane: lane, At: time.Now(), Result: r, Pattern: o.Pattern(firmwareconfig.Sample())})
 }
 
 func TestValidatorInABrowser(t *testing.T) {
@@ -175,10 +176,10 @@ func TestValidatorInABrowser(t *testing.T) {
 	b.shoot("validator-again-en")
 	for o := tap.Granted; o < tap.OutOfService; o++ {
 		b.happens(0, o, 200, 1250, "reason of "+o.String())
-		b.see(o.Pattern().Light, screen.Default()["en"][o.String()])
+		b.see(o.Pattern(firmwareconfig.Sample()).Light, screen.Default()["en"][o.String()])
 		b.shoot("validator-" + o.String() + "-en")
 	}
-	b.hub.Show(edge.Event{Lane: edge.AllLanes, At: time.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: "SAM: card gone"}, Pattern: tap.OutOfService.Pattern()})
+	b.hub.Show(edge.Event{Lane: edge.AllLanes, At: time.Now(), Result: tap.Result{Outcome: tap.OutOfService, Reason: "SAM: card gone"}, Pattern: tap.OutOfService.Pattern(firmwareconfig.Sample())})
 	b.see("off", "SAM: card gone")
 	b.shoot("validator-out-en")
 	b.hub.Show(edge.Event{Lane: edge.AllLanes, At: time.Now(), Ready: true})

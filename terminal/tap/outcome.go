@@ -1,6 +1,7 @@
 package tap
 
 import (
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 )
@@ -28,37 +29,27 @@ const (
 	OutOfService
 )
 
-// Pattern is how an outcome looks and sounds; Key names its text in the screens' languages.
+// Pattern is how an outcome looks and sounds; Key names its text in the screens' languages. Beeps: 1 is success, 2 an alert, 3 "hold the card still,
+// again", where a profile does not say otherwise.
 type Pattern struct {
-	Key   string
-	Light string // green, amber or red
-	Beeps int    // 1 is success, 2 an alert, 3 "hold the card still, again"
+	Key string
+	firmwareconfig.Signal
 }
 
-var patterns = map[Outcome]Pattern{
-	Granted:            {"granted", "green", 1},
-	GrantedLow:         {"granted-low-balance", "green", 2},
-	AlreadyPaid:        {"already-paid", "green", 1},
-	RecoveredGranted:   {"granted-recovered", "green", 1},
-	PresentAgain:       {"present-same-card-again", "amber", 3},
-	RefusedBalance:     {"refused-balance", "red", 2},
-	RefusedBlocked:     {"refused-blocked", "red", 2},
-	RefusedExpired:     {"refused-expired", "red", 2},
-	RefusedNotYetValid: {"refused-not-yet-valid", "red", 2},
-	RefusedDenied:      {"refused-denied", "red", 2},
-	RefusedUnknown:     {"refused-unknown-card", "red", 2},
-	RefusedKeyVersion:  {"refused-key-version", "red", 2},
-	RefusedTrip:        {"refused-trip", "red", 2},
-	RefusedFaulty:      {"refused-faulty-card", "red", 2},
-	OneCardPlease:      {"one-card-please", "amber", 3},
-	OutOfService:       {"out-of-service", "red", 0},
+var names = map[Outcome]string{
+	Granted: "granted", GrantedLow: "granted-low-balance", AlreadyPaid: "already-paid", RecoveredGranted: "granted-recovered",
+	PresentAgain: "present-same-card-again", RefusedBalance: "refused-balance", RefusedBlocked: "refused-blocked", RefusedExpired: "refused-expired",
+	RefusedNotYetValid: "refused-not-yet-valid", RefusedDenied: "refused-denied", RefusedUnknown: "refused-unknown-card", RefusedKeyVersion: "refused-key-version",
+	RefusedTrip: "refused-trip", RefusedFaulty: "refused-faulty-card", OneCardPlease: "one-card-please", OutOfService: "out-of-service",
 }
 
-// Pattern is the outcome's light and sound.
-func (o Outcome) Pattern() Pattern { return patterns[o] }
+// Pattern is the outcome's light and sound as that profile has them. No outcome has none.
+func (o Outcome) Pattern(p *firmwareconfig.Profile) Pattern {
+	return Pattern{Key: names[o], Signal: p.Signal(names[o])}
+}
 
 // String is the outcome's key.
-func (o Outcome) String() string { return patterns[o].Key }
+func (o Outcome) String() string { return names[o] }
 
 // Pass reports whether the rider may pass.
 func (o Outcome) Pass() bool { return o >= Granted && o <= RecoveredGranted }

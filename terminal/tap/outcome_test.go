@@ -3,6 +3,8 @@ package tap_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
+	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/firmware-config/fare"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -254,16 +257,21 @@ func lockTrip(_ *terminal, r *rider, _ *tap.Request) {
 func TestEveryOutcomeHasItsLight(t *testing.T) {
 	keysSeen := map[string]bool{}
 	for o := tap.Granted; o <= tap.OutOfService; o++ {
-		p := o.Pattern()
+		p := o.Pattern(firmwareconfig.Sample())
 		require.NotEmpty(t, p.Key, "%d", o)
 		require.False(t, keysSeen[p.Key], p.Key)
 		keysSeen[p.Key] = true
 		require.Equal(t, p.Key, o.String())
 		require.Equal(t, o.Pass(), p.Light == "green", p.Key)
 		if o.Pass() {
-			require.Contains(t, []int{1, 2}, p.Beeps, p.Key)
+			require.Contains(t, []int{1, 2}, p.Beeps(), p.Key)
 		}
 	}
+	var named []string
+	for key := range firmwareconfig.DefaultSignals() {
+		named = append(named, key)
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(keysSeen)), named, "a profile can change each, and nothing else")
 	require.False(t, tap.Outcome(0).Pass(), "a result nobody filled in lets nobody pass")
 }
 

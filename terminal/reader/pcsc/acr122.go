@@ -1,6 +1,11 @@
 package pcsc
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/terminal/reader"
+)
 
 // ACR122U names the escape commands of ACS's ACR122U and readers like it, in Options.Signals.
 const ACR122U = "acr122u"
@@ -25,16 +30,18 @@ const (
 	flashGreen = 1 << 7
 )
 
+// unit is what the reader counts times in; buzzOnT1 has the buzzer on while the light is.
 const (
-	unit100ms = 1 // of T1 and T2: 100 ms
-	buzzOnT1  = 1
+	unit     = 100 * time.Millisecond
+	buzzOnT1 = 1
 )
 
 // acr122Signal is the pseudo-APDU that blinks a light and beeps with each blink (ACR122U API 2.04, 6.2). Amber is both lights. Afterwards both
-// are off, which is what the reader shows while it waits. Without beeps nothing is asked of the buzzer.
-func acr122Signal(light string, beeps int) []byte {
+// are off, which is what the reader shows while it waits. Its times are whole tenths of a second, upwards, and a beep is as long as the light: it has no time
+// of its own. Without beeps nothing is asked of the buzzer.
+func acr122Signal(s reader.Signal) []byte {
 	var lights byte
-	switch light {
+	switch s.Light {
 	case "green":
 		lights = blinkGreen | flashGreen
 	case "red":
@@ -42,12 +49,15 @@ func acr122Signal(light string, beeps int) []byte {
 	default:
 		lights = blinkRed | flashRed | blinkGreen | flashGreen
 	}
-	blinks, buzzer := byte(max(beeps, 1)), byte(buzzOnT1)
-	if beeps == 0 {
-		buzzer = 0
+	buzzer := byte(0)
+	if s.Beep > 0 {
+		buzzer = buzzOnT1
 	}
-	return []byte{0xFF, 0x00, 0x40, lights | maskRed | maskGreen, 0x04, unit100ms, unit100ms, blinks, buzzer}
+	return []byte{0xFF, 0x00, 0x40, lights | maskRed | maskGreen, 0x04, tenths(s.On), tenths(s.Off), byte(min(max(s.Repeats, 1), 255)), buzzer}
 }
+
+// tenths is a time in the reader's unit: at least one, because it knows no blink of nothing.
+func tenths(d time.Duration) byte { return byte(min(max((d+unit-1)/unit, 1), 255)) }
 
 // acr122Quiet stops the reader's own beep when a card comes (ACR122U API 2.04, 6.7): that would be a sound without a meaning.
 func acr122Quiet() []byte { return []byte{0xFF, 0x00, 0x52, 0x00, 0x00} }

@@ -117,7 +117,7 @@ func TestPCSCAReaderWithoutSignals(t *testing.T) {
 	c, err := s.r.Wait(ctx)
 	require.NoError(t, err)
 	for range 2 {
-		require.ErrorIs(t, c.(reader.Signaller).Signal(ctx, "green", 1), reader.ErrNoSignals)
+		require.ErrorIs(t, c.(reader.Signaller).Signal(ctx, reader.Signal{Light: "green", Repeats: 1}), reader.ErrNoSignals)
 	}
 	_, err = c.Transmit(ctx, []byte{0, 1, 2, 3})
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ const signalTime = 3 * time.Second
 var _ reader.Signaller = (*card)(nil)
 
 // Signal implements reader.Signaller. A reader that refuses once is not asked again: vpcd has no control codes at all, and each try costs time.
-func (c *card) Signal(ctx context.Context, light string, beeps int) error {
+func (c *card) Signal(ctx context.Context, s reader.Signal) error {
 	if c.r.o.Signals == "" {
 		return reader.ErrNoSignals
 	}
@@ -43,7 +43,7 @@ func (c *card) Signal(ctx context.Context, light string, beeps int) error {
 		if !quiet {
 			_, _ = c.session.control(acr122Quiet()) // some readers of the kind do not know it
 		}
-		answer, err := c.session.control(acr122Signal(light, beeps))
+		answer, err := c.session.control(acr122Signal(s))
 		if err == nil && (len(answer) < 2 || answer[len(answer)-2] != 0x90) {
 			err = fmt.Errorf("the reader answers %X", answer)
 		}

@@ -47,23 +47,25 @@ function rest() {
   else show("idle", "idle");
 }
 
-// beep makes n short tones; a refusal is lower. A page that nobody has touched may be silent until it is: a kiosk browser is started so that it need not be.
-function beep(n, light) {
+// beep makes the tones of an event, as its terminal's profile has them; a refusal is lower. The page itself never blinks: a flashing screen does some people harm. A page that nobody has touched may be silent until it is: a kiosk browser is
+// started so that it need not be.
+function beep(e) {
+  const { on_ms, off_ms, beep_ms } = e.blink ?? { on_ms: 100, off_ms: 100, beep_ms: 100 };
   try {
     sound ??= new AudioContext();
-    for (let i = 0; i < n; i++) {
-      const tone = sound.createOscillator(), at = sound.currentTime + i * 0.16;
-      tone.frequency.value = light === "green" ? 1800 : light === "amber" ? 1100 : 500;
+    for (let i = 0; i < (e.beeps ?? 0); i++) {
+      const tone = sound.createOscillator(), at = sound.currentTime + i * (on_ms + off_ms) / 1000;
+      tone.frequency.value = e.light === "green" ? 1800 : e.light === "amber" ? 1100 : 500;
       tone.connect(sound.destination);
       tone.start(at);
-      tone.stop(at + 0.09);
+      tone.stop(at + beep_ms / 1000);
     }
   } catch { /* no sound here */ }
 }
 
 function outcome(e) {
   show(e.light, e.outcome, e);
-  beep(e.beeps ?? 0, e.light);
+  beep(e);
   if (e.outcome !== "out-of-service") timer = setTimeout(rest, shownFor[e.light] ?? 3000);
 }
 

@@ -99,6 +99,6 @@ document.addEventListener("started", () => {
   const idle = onRest;
   onRest = () => { if (!asking) { idle(); el("big").textContent = ""; if (sale) { show("amber", "till-unknown", { reason: "" }); el("big").textContent = sale.amount; } } draw(); };
   onCard = () => { if (asking) show("card", "hold"); };
-  onOutcome = (e) => { if (asking) { show(e.light, e.outcome, { ...e, balance: "", amount: "" }); beep(e.beeps ?? 0, e.light); } };
+  onOutcome = (e) => { if (asking) { show(e.light, e.outcome, { ...e, balance: "", amount: "" }); beep(e); } };
   draw();
 });
