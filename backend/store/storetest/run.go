@@ -1,0 +1,37 @@
+package storetest
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/store"
+)
+
+var (
+	histories = flag.Int("histories", 300, "how many random histories the store's suite tries")
+	seed      = flag.Uint64("history-seed", 1, "the seed they are made from")
+)
+
+// Run holds one engine to the suite. fresh makes an empty database and returns its name as [store.Open] takes it; opening that
+// name again finds what was committed.
+func Run(t *testing.T, fresh func(t testing.TB) string) {
+	s := suite{fresh: fresh}
+	t.Run("orders", s.orders)
+}
+
+type suite struct {
+	fresh func(t testing.TB) string
+}
+
+// open opens a database. What dies here dies by an error or a kill and never for want of power, so nothing waits for a disk.
+func open(t testing.TB, name string, fault func(string) error) *store.Store {
+	s, err := store.Open(context.Background(), name, store.Options{NoSync: true, Fault: fault})
+	require.NoError(t, err)
+	return s
+}
+
+func chance(a, b uint64) *rand.Rand { return rand.New(rand.NewPCG(a, b)) }
