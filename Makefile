@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -72,6 +72,10 @@ TAPS ?= 100000
 SYNC ?= true
 soak-tap:
 	$(GO) run ./simulator/benchtap -soak $(TAPS) -sync=$(SYNC)
+
+# What a terminal with two readers writes for a tap, and in a year of 2,000 taps a day: docs/journal.md.
+bench-wear:
+	$(GO) run ./simulator/benchtap -soak 10000 -day 2000
 
 # How long a journal of 256 MiB takes to open, in one file and in files of a day.
 bench-boot:

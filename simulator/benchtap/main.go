@@ -32,13 +32,23 @@ func main() {
 	most := flag.Float64("max", 1.15, "largest good ratio of the medians of own share and two commits")
 	soakTaps := flag.Int("soak", 0, "do so many taps in a row instead, and print what the process holds")
 	sync := flag.Bool("sync", true, "with -soak: make each commit durable")
+	day := flag.Int("day", soakDay, "with -soak: taps of a day")
 	boot := flag.Int64("boot", 0, "measure how a journal of so many MiB opens, instead")
 	flag.Parse()
 	ctx := context.Background()
 	var err error
 	switch {
 	case *soakTaps > 0:
-		_, err = soak(ctx, os.Stdout, soakOptions{dir: *dir, taps: *soakTaps, sync: *sync})
+		var all []held
+		if all, err = soak(ctx, os.Stdout, soakOptions{dir: *dir, taps: *soakTaps, day: *day, sync: *sync}); err == nil {
+			taps := *soakTaps
+			if len(all) > 1 {
+				taps -= all[len(all)-2].taps
+			}
+			last := all[len(all)-1].wrote
+			fmt.Printf("BENCH wear calls=%.0fB/tap dirtied=%.0fB/tap; %d taps a day are %.0f and %.0f GB a year\n", float64(last.calls)/float64(taps), float64(last.dirtied)/float64(taps),
+				*day, perYear(float64(last.calls)/float64(taps), *day), perYear(float64(last.dirtied)/float64(taps), *day))
+		}
 	case *boot > 0:
 		err = benchBoot(os.Stdout, *dir, *boot<<20)
 	default:

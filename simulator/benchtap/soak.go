@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,17 +21,18 @@ import (
 	"github.com/purselane/purselane/terminal/tap"
 )
 
-// The life of the terminal in a soak, much faster than a real one: a business day is a few hundred taps.
+// The life of the terminal in a soak, much faster than a real one.
 const (
-	soakBetween = 2 * time.Minute // of the terminal's clock, for each tap
-	soakKeep    = 1000            // records kept after their receipt
-	soakBatch   = 64              // taps between two looks at the link and at the files
-	soakCards   = 400             // at each reader; each comes back a few hours later
+	soakDay   = 720  // taps of a day, unless told
+	soakKeep  = 1000 // records kept after their receipt
+	soakBatch = 64   // taps between two looks at the link and at the files
+	soakCards = 400  // at each reader; each comes back a few hours later
 )
 
 type soakOptions struct {
 	dir  string
 	taps int
+	day  int // taps of a day of the terminal's clock; 0: soakDay
 	sync bool
 }
 
@@ -41,7 +43,8 @@ type held struct {
 	goroutines int
 	files      int // open
 	fileBytes  int64
-	journals   int // files of the journal
+	journals   int   // files of the journal
+	wrote      wrote // since the figures before
 }
 
 // soak runs a terminal, with all that it does beside its taps, on two readers until there were so many taps: new files for new days, receipts and
@@ -93,13 +96,18 @@ func soak(ctx context.Context, out io.Writer, o soakOptions) (all []held, err er
 		}
 	}
 	fmt.Fprintf(out, "%d taps on two readers, in %s, each commit durable: %v\n", o.taps, work, o.sync)
-	fmt.Fprintln(out, "   taps   RSS MiB  heap MiB  goroutines  open files  journal MiB  in files   days")
+	fmt.Fprintln(out, "   taps   RSS MiB  heap MiB  goroutines  open files  journal MiB  in files   days  KiB written a tap  and dirtied")
 	began := s.clock.Now()
+	between := 24 * time.Hour / time.Duration(cmp.Or(o.day, soakDay))
+	before, err := written()
+	if err != nil {
+		return nil, err
+	}
 	for taps, next := 0, 1000; taps < o.taps; {
 		some := min(next, o.taps) - taps
 		err := atOnce(doors, func(lane int) error {
 			for n := lane; n < some; n += doors {
-				if err := s.visit(readers[lane], cards[lane][(taps+n)/doors%soakCards], outcomes[lane]); err != nil {
+				if err := s.visit(between, readers[lane], cards[lane][(taps+n)/doors%soakCards], outcomes[lane]); err != nil {
 					return fmt.Errorf("tap %d: %w", taps+n, err)
 				}
 				if n%soakBatch == 0 {
@@ -119,20 +127,26 @@ func soak(ctx context.Context, out io.Writer, o soakOptions) (all []held, err er
 		if err := s.keepHouse(ctx, link); err != nil {
 			return all, err
 		}
+		now, err := written()
+		if err != nil {
+			return all, err
+		}
 		h, err := s.holds(taps)
 		if err != nil {
 			return all, err
 		}
+		h.wrote = now.since(before)
 		all = append(all, h)
-		fmt.Fprintf(out, "%7d  %8.1f  %8.1f  %10d  %10d  %11.1f  %8d  %5.0f\n", h.taps, mib(h.rss), mib(h.heap), h.goroutines, h.files, mib(h.fileBytes), h.journals,
-			s.clock.Now().Sub(began).Hours()/24)
+		fmt.Fprintf(out, "%7d  %8.1f  %8.1f  %10d  %10d  %11.1f  %8d  %5.0f  %17.1f  %11.1f\n", h.taps, mib(h.rss), mib(h.heap), h.goroutines, h.files, mib(h.fileBytes), h.journals,
+			s.clock.Now().Sub(began).Hours()/24, float64(h.wrote.calls)/float64(some)/1024, float64(h.wrote.dirtied)/float64(some)/1024)
+		before = now
 	}
 	return all, nil
 }
 
 // visit is one card at one reader, until its outcome is shown, and gone again.
-func (s *stand) visit(r *inproc.Reader, card apdu.Transmitter, outcome <-chan tap.Result) error {
-	s.clock.Advance(soakBetween)
+func (s *stand) visit(between time.Duration, r *inproc.Reader, card apdu.Transmitter, outcome <-chan tap.Result) error {
+	s.clock.Advance(between)
 	r.Present(card)
 	result := <-outcome
 	r.Withdraw()

@@ -24,6 +24,10 @@ func TestASoakHoldsNoMoreThanAtItsBegin(t *testing.T) {
 	require.Less(t, last.heap-first.heap, int64(taps-1000)<<9, "half a kilobyte a tap: %s", out.String())
 	require.Less(t, last.fileBytes, int64(8<<20), "what has receipts goes")
 	require.LessOrEqual(t, last.journals, 6)
+	for _, h := range all { // two commits a tap of a few pages each, and no more than that
+		require.Greater(t, h.wrote.calls, int64(1000<<14), out.String())
+		require.Less(t, h.wrote.calls, int64(taps)<<16, out.String())
+	}
 	require.Contains(t, out.String(), "6000 taps on two readers")
 }
 
