@@ -31,10 +31,10 @@ type Stamp struct {
 // maxMS is the last moment of the year 9999: a terminal may say any number.
 const maxMS = 253_402_300_799_999
 
-// bounded reports whether the stamp proves anything of the time.
-func (s Stamp) bounded() bool { return s.Sure == Bounded && s.AtMS >= 0 && s.AtMS <= maxMS }
+// Proves reports whether the stamp proves anything of the time.
+func (s Stamp) Proves() bool { return s.Sure == Bounded && s.AtMS >= 0 && s.AtMS <= maxMS }
 
-// earliest and latest are the kindest readings of a stamp that is bounded.
+// earliest and latest are the kindest readings of a stamp that proves something.
 func (s Stamp) earliest() int64 { return s.AtMS - s.ErrorMS }
 func (s Stamp) latest() int64   { return s.AtMS + s.ErrorMS }
 
@@ -122,7 +122,7 @@ func velocity(taps []Seen, l Limits) []Note {
 	if l.Taps <= 0 || l.Window <= 0 {
 		return nil
 	}
-	taps = only(taps, func(s Seen) bool { return s.took() && s.bounded() })
+	taps = only(taps, func(s Seen) bool { return s.took() && s.Proves() })
 	var out []Note
 	first, last := -1, -1 // of the burst in hand
 	tell := func() {
@@ -173,7 +173,7 @@ func travel(taps []Seen, l Limits) []Note {
 	}
 	taps = only(taps, func(s Seen) bool {
 		_, known := l.Places[s.Place]
-		return known && s.there() && s.bounded()
+		return known && s.there() && s.Proves()
 	})
 	far := int64(math.MaxInt64) // no two places are further apart: what lies longer ago needs no look
 	if len(taps) > 0 {
@@ -227,7 +227,7 @@ func denied(d *Denial, taps []Seen) []Note {
 		case d.Until > 0 && v >= d.Until:
 		case v >= d.Version:
 			out = append(out, Note{FindDeniedAcquirer, s.item(), fmt.Sprintf("%v at terminal %s, which had list %d; list %d denies the card", s.Claim.Amount, s.Claim.Tap.Terminal, v, d.Version)})
-		case s.bounded() && s.earliest() > d.AtMS:
+		case s.Proves() && s.earliest() > d.AtMS:
 			had := fmt.Sprintf("had list %d", v)
 			if v == 0 {
 				had = "told of no list"
@@ -266,7 +266,7 @@ func aged(card Watched, taps []Seen, now time.Time, l Limits) []Note {
 // ClockBack finds where a terminal's time went back: of two taps that follow each other in one epoch the later one has the earlier time, by
 // more than both errors and the slack. Stamps may come in any order, one a tap; the item is the later tap.
 func ClockBack(epoch uint64, stamps []Stamp, l Limits) []Note {
-	stamps = slices.DeleteFunc(slices.Clone(stamps), func(s Stamp) bool { return !s.bounded() })
+	stamps = slices.DeleteFunc(slices.Clone(stamps), func(s Stamp) bool { return !s.Proves() })
 	slices.SortFunc(stamps, func(a, b Stamp) int { return cmp.Compare(a.Tap, b.Tap) })
 	var out []Note
 	for i := 1; i < len(stamps); i++ {
@@ -281,7 +281,7 @@ func ClockBack(epoch uint64, stamps []Stamp, l Limits) []Note {
 
 // Ahead is by how many ms a record's time is later than its arrival, beyond the error it owns up to; zero or less: it is not.
 func (s Stamp) Ahead() int64 {
-	if !s.bounded() {
+	if !s.Proves() {
 		return 0
 	}
 	return s.earliest() - s.ReceivedMS
