@@ -135,6 +135,12 @@ func TestVoid(t *testing.T) {
 	require.Equal(t, http.StatusConflict, s.do("POST", "/v1/sales/open/void", "").Code)
 	require.Equal(t, "voided", field(t, s.do("POST", "/v1/sales/not/void", ""), "state"))
 	require.Equal(t, http.StatusNotFound, s.do("POST", "/v1/sales/who/void", "").Code)
+	for family, says := range map[string]string{"ep": "load that the issuer authorises", "ec": "issuer script", "desfire": "no credit at a terminal", "other": "no card family"} {
+		s.device.sales["done"] = edge.Sale{Request: "done", State: wire.State_STATE_COMPLETED, Amount: money.Minor(100), Family: family}
+		w := s.do("POST", "/v1/sales/done/void", "")
+		require.Equal(t, http.StatusConflict, w.Code, family)
+		require.Contains(t, field(t, w, "detail"), says, family)
+	}
 }
 
 func TestExport(t *testing.T) {

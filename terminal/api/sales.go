@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -123,8 +124,14 @@ func (s *server) sale(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// void takes a sale back where that is possible. A purse of the families here has no command that gives a purchase back offline: EP and EC only
-// gain value by a load that the issuer authorises. So a completed sale is refunded elsewhere, and what was not taken needs no void.
+// whyNoVoid says, by the card family of a completed sale, why it cannot be taken back at a terminal. What became of it stays as it is: it is refunded elsewhere.
+var whyNoVoid = map[string]string{
+	"ep":      "an EP purse has no command that gives a purchase back: value comes back only by a load that the issuer authorises. Refund it where cards are loaded",
+	"ec":      "electronic cash has no command that gives a purchase back: value comes back only by an issuer script. Refund it where cards are loaded",
+	"desfire": "this scheme's records know no credit at a terminal, and no terminal has the key for one. Refund it at the operator's desk",
+}
+
+// void says whether a sale is taken back. What was not taken needs no void, and no family can give a completed one back here.
 func (s *server) void(w http.ResponseWriter, r *http.Request) {
 	sale, found, err := s.Terminal.Sale(r.PathValue("request"))
 	switch {
@@ -135,7 +142,7 @@ func (s *server) void(w http.ResponseWriter, r *http.Request) {
 	case sale.State == wire.State_STATE_VOIDED:
 		write(w, http.StatusOK, answerOf(sale))
 	case sale.State == wire.State_STATE_COMPLETED:
-		probVoid.with("the card's purse has no command that gives a purchase back").write(w)
+		probVoid.with(cmp.Or(whyNoVoid[sale.Family], "no card family gives a purchase back at a terminal. Refund it where cards are loaded")).write(w)
 	default:
 		probVoid.with("its outcome is not known yet: present the same card").write(w)
 	}

@@ -29,6 +29,7 @@ type Sale struct {
 	Tap     ids.TapID
 	Amount  money.Amount
 	Balance money.Amount // of the card after it, of a COMPLETED one
+	Family  string       // of the card, as records name it
 
 	card ids.CardNumber
 }
@@ -204,7 +205,7 @@ func (s *sales) read(j *journal.Journal) error {
 
 func saleOf(r *wire.Record) Sale {
 	s := Sale{
-		Request: r.GetRequestId(), State: r.GetState(), Amount: money.Minor(r.GetAmount()), Balance: money.Minor(r.GetBalanceAfter()),
+		Request: r.GetRequestId(), State: r.GetState(), Family: r.GetFamily(), Amount: money.Minor(r.GetAmount()), Balance: money.Minor(r.GetBalanceAfter()),
 		Tap: ids.TapID{Terminal: ids.TerminalID(r.GetTerminal()), Epoch: r.GetEpoch(), Tap: r.GetTap()},
 	}
 	copy(s.card[:], r.GetCardNumber())
