@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/purselane/purselane/internal/money"
@@ -10,6 +11,9 @@ import (
 
 // Post writes an entry and moves the balances of its accounts. An entry of the same id and content changes nothing;
 // of the same id and other content is books.ErrConflict. An entry whose lines cancel out is not written.
+//
+// An account whose row was edited, or whose switches forbid it, refuses the entry: [ErrEdited], [books.ErrSwitched]. An entry that tells what
+// a card has done already is not refused; its line for that account is set aside in suspense (books.Aside).
 func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 	if err := e.Check(); err != nil {
 		return err
@@ -33,6 +37,12 @@ func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 		}
 		return nil
 	}
+	accounts := make([]accountRow, len(e.Lines))
+	for i := range e.Lines {
+		if e.Lines[i], accounts[i], err = t.takes(ctx, e.Kind, e.Lines[i]); err != nil {
+			return fmt.Errorf("entry %q: %w", e.ID, err)
+		}
+	}
 	if _, err := t.exec(ctx, "write entry",
 		`INSERT INTO journal_entry (id, kind, day, ref, digest) VALUES (?, ?, ?, ?, ?)`, e.ID, e.Kind, e.Day, e.Ref, digest); err != nil {
 		return err
@@ -42,40 +52,92 @@ func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 			`INSERT INTO journal_line (entry, line, account, amount) VALUES (?, ?, ?, ?)`, e.ID, i, string(l.Account), l.Amount.Minor()); err != nil {
 			return err
 		}
-		if err := t.move(ctx, l); err != nil {
+		if err := t.moveRow(ctx, accounts[i], l.Amount); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *Tx) move(ctx context.Context, l books.Line) error {
+// takes finds the account that a line of an entry goes to: the line's own, or, where that is frozen and the entry tells a fact, the one
+// in which such lines are set aside.
+func (t *Tx) takes(ctx context.Context, kind string, l books.Line) (books.Line, accountRow, error) {
+	r, err := t.believed(ctx, l.Account)
+	if err == nil {
+		var gone bool
+		if gone, err = t.vanished(ctx, r); gone {
+			t.edited = append(t.edited, l.Account)
+			err = fmt.Errorf("account %s: %w: its row is gone", l.Account, ErrEdited)
+		}
+	}
+	if err == nil {
+		err = allowed(kind, r, l)
+	}
+	if err == nil || !books.Fact(kind) || !errors.Is(err, ErrEdited) && !errors.Is(err, books.ErrSwitched) {
+		return l, r, err
+	}
+	if errors.Is(err, ErrEdited) {
+		if err := t.freeze(ctx, l.Account); err != nil {
+			return l, r, err
+		}
+	}
+	l.Account = books.Aside(l.Account)
+	r, err = t.believed(ctx, l.Account)
+	return l, r, err
+}
+
+// allowed reports why an account's switches do not allow what a line does to it.
+func allowed(kind string, r accountRow, l books.Line) error {
+	if r.may() == books.DefaultSwitches {
+		return nil
+	}
 	class, err := books.ClassOf(l.Account)
 	if err != nil {
 		return err
 	}
-	before, err := t.Balance(ctx, l.Account)
-	if err != nil {
-		return err
-	}
-	after, err := before.Add(l.Amount)
+	after, err := r.balance.Add(l.Amount)
 	if err != nil {
 		return fmt.Errorf("account %s: %w", l.Account, err)
 	}
-	_, err = t.exec(ctx, "move balance",
-		`INSERT INTO account (name, class, balance) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET balance = excluded.balance`,
-		string(l.Account), string(class), after.Minor())
-	return err
+	do := []books.Operation{books.OperationOf(kind, class, l)}
+	if books.Overdrawn(class, after.Sign()) && books.Overdrawn(class, l.Amount.Sign()) {
+		do = append(do, books.OpOverdraw)
+	}
+	for _, o := range do {
+		if err := books.Allow(r.may(), o); err != nil {
+			return fmt.Errorf("account %s: %w", l.Account, err)
+		}
+	}
+	return nil
 }
 
-// Balance is one account's balance, debits positive; an account never used has zero.
+// move adds a line to its account's balance.
+func (t *Tx) move(ctx context.Context, l books.Line) error {
+	r, err := t.believed(ctx, l.Account)
+	if err != nil {
+		return err
+	}
+	return t.moveRow(ctx, r, l.Amount)
+}
+
+func (t *Tx) moveRow(ctx context.Context, r accountRow, amount money.Amount) error {
+	var err error
+	if r.balance, err = r.balance.Add(amount); err != nil {
+		return fmt.Errorf("account %s: %w", r.name, err)
+	}
+	return t.putAccount(ctx, r)
+}
+
+// Balance is one account's balance, debits positive; an account never used has zero. Error: [ErrEdited].
 func (t *Tx) Balance(ctx context.Context, a books.Account) (money.Amount, error) {
-	var minor int64
-	_, err := t.one(ctx, "read balance", `SELECT balance FROM account WHERE name = ?`, []any{string(a)}, &minor)
-	return money.Minor(minor), err
+	r, err := t.believed(ctx, a)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return r.balance, nil
 }
 
-// TrialBalance lists every account by name.
+// TrialBalance lists every account by name, edited ones with what they hold.
 func (t *Tx) TrialBalance(ctx context.Context) ([]books.Balance, error) {
 	var out []books.Balance
 	err := t.rows(ctx, "trial balance", func(scan func(...any) error) error {
@@ -89,39 +151,4 @@ func (t *Tx) TrialBalance(ctx context.Context) ([]books.Balance, error) {
 		return nil
 	}, `SELECT name, class, balance FROM account ORDER BY name`)
 	return out, err
-}
-
-// VerifyBooks recomputes every balance from the journal and checks what must always hold: each entry sums to zero, each
-// account equals its lines, the float equals the sum of the shadow accounts, each shadow account equals the card's loads less its
-// debits, and the posting groups' chain is unbroken.
-// It returns every fault found; none is sound books.
-func (t *Tx) VerifyBooks(ctx context.Context) ([]string, error) {
-	var faults []string
-	text := func(scan func(...any) error) error {
-		var what string
-		var minor int64
-		if err := scan(&what, &minor); err != nil {
-			return err
-		}
-		faults = append(faults, fmt.Sprintf("%s: off by %v", what, money.Minor(minor)))
-		return nil
-	}
-	for _, q := range []struct{ what, sql string }{
-		{"entries", `SELECT 'entry ' || entry, SUM(amount) FROM journal_line GROUP BY entry HAVING SUM(amount) <> 0`},
-		{"accounts", `SELECT what, off FROM (SELECT 'account ' || a.name AS what, a.balance - COALESCE((SELECT SUM(amount) FROM journal_line l WHERE l.account = a.name), 0) AS off
-			FROM account a) x WHERE off <> 0`},
-		{"lines", `SELECT 'lines of an account that is not there: ' || account, SUM(amount) FROM journal_line
-			WHERE account NOT IN (SELECT name FROM account) GROUP BY account`},
-		{"float", `SELECT 'float against the sum of shadow accounts', off FROM
-			(SELECT COALESCE((SELECT -balance FROM account WHERE name = 'float'), 0) - COALESCE((SELECT SUM(shadow) FROM card), 0) AS off) x WHERE off <> 0`},
-		{"shadows", `SELECT what, off FROM (SELECT 'shadow account ' || token AS what, shadow - opening_balance
-			- COALESCE((SELECT SUM(amount) FROM card_load l WHERE l.card = number AND l.loaded = 1), 0)
-			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (1, 2)), 0) AS off FROM card) x WHERE off <> 0`},
-	} {
-		if err := t.rows(ctx, "verify "+q.what, text, q.sql); err != nil {
-			return nil, err
-		}
-	}
-	broken, err := t.verifyGroups(ctx)
-	return append(faults, broken...), err
 }

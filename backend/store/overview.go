@@ -125,7 +125,7 @@ func (t *Tx) tapLines(ctx context.Context) ([]TapLine, error) {
 	return out, err
 }
 
-// findingCounts counts what is suspicious about cards, about terminals' journals and about load orders.
+// findingCounts counts what is suspicious about cards, about terminals' journals, about load orders and about accounts.
 func (t *Tx) findingCounts(ctx context.Context) ([]FindingCount, error) {
 	var out []FindingCount
 	err := t.rows(ctx, "open findings", func(scan func(...any) error) error {
@@ -136,7 +136,7 @@ func (t *Tx) findingCounts(ctx context.Context) ([]FindingCount, error) {
 		}
 		severity, _ := shadowaccount.SeverityOf(shadowaccount.Code(f.Code))
 		if load {
-			severity = shadowaccount.Alarm // each is about money that was paid: an officer looks
+			severity = shadowaccount.Alarm // each is about money that was paid, or an account: an officer looks
 		}
 		f.Severity = string(severity)
 		out = append(out, f)
@@ -144,7 +144,8 @@ func (t *Tx) findingCounts(ctx context.Context) ([]FindingCount, error) {
 	}, `SELECT code, 0, COUNT(*) FROM finding GROUP BY code
 		UNION ALL SELECT ?, 0, COUNT(*) FROM record_conflict HAVING COUNT(*) > 0
 		UNION ALL SELECT code, 1, COUNT(*) FROM load_finding GROUP BY code
-		ORDER BY 1`, string(shadowaccount.FindRecordConflict))
+		UNION ALL SELECT ?, 1, COUNT(*) FROM account WHERE edited = 1 HAVING COUNT(*) > 0
+		ORDER BY 1`, string(shadowaccount.FindRecordConflict), NoteEdited)
 	return out, err
 }
 

@@ -17,12 +17,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/purselane/purselane/shadowaccount/books"
 )
 
 // Options of a store.
 type Options struct {
 	// NoSync gives up durability for speed: for simulations, where power is cut between commits only.
 	NoSync bool
+
+	// BooksKey seals the rows of accounts, so that nobody changes one by SQL unseen. Nil: sealed books can be read, not written.
+	BooksKey []byte
 
 	// Fault, when set, is called at "commit:before" and "commit:after" of every Update, and its error is returned: before the
 	// commit the transaction is rolled back, after it the commit stands. This is how tests let the backend die.
@@ -66,7 +71,11 @@ func Open(ctx context.Context, at string, opt Options) (*Store, error) {
 		return nil, err
 	}
 	s.writing, s.reading = statements{db: s.writer}, statements{db: s.reader}
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.sealBooks(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("store %s: %w", Name(at), err)
 	}
@@ -88,11 +97,15 @@ type Tx struct {
 	known   *statements
 	own     map[string]*sql.Stmt // of this transaction, by text
 	again   bool                 // the engine said that this transaction must be run again
+	seal    sealer               // of account rows
+	edited  []books.Account      // rows found whose seal does not fit
 }
 
 // Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run
 // again from its start, on the state the other left: f must set, not add to, what it hands out, and do nothing else that counts.
-func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
+func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
+	f, edited := noteEdited(f)
+	defer func() { err = s.freezeEdited(ctx, edited(), err) }() // after the lock is gone
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for run := 1; ; run++ {
@@ -115,7 +128,7 @@ func (s *Store) update(ctx context.Context, f func(*Tx) error) (again bool, err 
 	if err != nil {
 		return mustRunAgain(err), fmt.Errorf("store: begin: %w", err)
 	}
-	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}}
+	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}}
 	defer func() {
 		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
 		s.writing.learn(t)
@@ -141,12 +154,14 @@ func (s *Store) fault(point string) error {
 }
 
 // View runs f on one consistent snapshot, read-only.
-func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
+func (s *Store) View(ctx context.Context, f func(*Tx) error) (err error) {
+	f, edited := noteEdited(f)
+	defer func() { err = s.freezeEdited(ctx, edited(), err) }()
 	tx, err := s.reader.BeginTx(ctx, s.dialect.reading())
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
-	t := &Tx{tx: tx, dialect: s.dialect, known: &s.reading, own: map[string]*sql.Stmt{}}
+	t := &Tx{tx: tx, dialect: s.dialect, known: &s.reading, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}}
 	defer func() {
 		_ = tx.Rollback() // nothing was written
 		s.reading.learn(t)
