@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 	"github.com/purselane/purselane/shadowaccount/calendar"
@@ -58,8 +60,29 @@ func feesJSON(t require.TestingT, standards ...fee.Standard) string {
 	return string(raw)
 }
 
+// emptyBooks is a new database, made once: bringing a schema up to date takes longer than most tests here.
+var emptyBooks = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "settlement")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "scheme.db")
+	s, err := store.Open(context.Background(), path, store.Options{NoSync: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
-	s, err := store.Open(ctx, filepath.Join(dir, "scheme.db"), store.Options{NoSync: true})
+	empty, err := emptyBooks()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "scheme.db"), empty, 0o600))
+	s, err := store.Open(ctx, pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	w := &scheme{t: t, ctx: ctx, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]money.Amount{}, loads: map[byte]uint16{}}
 	w.update(func(tx *store.Tx) error {
@@ -493,7 +516,7 @@ func TestACrashAroundTheCommitLeavesOneClose(t *testing.T) {
 			w.workedExample(monday)
 			require.NoError(t, w.store.Close())
 			dead := false
-			s, err := store.Open(t.Context(), filepath.Join(dir, "scheme.db"), store.Options{NoSync: true, Fault: func(p string) error {
+			s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true, Fault: func(p string) error {
 				if p == point && !dead {
 					dead = true
 					return fmt.Errorf("power cut at %s", p)

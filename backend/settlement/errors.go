@@ -14,6 +14,14 @@ var (
 	ErrNotClosed = errors.New("the day is not closed")
 	// ErrPaid: the day was paid under another bank reference.
 	ErrPaid = errors.New("the day is paid")
+	// ErrOrdered: the day's payments go through the bank, so it is not paid by hand.
+	ErrOrdered = errors.New("the day's payments are ordered at the bank")
+	// ErrResend: the payment has not come back, so it is not ordered again.
+	ErrResend = errors.New("the payment has not come back")
+	// ErrAccount: a bank account is not known, or a statement is of another.
+	ErrAccount = errors.New("bank account")
+	// ErrMessage: a status report speaks of a message that was never ordered.
+	ErrMessage = errors.New("no such message was ordered")
 	// ErrBooks: the books do not say what the taps say. Nothing was written.
 	ErrBooks = errors.New("the books and the taps differ")
 	// ErrChanged: the frozen items of a closed day no longer give the report that was closed.

@@ -18,3 +18,12 @@ func FrozenOf(ctx context.Context, s *store.Store, day string) (f Frozen, err er
 	})
 	return f, err
 }
+
+// Resend orders a payment again, as an approved proposal does.
+func Resend(ctx context.Context, s *store.Store, day, kind, party string, o BankOptions) (out Order, err error) {
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		out, err = resend(ctx, tx, day, kind, party, o)
+		return err
+	})
+	return out, err
+}

@@ -28,43 +28,56 @@ func Pay(ctx context.Context, s *store.Store, day, bankRef string, now time.Time
 	if err := checkBankRef(bankRef); err != nil {
 		return fmt.Errorf("pay %s: %w", day, err)
 	}
-	err := s.Update(ctx, func(tx *store.Tx) error {
-		head, err := tx.ClosedDay(ctx, day)
-		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("%w: close it first", ErrNotClosed)
-		}
-		if err != nil {
-			return err
-		}
-		if head.Paid() {
-			if head.BankRef != bankRef {
-				return fmt.Errorf("%w: under reference %q", ErrPaid, head.BankRef)
-			}
-			return nil
-		}
-		if _, err := loadDay(ctx, tx, day); err != nil {
-			return err // a day that was changed after it closed is not paid
-		}
-		parties, err := tx.PartyDays(ctx, day)
-		if err != nil {
-			return err
-		}
-		for _, p := range parties {
-			account := books.AcquirerClearing(ids.AcquirerID(p.Party))
-			if p.Kind == partyChannel {
-				account = books.Channel(p.Party)
-			}
-			e := books.Entry{ID: kindPayment + ":" + day + ":" + p.Kind + ":" + p.Party, Kind: kindPayment, Day: day, Ref: bankRef, Lines: move(account, books.Trust, p.Net)}
-			if err := tx.Post(ctx, e); err != nil {
-				return err
-			}
-		}
-		return tx.PayDay(ctx, day, bankRef, now)
-	})
-	if err != nil {
+	if err := s.Update(ctx, func(tx *store.Tx) error { return pay(ctx, tx, day, bankRef, now) }); err != nil {
 		return fmt.Errorf("pay %s: %w", day, err)
 	}
 	return nil
+}
+
+func pay(ctx context.Context, tx *store.Tx, day, bankRef string, now time.Time) error {
+	head, err := tx.ClosedDay(ctx, day)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: close it first", ErrNotClosed)
+	}
+	if err != nil {
+		return err
+	}
+	if head.Paid() {
+		if head.BankRef != bankRef {
+			return fmt.Errorf("%w: under reference %q", ErrPaid, head.BankRef)
+		}
+		return nil
+	}
+	ordered, err := tx.BankPayments(ctx, day)
+	if err != nil {
+		return err
+	}
+	if len(ordered) > 0 {
+		return fmt.Errorf("%w: read the bank's statements", ErrOrdered)
+	}
+	if _, err := loadDay(ctx, tx, day); err != nil {
+		return err // a day that was changed after it closed is not paid
+	}
+	parties, err := tx.PartyDays(ctx, day)
+	if err != nil {
+		return err
+	}
+	for _, p := range parties {
+		account := positionAccount(p.Kind, p.Party)
+		e := books.Entry{ID: kindPayment + ":" + day + ":" + p.Kind + ":" + p.Party, Kind: kindPayment, Day: day, Ref: bankRef, Lines: move(account, books.Trust, p.Net)}
+		if err := tx.Post(ctx, e); err != nil {
+			return err
+		}
+	}
+	return tx.PayDay(ctx, day, bankRef, now)
+}
+
+// positionAccount is where a party's position stands.
+func positionAccount(kind, party string) books.Account {
+	if kind == partyChannel {
+		return books.Channel(party)
+	}
+	return books.AcquirerClearing(ids.AcquirerID(party))
 }
 
 func checkBankRef(ref string) error {

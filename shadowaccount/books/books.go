@@ -26,6 +26,7 @@ const (
 	LoadInProgress Account = "load-in-progress" // authorised, not yet proved to be on the card
 	Funding        Account = "funding"          // paid, not yet on the way to a card
 	Trust          Account = "trust"            // mirror of the trust account at the bank
+	BankTransit    Account = "bank-transit"     // payments that a bank was ordered to make and has not booked
 	FeeMerchant    Account = "fee:merchant"     // earned from merchants
 	FeeChannel     Account = "fee:channel"      // paid to channels
 	Rounding       Account = "rounding"         // residue of fee arithmetic

@@ -40,6 +40,8 @@ var Chart = []Subject{
 	{"3", "clearing"},
 	{"31", "acquirers"},
 	{"311", "position"},
+	{"32", "banks"},
+	{"321", "payments on the way"},
 	{"4", "suspense"},
 	{"41", "taps"},
 	{"411", "outcome unknown"},
@@ -98,6 +100,8 @@ func TypeOf(a Account) (string, error) {
 		return "231", nil
 	case part[0] == "acquirer" && len(part) == 3 && last == "clearing":
 		return "311", nil
+	case a == BankTransit:
+		return "321", nil
 	case a == SuspUnknown:
 		return "411", nil
 	case a == SuspClone:

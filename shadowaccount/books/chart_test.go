@@ -18,7 +18,7 @@ func someAccount() *rapid.Generator[books.Account] {
 		owner := rapid.StringMatching(`[a-z0-9]{1,8}`).Draw(t, "owner")
 		m, a := ids.MerchantID(owner), ids.AcquirerID(owner)
 		account := rapid.SampledFrom([]books.Account{
-			books.Trust, books.Float, books.LoadInProgress, books.Funding, books.Rounding, books.FeeChannel, books.FeeMerchant, books.FeeMerchant + books.Account(":"+owner),
+			books.Trust, books.BankTransit, books.Float, books.LoadInProgress, books.Funding, books.Rounding, books.FeeChannel, books.FeeMerchant, books.FeeMerchant + books.Account(":"+owner),
 			books.SuspUnknown, books.SuspClone, books.SuspBadTAC, books.MerchantPending(m), books.MerchantAvailable(m), books.MerchantHeld(m),
 			books.AcquirerClearing(a), books.AcquirerSoldLoads(a), books.Channel(owner), books.Tax(owner), books.Account("suspense:" + "x" + owner), books.Account("fee:x" + owner),
 		}).Draw(t, "account")
