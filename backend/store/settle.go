@@ -75,6 +75,12 @@ func (t *Tx) PayDay(ctx context.Context, day, bankRef string, at time.Time) erro
 	return err
 }
 
+// UnpayDay notes that a day which was paid through the bank no longer is: a payment came back.
+func (t *Tx) UnpayDay(ctx context.Context, day string) error {
+	_, err := t.exec(ctx, "unpay day", `UPDATE settlement_day SET paid_ms = 0, bank_ref = '' WHERE day = ?`, day)
+	return err
+}
+
 // ClosedDay finds a closed clearing day, or ErrNotFound.
 func (t *Tx) ClosedDay(ctx context.Context, day string) (ClearingDay, error) {
 	all, err := t.closedDays(ctx, `WHERE day = ?`, day)
@@ -166,11 +172,12 @@ func (t *Tx) PartyDays(ctx context.Context, day string) ([]PartyDay, error) {
 	return out, err
 }
 
-// UnpaidNet sums a party's positions of closed days that are not paid.
+// UnpaidNet sums a party's positions of closed days that are not paid, nor on their way through the bank.
 func (t *Tx) UnpaidNet(ctx context.Context, kind, party string) (money.Amount, error) {
 	var sum int64
 	_, err := t.one(ctx, "unpaid net", `SELECT COALESCE(SUM(p.net), 0) FROM settlement_party p JOIN settlement_day d ON d.day = p.day
-		WHERE p.kind = ? AND p.party = ? AND d.paid_ms = 0`, []any{kind, party}, &sum)
+		WHERE p.kind = ? AND p.party = ? AND d.paid_ms = 0
+			AND NOT EXISTS (SELECT 1 FROM bank_payment b WHERE b.day = p.day AND b.kind = p.kind AND b.party = p.party AND b.moved = 1)`, []any{kind, party}, &sum)
 	return money.Minor(sum), err
 }
 
