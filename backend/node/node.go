@@ -21,6 +21,7 @@ import (
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
@@ -56,6 +57,7 @@ type Node struct {
 	store    *store.Store
 	pipeline *intake.Pipeline
 	topup    *topup.Service
+	watch    *watch.Watch
 	api      http.Handler
 	console  http.Handler
 	started  chan struct{} // closed when the broker serves
@@ -116,6 +118,9 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, loads); err != nil {
 		return err
 	}
+	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
+		return fmt.Errorf("scheme: %w", err)
+	}
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
@@ -175,6 +180,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return uplink.Run(ctx, nc, p, c.Clock, c.Log) })
 	g.Go(func() error { return n.pipeline.Run(ctx) })
 	g.Go(func() error { return n.topup.Run(ctx, sweepEvery) })
+	g.Go(func() error { return n.watch.Run(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/calendar"
@@ -37,6 +38,8 @@ type Scheme struct {
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
 
 	Windows intake.Windows `yaml:"windows"` // how a fleet that comes home at once is spread
+
+	Watch watch.Settings `yaml:"watch"` // what the watch holds usual, and where terminals are
 
 	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
 	ECLoadLog      int    `yaml:"ec_load_log"`     // how many records the load log of such cards keeps; 0: not known
@@ -145,6 +148,9 @@ func (s *Scheme) Check() error {
 	}
 	if raw, err := hex.DecodeString(s.DESFireSystem); err != nil || len(raw) != 0 && (len(raw) < 6 || len(raw) > 21) {
 		bad("desfire_system: want the 6 to 21 bytes of the scheme's system identifier in hexadecimal digits")
+	}
+	if err := s.Watch.Check(); err != nil {
+		bad("%w", err)
 	}
 	acquirers := checkParties("acquirers", s.Acquirers, bad)
 	checkParties("channels", s.Channels, bad)

@@ -27,6 +27,8 @@ type commands struct {
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
+	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
+	Watch    WatchCmd    `cmd:"" help:"Look for what is suspicious."`
 	Keys     KeysCmd     `cmd:"" help:"Make, combine and carry keys, in a sealed file or an HSM."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }
