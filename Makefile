@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -24,7 +24,7 @@ demo:
 # Everything CI runs. The steps print what they ran; none is skipped in silence.
 test:
 	scripts/setup.sh test
-	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-deb
+	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-pg test-deb
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
@@ -41,6 +41,10 @@ test-pcsc:
 # The tests of the PKCS#11 door, against a real SoftHSM.
 test-hsm:
 	scripts/hsm-test.sh
+
+# The backend's tests again, on PostgreSQL.
+test-pg:
+	scripts/pg-test.sh
 
 # Debian packages of the terminal for amd64 and arm64, without C, in bin/; with PCSC=1 for this machine alone, with PC/SC.
 deb:

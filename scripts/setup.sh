@@ -3,6 +3,7 @@
 #   scripts/setup.sh            what `go build` and `make demo` need: checks Go only
 #   scripts/setup.sh pcsc       also pcscd with its virtual reader and a C compiler
 #   scripts/setup.sh hsm        SoftHSM and a C compiler
+#   scripts/setup.sh pg         a PostgreSQL server
 #   scripts/setup.sh test       all of it, and Chromium
 set -euo pipefail
 
@@ -24,11 +25,14 @@ missing=()
 need() { # need PACKAGE FILE
 	[ -e "$2" ] || missing+=("$1")
 }
-need gcc /usr/bin/gcc
+if [ "$want" = pg ] || [ "$want" = test ]; then
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+fi
+[ "$want" = pg ] || need gcc /usr/bin/gcc
 if [ "$want" = hsm ] || [ "$want" = test ]; then
 	need softhsm2 /usr/bin/softhsm2-util
 fi
-if [ "$want" != hsm ]; then
+if [ "$want" != hsm ] && [ "$want" != pg ]; then
 	need pcscd /usr/sbin/pcscd
 	need vsmartcard-vpcd /usr/lib/pcsc/drivers/serial/libifdvpcd.so
 	need libpcsclite-dev /usr/include/PCSC/winscard.h

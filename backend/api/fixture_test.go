@@ -31,6 +31,7 @@ import (
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 )
@@ -98,7 +99,7 @@ func start(t testing.TB) *city {
 	c := &city{t: t, clock: clock.NewManual(noon), log: &syncBuffer{}, hsm: &hsm{Soft: keys.NewSoft(masters)}}
 	ctx := t.Context()
 	var err error
-	c.store, err = store.Open(ctx, filepath.Join(t.TempDir(), "scheme.db"), store.Options{NoSync: true})
+	c.store, err = store.Open(ctx, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.store.Close() })
 	c.card = c.newCard(number)

@@ -69,9 +69,10 @@ func arrived(a uplink.Accepted, day string) store.Arrived {
 
 // commit runs keep in one transaction and says what the epoch has and lacks now.
 func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []uplink.Unreadable, keep func(*store.Tx, string) (store.Kept, error)) (uplink.Committed, error) {
-	c := uplink.Committed{Unreadable: unreadable}
+	var c uplink.Committed
 	var kept store.Kept
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		c = uplink.Committed{Unreadable: unreadable}
 		day, err := p.clearingDay(ctx, tx, a.ReceivedAt)
 		if err != nil {
 			return err
@@ -110,6 +111,7 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 	var c uplink.Committed
 	var lost []store.SeqRange
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		c, lost = uplink.Committed{}, nil
 		var err error
 		if first, acked := h.GetFirstSeq(), min(h.GetAckedSeq(), math.MaxInt64); first > 1 && first-1 <= acked { // only what has a receipt is ever pruned
 			if lost, err = tx.GiveUp(ctx, terminal, h.GetEpoch(), first-1, at); err != nil {

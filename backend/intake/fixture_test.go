@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 	uplink "github.com/purselane/purselane/uplink/intake"
@@ -58,7 +58,7 @@ func number(card byte) ids.CardNumber { return ids.CardNumber{0: 0x31, 9: card} 
 func newScheme(t require.TestingT, dir string, opt store.Options) *scheme {
 	s := &scheme{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), hsm: keys.NewSoft(masters),
 		clock: clock.NewManual(noon), seq: map[ids.TerminalID]uint64{}}
-	require.NoError(t, os.WriteFile(s.path, template(t, dir), 0o600))
+	pgtest.Copy(t, template(t, dir), s.path)
 	s.open(opt)
 	return s
 }
@@ -72,21 +72,19 @@ func start(t testing.TB, opt store.Options) *scheme {
 
 var (
 	made         sync.Once
-	templateFile []byte
+	templatePath string
 )
 
-// template is the database file of the scheme before its first record; to make it takes longer than most tests do.
-func template(t require.TestingT, dir string) []byte {
+// template is the path of the scheme's database before its first record; to make it takes longer than most tests do.
+func template(t require.TestingT, dir string) string {
 	made.Do(func() {
 		s := &scheme{t: t, ctx: context.Background(), path: filepath.Join(dir, "template.db"), hsm: keys.NewSoft(masters), clock: clock.NewManual(noon)}
 		s.open(store.Options{})
 		s.populate()
 		require.NoError(t, s.store.Close())
-		var err error
-		templateFile, err = os.ReadFile(s.path)
-		require.NoError(t, err)
+		templatePath = s.path
 	})
-	return templateFile
+	return templatePath
 }
 
 func (s *scheme) populate() {
@@ -110,7 +108,7 @@ func (s *scheme) populate() {
 func (s *scheme) open(opt store.Options) {
 	var err error
 	opt.NoSync = true
-	s.store, err = store.Open(s.ctx, s.path, opt)
+	s.store, err = store.Open(s.ctx, pgtest.Store(s.t, s.path), opt)
 	require.NoError(s.t, err)
 	s.pipe, err = intake.New(s.store, s.hsm, s.clock, s.options())
 	require.NoError(s.t, err)

@@ -60,28 +60,19 @@ func feesJSON(t require.TestingT, standards ...fee.Standard) string {
 	return string(raw)
 }
 
-// emptyBooks is a new database, made once: bringing a schema up to date takes longer than most tests here.
-var emptyBooks = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "settlement")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "scheme.db")
-	s, err := store.Open(context.Background(), path, store.Options{NoSync: true})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
+var (
+	made  sync.Once
+	empty string
+)
 
 func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
-	empty, err := emptyBooks()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "scheme.db"), empty, 0o600))
+	made.Do(func() { // bringing a schema up to date takes longer than most tests here
+		empty = filepath.Join(dir, "empty.db")
+		s, err := store.Open(ctx, pgtest.Store(t, empty), store.Options{NoSync: true})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	})
+	pgtest.Copy(t, empty, filepath.Join(dir, "scheme.db"))
 	s, err := store.Open(ctx, pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	w := &scheme{t: t, ctx: ctx, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]money.Amount{}, loads: map[byte]uint16{}}

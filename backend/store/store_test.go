@@ -20,6 +20,7 @@ import (
 )
 
 func open(t *testing.T, path string, opt store.Options) *store.Store {
+	opt.NoSync = opt.NoSync || pgtest.Postgres // the tests' server has fsync off
 	s, err := store.Open(t.Context(), pgtest.Store(t, path), opt)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -72,7 +73,7 @@ func TestTheWriterIsDurableAndChecksItsKeys(t *testing.T) {
 	s, _ := fresh(t)
 	settings, read := map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "wal_autocheckpoint": "20000"}, "PRAGMA "
 	if pgtest.Postgres {
-		settings, read = map[string]string{"synchronous_commit": "on", "transaction_isolation": "serializable", "idle_in_transaction_session_timeout": "5min", "application_name": "purselane"}, "SHOW "
+		settings, read = map[string]string{"transaction_isolation": "serializable", "idle_in_transaction_session_timeout": "5min", "application_name": "purselane"}, "SHOW "
 	}
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		for setting, want := range settings {
@@ -282,6 +283,18 @@ func TestATerminalKeepsWhatItSaidWhenItIsRegisteredAgain(t *testing.T) {
 		require.Error(t, tx.PutTerminal(ctx, m))
 		return nil
 	})
+}
+
+// TestAServerThatWouldLoseACommitIsRefused: the tests' server has fsync off.
+func TestAServerThatWouldLoseACommitIsRefused(t *testing.T) {
+	if !pgtest.Postgres {
+		t.Skip("needs PostgreSQL: make test-pg")
+	}
+	at := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db"))
+	_, err := store.Open(t.Context(), at, store.Options{})
+	require.ErrorContains(t, err, "fsync off")
+	_, err = store.Open(t.Context(), at+"?options=-c%20synchronous_commit%3Doff", store.Options{})
+	require.ErrorContains(t, err, "synchronous_commit off")
 }
 
 func TestADiskThatIsNoPlaceForADatabaseIsSaidClearly(t *testing.T) {

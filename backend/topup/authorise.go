@@ -51,6 +51,7 @@ func (s *Service) Authorise(ctx context.Context, agent ids.AcquirerID, id string
 	var challenge [6]byte
 	var found error // a finding was written, and the call is refused all the same
 	if err := s.store.Update(ctx, func(tx *store.Tx) error {
+		found = nil
 		o, err := owned(ctx, tx, agent, id)
 		if err != nil {
 			return err

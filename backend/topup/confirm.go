@@ -57,6 +57,7 @@ func (s *Service) settleByTAC(ctx context.Context, id string, tac ep.MAC, how Pr
 	var out Order
 	var refused error
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		refused = nil
 		o, err := tx.LoadOrder(ctx, id)
 		if err != nil {
 			return err

@@ -109,6 +109,7 @@ func (s *Service) AuthoriseEC(ctx context.Context, agent ids.AcquirerID, id stri
 	var amount money.Amount
 	var found error
 	if err := s.store.Update(ctx, func(tx *store.Tx) error {
+		found = nil
 		o, err := owned(ctx, tx, agent, id)
 		if err != nil {
 			return err
@@ -335,6 +336,7 @@ func (s *Service) LookupEC(ctx context.Context, agent ids.AcquirerID, c ECCard) 
 	}
 	out := ECInfo{Token: card.Token, Balance: r.balance}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		out.Open = ""
 		if err := tx.AddWitness(ctx, c.number(), s.now(), r.claim.ATC, r.balance, agent); err != nil {
 			return err
 		}
@@ -386,6 +388,7 @@ func (s *Service) resolveEC(ctx context.Context, agent ids.AcquirerID, id string
 	var out Order
 	var refused error
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		refused = nil
 		o, err := tx.LoadOrder(ctx, id)
 		if err != nil {
 			return err
@@ -469,6 +472,7 @@ func (s *Service) settleECByRecords(ctx context.Context) (int, error) {
 		if err == nil && verdict != ec.Uncertain {
 			moved := false
 			err = s.store.Update(ctx, func(tx *store.Tx) error {
+				moved = false
 				now, err := tx.LoadOrder(ctx, o.ID)
 				if err != nil || !State(now.State).Open() || now.Bookings != o.Bookings {
 					return err // settled meanwhile

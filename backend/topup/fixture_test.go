@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
@@ -86,16 +86,16 @@ func (h *hsm) TAC(ctx context.Context, c keys.Card, message []byte) ([4]byte, er
 }
 
 var (
-	made         sync.Once
-	templateFile []byte
+	made     sync.Once
+	template string
 )
 
 func newDesk(t require.TestingT, dir string) *desk {
 	d := &desk{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), clock: clock.NewManual(noon),
 		hsm: &hsm{Soft: keys.NewSoft(masters)}, cards: map[byte]*epcard.Card{}}
 	made.Do(func() { // to make the schema takes longer than most tests do
-		at := filepath.Join(dir, "template.db")
-		s, err := store.Open(d.ctx, at, store.Options{NoSync: true})
+		template = filepath.Join(dir, "template.db")
+		s, err := store.Open(d.ctx, pgtest.Store(t, template), store.Options{NoSync: true})
 		require.NoError(t, err)
 		require.NoError(t, s.Update(d.ctx, func(tx *store.Tx) error {
 			for _, a := range []ids.AcquirerID{bus, metro} {
@@ -107,10 +107,8 @@ func newDesk(t require.TestingT, dir string) *desk {
 			return nil
 		}))
 		require.NoError(t, s.Close())
-		templateFile, err = os.ReadFile(at)
-		require.NoError(t, err)
 	})
-	require.NoError(t, os.WriteFile(d.path, templateFile, 0o600))
+	pgtest.Copy(t, template, d.path)
 	d.open()
 	for n := byte(1); n <= 2; n++ {
 		img, err := personalise.Card(masters, personalise.CardSpec{Number: number(n), Issuer: issuer})
@@ -131,7 +129,7 @@ func start(t *testing.T) *desk {
 // open opens store and service, as a backend does that has just started.
 func (d *desk) open() {
 	var err error
-	d.store, err = store.Open(d.ctx, d.path, store.Options{NoSync: true, Fault: func(point string) error {
+	d.store, err = store.Open(d.ctx, pgtest.Store(d.t, d.path), store.Options{NoSync: true, Fault: func(point string) error {
 		if d.fault == nil {
 			return nil
 		}

@@ -29,6 +29,7 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 	var out Order
 	conflict := false
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		conflict = false
 		have, err := tx.LoadOrderByKey(ctx, agent, c.IdempotencyKey)
 		if err == nil {
 			out = orderOf(have)

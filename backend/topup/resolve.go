@@ -41,6 +41,7 @@ func (s *Service) Lookup(ctx context.Context, agent ids.AcquirerID, c CardInit) 
 	}
 	out := CardInfo{Token: card.Token}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		out.Open = nil
 		if err := tx.AddWitness(ctx, c.Card, s.now(), c.Counter, c.Balance, agent); err != nil {
 			return err
 		}
@@ -104,6 +105,7 @@ func (s *Service) resolve(ctx context.Context, agent ids.AcquirerID, id string, 
 	var out Order
 	var refused error
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		refused = nil
 		o, err := tx.LoadOrder(ctx, id)
 		if err != nil {
 			return err
@@ -188,6 +190,7 @@ func (s *Service) SettleByRecords(ctx context.Context) (int, error) {
 	for _, l := range all {
 		moved := false
 		err := s.store.Update(ctx, func(tx *store.Tx) error {
+			moved = false
 			o, err := tx.OpenLoadOrder(ctx, l.Card)
 			if errors.Is(err, store.ErrNotFound) || err == nil && (o.ID != l.Ref || o.Counter != l.Counter) {
 				return nil // settled meanwhile

@@ -175,20 +175,20 @@ type CardBlockCmd struct {
 // Run blocks the card.
 func (c *CardBlockCmd) Run(ctx context.Context, k *kong.Kong) error {
 	return c.withStore(ctx, func(s *store.Store) error {
-		return s.Update(ctx, func(tx *store.Tx) error {
-			card, err := c.find(ctx, tx)
-			if err != nil {
+		var card store.Card
+		if err := s.Update(ctx, func(tx *store.Tx) (err error) {
+			if card, err = c.find(ctx, tx); err != nil {
 				return err
 			}
-			if err := tx.BlockCard(ctx, card.Number, time.Now()); err != nil {
-				return err
-			}
-			if c.JSON {
-				return json.NewEncoder(k.Stdout).Encode(map[string]any{"card_number": card.Number.String(), "token": card.Token, "blocked": true})
-			}
-			_, err = fmt.Fprintf(k.Stdout, "card %v is blocked at the backend; terminals learn of it with their next deny list\n", card.Number)
+			return tx.BlockCard(ctx, card.Number, time.Now())
+		}); err != nil {
 			return err
-		})
+		}
+		if c.JSON {
+			return json.NewEncoder(k.Stdout).Encode(map[string]any{"card_number": card.Number.String(), "token": card.Token, "blocked": true})
+		}
+		_, err := fmt.Fprintf(k.Stdout, "card %v is blocked at the backend; terminals learn of it with their next deny list\n", card.Number)
+		return err
 	})
 }
 

@@ -417,18 +417,18 @@ type TerminalStopCmd struct {
 // Run stops the terminal. What it has sent stays.
 func (c *TerminalStopCmd) Run(ctx context.Context, k *kong.Kong) error {
 	return c.withStore(ctx, func(s *store.Store) error {
-		return s.Update(ctx, func(tx *store.Tx) error {
+		if err := s.Update(ctx, func(tx *store.Tx) error {
 			m, err := tx.Terminal(ctx, ids.TerminalID(c.ID))
 			if err != nil {
 				return err
 			}
 			m.Active = false
-			if err := tx.PutTerminal(ctx, m); err != nil {
-				return err
-			}
-			fmt.Fprintf(k.Stdout, "terminal %s is stopped: its messages are dropped from now on, what came before stays\n", m.ID)
-			return nil
-		})
+			return tx.PutTerminal(ctx, m)
+		}); err != nil {
+			return err
+		}
+		fmt.Fprintf(k.Stdout, "terminal %s is stopped: its messages are dropped from now on, what came before stays\n", c.ID)
+		return nil
 	})
 }
 

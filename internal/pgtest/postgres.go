@@ -3,57 +3,90 @@
 package pgtest
 
 import (
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
-	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/stretchr/testify/require"
 )
 
 // Postgres says which engine the tests run on.
 const Postgres = true
+
+// kept is how many databases stay: each takes some megabytes, and tests make hundreds.
+const kept = 40
 
 var (
 	once  sync.Once
 	owned *server
 	fault error
 
-	mu   sync.Mutex
-	made = map[string]string{} // URL by path
+	mu        sync.Mutex
+	admin     *sql.DB
+	made      = map[string]string{} // database by path
+	newest    []string              // paths, oldest first
+	templates = map[string]bool{}   // paths
+	count     int
 )
 
-// Store is the address of a test's database: the SQLite file at path, or with the tag postgres a fresh PostgreSQL database that is one
-// and the same for one path. The test fails, and says what is missing, on a machine without PostgreSQL.
-func Store(t testing.TB, path string) string {
-	t.Helper()
-	once.Do(func() { owned, fault = start() })
-	if fault != nil {
-		t.Fatalf("pgtest: %v", fault)
-	}
+// Store is the address of a test's database: the SQLite file at path, or with the tag postgres a PostgreSQL database that is empty at
+// first, and one and the same for one path. The test fails, and says what is missing, on a machine without PostgreSQL.
+func Store(t require.TestingT, path string) string {
+	running(t)
 	mu.Lock()
 	defer mu.Unlock()
-	if u := made[path]; u != "" {
-		return u
+	if made[path] == "" {
+		create(t, path, "template1")
 	}
-	sum := sha256.Sum256([]byte(path))
-	schema := "t" + hex.EncodeToString(sum[:8])
-	db, err := sql.Open("pgx", owned.url(nil))
-	if err != nil {
-		t.Fatalf("pgtest: %v", err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(`SET synchronous_commit = off; CREATE SCHEMA ` + schema); err != nil {
-		t.Fatalf("pgtest: make a schema: %v", err)
-	}
-	made[path] = owned.url(url.Values{"search_path": {schema}})
-	return made[path]
+	return owned.url(made[path])
 }
 
-func (s *server) url(params url.Values) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword("purselane", s.password), Host: fmt.Sprintf("127.0.0.1:%d", s.port), Path: "/postgres", RawQuery: params.Encode()}
+// Copy is the address of a new database at path to, with what a closed one at from had when it was first copied: to make a schema takes
+// longer than most tests do.
+func Copy(t require.TestingT, from, to string) string {
+	running(t)
+	mu.Lock()
+	defer mu.Unlock()
+	templates[from] = true
+	if made[to] != "" {
+		drop(t, to)
+	}
+	create(t, to, made[from])
+	return owned.url(made[to])
+}
+
+func running(t require.TestingT) {
+	once.Do(func() {
+		if owned, fault = start(); fault != nil {
+			return
+		}
+		admin, fault = sql.Open("pgx", owned.url("postgres"))
+	})
+	require.NoError(t, fault, "pgtest")
+}
+
+func create(t require.TestingT, path, template string) {
+	if i := slices.IndexFunc(newest, func(p string) bool { return !templates[p] }); i >= 0 && len(newest) >= kept {
+		drop(t, newest[i])
+	}
+	count++
+	name := fmt.Sprintf("test%d", count)
+	_, err := admin.Exec(`CREATE DATABASE ` + name + ` TEMPLATE ` + template)
+	require.NoError(t, err)
+	made[path], newest = name, append(newest, path)
+}
+
+func drop(t require.TestingT, path string) {
+	_, err := admin.Exec(`DROP DATABASE ` + made[path] + ` WITH (FORCE)`)
+	require.NoError(t, err)
+	newest = slices.DeleteFunc(newest, func(p string) bool { return p == path })
+	delete(made, path)
+}
+
+func (s *server) url(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword("purselane", s.password), Host: fmt.Sprintf("127.0.0.1:%d", s.port), Path: "/" + database}
 	return u.String()
 }

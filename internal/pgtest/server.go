@@ -69,7 +69,7 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = fmt.Fprintf(conf, "listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nmax_connections = 200\nshared_buffers = 32MB\nautovacuum = off\n", s.port)
+	_, err = fmt.Fprintf(conf, "listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nmax_connections = 200\nshared_buffers = 32MB\nautovacuum = off\nfsync = off\nfull_page_writes = off\nmax_wal_size = 256MB\n", s.port)
 	if err := errors.Join(err, conf.Close()); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func freePort() (int, error) {
 
 // ready waits until the server answers.
 func (s *server) ready(dir string) error {
-	db, err := sql.Open("pgx", s.url(nil))
+	db, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
 		return err
 	}

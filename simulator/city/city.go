@@ -175,6 +175,7 @@ func (c *City) issueCards(ctx context.Context, chance *rand.ChaCha8) error {
 	}
 	issuer := ep.Factor{0x01, 0x01, 0x10, 0x00, 0xFF, 0xFF, 0xFF, 0xFF}
 	return c.node.Store().Update(ctx, func(tx *store.Tx) error {
+		c.riders = nil
 		for i := range riderCount {
 			number, err := ids.ParseCardNumber(fmt.Sprintf("03105170%012d", i+1))
 			if err != nil {
