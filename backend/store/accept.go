@@ -229,6 +229,7 @@ type Pending struct {
 	Body       []byte
 	Day        string // clearing day, by arrival
 	ReceivedMS int64
+	hash       []byte // of Body, as it is kept
 }
 
 // PendingRecords lists accepted records that are not posted, in one fixed order, at most limit.
@@ -237,13 +238,13 @@ func (t *Tx) PendingRecords(ctx context.Context, limit int) ([]Pending, error) {
 	err := t.rows(ctx, "pending records", func(scan func(...any) error) error {
 		var p Pending
 		var epoch int64
-		if err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS); err != nil {
+		if err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS, &p.hash); err != nil {
 			return err
 		}
 		p.Epoch = uint64(epoch)
 		out = append(out, p)
 		return nil
-	}, `SELECT terminal, epoch, seq, body, day, received_ms FROM record WHERE verdict IS NULL ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, limit)
+	}, `SELECT terminal, epoch, seq, body, day, received_ms, hash FROM record WHERE verdict IS NULL ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, limit)
 	return out, err
 }
 
@@ -264,14 +265,20 @@ type Verdict struct {
 
 // SetVerdict notes what became of a record that never became a tap.
 func (t *Tx) SetVerdict(ctx context.Context, p Pending, verdict, reason string) error {
-	return t.setVerdict(ctx, p, Verdict{Verdict: verdict, Reason: reason})
+	_, err := t.setVerdict(ctx, p, Verdict{Verdict: verdict, Reason: reason})
+	return err
 }
 
-func (t *Tx) setVerdict(ctx context.Context, p Pending, v Verdict) error {
-	_, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ?, label = ?, posted_in = ?
+// setVerdict reports whether the record is there and was in no group.
+func (t *Tx) setVerdict(ctx context.Context, p Pending, v Verdict) (bool, error) {
+	r, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ?, label = ?, posted_in = ?
 		WHERE terminal = ? AND epoch = ? AND seq = ? AND posted_in = 0`,
-		v.Verdict, v.Reason, string(v.Label), v.group, string(p.Terminal), int64(p.Epoch), p.Seq)
-	return err
+		v.Verdict, v.Reason, string(v.Label), v.group, string(p.Terminal), int64(p.Epoch), int64(p.Seq))
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
 }
 
 // RecordVerdict reads what became of a record; its Verdict is empty while it waits. A record never kept is ErrNotFound.

@@ -46,9 +46,9 @@ func (t *Tx) auditCard(ctx context.Context, n ids.CardNumber) error {
 	for _, g := range audit.Gaps {
 		missing += g.Missing(chain)
 	}
-	if known && (card.Complete != audit.Complete || card.Next != audit.Next || card.Tail != audit.Tail || card.Missing != missing) {
-		if _, err := t.exec(ctx, "write audit", `UPDATE card SET complete = ?, next = ?, tail = ?, missing = ? WHERE number = ?`,
-			int64(audit.Complete), int64(audit.Next), audit.Tail.Minor(), missing, n[:]); err != nil {
+	if known {
+		if _, err := t.exec(ctx, "write audit", `UPDATE card SET complete = ?, next = ?, tail = ?, missing = ?, loads_from = ? WHERE number = ?`,
+			int64(audit.Complete), int64(audit.Next), audit.Tail.Minor(), missing, audit.LoadsFrom, n[:]); err != nil {
 			return err
 		}
 	}
@@ -67,8 +67,7 @@ func (t *Tx) countedClaims(ctx context.Context, n ids.CardNumber) ([]shadowaccou
 		c.Claim.Amount, c.Claim.Before, c.Claim.After = money.Minor(amount), money.Minor(before), money.Minor(after)
 		out = append(out, c)
 		return nil
-	}, `SELECT counter, terminal, epoch, seq, at_ms, amount, before, after, flags, spent, status FROM claim WHERE card = ? AND (status <> ? OR flags <> 0 OR spent <> 0)`,
-		n[:], int(shadowaccount.Void))
+	}, `SELECT counter, terminal, epoch, seq, at_ms, amount, before, after, flags, spent, status FROM claim WHERE card = ?`, n[:])
 	return out, err
 }
 
@@ -96,12 +95,16 @@ func (t *Tx) writeFindings(ctx context.Context, n ids.CardNumber, now []shadowac
 		}
 	}
 	for _, f := range fresh {
-		if _, err := t.exec(ctx, "write finding", `INSERT INTO finding (card, code, counter, detail) VALUES (?, ?, ?, ?)`,
-			n[:], string(f.Code), int64(f.Counter), f.Detail); err != nil {
+		if err := t.addFinding(ctx, n, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *Tx) addFinding(ctx context.Context, n ids.CardNumber, f shadowaccount.Finding) error {
+	_, err := t.exec(ctx, "write finding", `INSERT INTO finding (card, code, counter, detail) VALUES (?, ?, ?, ?)`, n[:], string(f.Code), int64(f.Counter), f.Detail)
+	return err
 }
 
 func (t *Tx) writeGaps(ctx context.Context, n ids.CardNumber, now []shadowaccount.Gap) error {
@@ -123,11 +126,16 @@ func (t *Tx) writeGaps(ctx context.Context, n ids.CardNumber, now []shadowaccoun
 		return err
 	}
 	for _, g := range now {
-		if _, err := t.exec(ctx, "write gap", `INSERT INTO gap (card, first, last, value) VALUES (?, ?, ?, ?)`, n[:], int64(g.First), int64(g.Last), g.Value.Minor()); err != nil {
+		if err := t.addGap(ctx, n, g); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *Tx) addGap(ctx context.Context, n ids.CardNumber, g shadowaccount.Gap) error {
+	_, err := t.exec(ctx, "write gap", `INSERT INTO gap (card, first, last, value) VALUES (?, ?, ?, ?)`, n[:], int64(g.First), int64(g.Last), g.Value.Minor())
+	return err
 }
 
 // explainLoads notes which loads that are not proved the card's own balance shows.

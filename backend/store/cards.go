@@ -68,8 +68,8 @@ func (t *Tx) IssueCard(ctx context.Context, c Card) error {
 	if c.Family == "" {
 		c.Family = "ep"
 	}
-	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail, family)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7, ?9) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
+	r, err := t.exec(ctx, "issue card", `INSERT INTO card (number, token, issuer, levels, status, opening_counter, opening_balance, shadow, complete, next, tail, family, loads_from)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?6, ?6, ?7, ?9, 0) ON CONFLICT (number) DO UPDATE SET issuer = excluded.issuer, levels = excluded.levels,
 		status = CASE card.blocked_ms WHEN 0 THEN excluded.status ELSE ?10 END, opening_counter = excluded.opening_counter, family = excluded.family WHERE card.status = ?8 AND excluded.status <> ?8`,
 		c.Number[:], c.Token, c.Issuer[:], c.Levels, c.Status, int64(c.OpeningCounter), c.OpeningBalance.Minor(), CardUnknown, c.Family, CardBlocked)
 	if err != nil {
@@ -190,6 +190,11 @@ func (t *Tx) PutCardLoad(ctx context.Context, n ids.CardNumber, l shadowaccount.
 		n[:], int(l.Counter), l.Amount.Minor(), l.Loaded, ref); err != nil {
 		return err
 	}
+	if !found || amount != l.Amount.Minor() {
+		if err := t.unsettleAudit(ctx, n, l.Counter, l.Amount); err != nil {
+			return err
+		}
+	}
 	if l.Loaded && !was {
 		if err := t.moveShadow(ctx, n, l.Amount); err != nil {
 			return err
@@ -209,8 +214,10 @@ func (t *Tx) wantReview(ctx context.Context, n ids.CardNumber) error {
 
 // DropCardLoad forgets a load that did not reach the card. One that did stays.
 func (t *Tx) DropCardLoad(ctx context.Context, n ids.CardNumber, counter uint16) error {
-	_, err := t.exec(ctx, "drop card load", `DELETE FROM card_load WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int64(counter))
-	return err
+	if _, err := t.exec(ctx, "drop card load", `DELETE FROM card_load WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int64(counter)); err != nil {
+		return err
+	}
+	return t.unsettleAudit(ctx, n, counter, money.Amount{})
 }
 
 // CardLoads lists the loads of a card by online counter.

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/purselane/purselane/internal/money"
@@ -22,7 +24,7 @@ func (t *Tx) nextGroup(ctx context.Context) (int64, error) {
 }
 
 // closeGroup writes the group's one entry and chains it to the group before it.
-func (t *Tx) closeGroup(ctx context.Context, g Group, number int64, lines []books.Line, records int) error {
+func (t *Tx) closeGroup(ctx context.Context, g Group, number int64, lines []books.Line, records int, evidence string) error {
 	prev := ""
 	if _, err := t.one(ctx, "group before", `SELECT hash FROM posting_group WHERE number = ?`, []any{number - 1}, &prev); err != nil {
 		return err
@@ -34,33 +36,77 @@ func (t *Tx) closeGroup(ctx context.Context, g Group, number int64, lines []book
 	if err := t.Post(ctx, e); err != nil {
 		return err
 	}
-	evidence, err := t.evidenceOf(ctx, number)
-	if err != nil {
-		return err
-	}
 	digest := e.Digest()
 	_, err = t.exec(ctx, "chain group", `INSERT INTO posting_group (number, entry, digest, lines, records, evidence, prev_hash, hash, at_ms)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, e.ID, digest, len(e.Lines), records, evidence, prev, groupHash(prev, number, digest, evidence), g.AtMS)
 	return err
 }
 
+// recordKey names a record as the record table does.
+type recordKey struct {
+	terminal   string
+	epoch, seq int64
+}
+
+func keyOf(p Pending) recordKey { return recordKey{string(p.Terminal), int64(p.Epoch), int64(p.Seq)} }
+
+func (k recordKey) compare(o recordKey) int {
+	return cmp.Or(cmp.Compare(k.terminal, o.terminal), cmp.Compare(k.epoch, o.epoch), cmp.Compare(k.seq, o.seq))
+}
+
+// exhibit is a record of a group with its hash.
+type exhibit struct {
+	recordKey
+	hash []byte
+}
+
 // evidenceOf is a digest over the records of a group and their names, in one fixed order.
-func (t *Tx) evidenceOf(ctx context.Context, group int64) (string, error) {
+func evidenceOf(records []exhibit) string {
+	slices.SortFunc(records, func(a, b exhibit) int { return a.compare(b.recordKey) })
 	h := sha256.New()
+	var head []byte
+	for _, r := range records {
+		head = append(append(head[:0], r.terminal...), 0)
+		head = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(head, uint64(r.epoch)), uint64(r.seq))
+		h.Write(head)
+		h.Write(r.hash)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// recordsOf reads the records of a group.
+func (t *Tx) recordsOf(ctx context.Context, group int64) ([]exhibit, error) {
+	var out []exhibit
 	err := t.rows(ctx, "records of group", func(scan func(...any) error) error {
-		var terminal string
-		var epoch, seq int64
-		var hash []byte
-		if err := scan(&terminal, &epoch, &seq, &hash); err != nil {
-			return err
+		var x exhibit
+		err := scan(&x.terminal, &x.epoch, &x.seq, &x.hash)
+		out = append(out, x)
+		return err
+	}, `SELECT terminal, epoch, seq, hash FROM record WHERE posted_in = ? AND posted_in > 0`, group)
+	return out, err
+}
+
+// setVerdicts notes what became of the records of a group, and returns its evidence. A record that another group has posted stays that
+// group's, and is no part of the evidence of this one.
+func (t *Tx) setVerdicts(ctx context.Context, group int64, records []Verified, verdicts []Verdict) (evidence string, err error) {
+	known := true // the hashes of all, as the records were read with them
+	var all []exhibit
+	for i, r := range records {
+		mine, err := t.setVerdict(ctx, r.Pending, verdicts[i])
+		if err != nil {
+			return "", err
 		}
-		h.Write([]byte(terminal))
-		h.Write([]byte{0})
-		h.Write(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(epoch)), uint64(seq)))
-		h.Write(hash)
-		return nil
-	}, `SELECT terminal, epoch, seq, hash FROM record WHERE posted_in = ? AND posted_in > 0 ORDER BY terminal, epoch, seq`, group)
-	return hex.EncodeToString(h.Sum(nil)), err
+		if mine {
+			all = append(all, exhibit{keyOf(r.Pending), r.hash})
+			known = known && r.hash != nil
+		}
+	}
+	if !known {
+		if all, err = t.recordsOf(ctx, group); err != nil {
+			return "", err
+		}
+	}
+	return evidenceOf(all), nil
 }
 
 func groupHash(prev string, number int64, digest, evidence string) string {
@@ -92,11 +138,11 @@ func (t *Tx) verifyGroups(ctx context.Context) ([]string, error) {
 			faults = append(faults, fmt.Sprintf("posting group %d: the chain is broken", r.number))
 		}
 		prev = r.h
-		evidence, err := t.evidenceOf(ctx, r.number)
+		records, err := t.recordsOf(ctx, r.number)
 		if err != nil {
 			return nil, err
 		}
-		if evidence != r.evidence {
+		if evidenceOf(records) != r.evidence {
 			faults = append(faults, fmt.Sprintf("posting group %d: its records were changed", r.number))
 		}
 		e := books.Entry{ID: r.entry}

@@ -38,13 +38,25 @@ type Group struct {
 // PostGroup posts verified records: it merges each into its slot's claims, decides every slot touched and the one before
 // it, and books the differences in one entry. Posting a record again changes nothing.
 func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
+	return t.postGroup(ctx, g, records, (*posting).follow)
+}
+
+func (t *Tx) postGroup(ctx context.Context, g Group, records []Verified,
+	follow func(*posting, context.Context, []Verified) ([]Verified, map[ids.CardNumber]*follower, error)) error {
+	ctx = t.unhurried(ctx)
 	p := posting{t: t, g: g, cards: map[ids.CardNumber]*cardWork{}}
-	if err := p.open(ctx, records); err != nil {
+	rest, followed, err := follow(&p, ctx, records)
+	if err != nil {
 		return err
 	}
-	news := make([]bool, len(records))
-	for i, r := range records {
-		news[i] = p.cards[r.Card].merge(r)
+	if err := p.open(ctx, rest); err != nil {
+		return err
+	}
+	news := make(map[recordKey]bool, len(rest))
+	for _, r := range rest {
+		if p.cards[r.Card].merge(r) {
+			news[keyOf(r.Pending)] = true
+		}
 	}
 	if err := p.settle(ctx); err != nil {
 		return err
@@ -53,16 +65,26 @@ func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
 	if err != nil {
 		return err
 	}
+	verdicts := make([]Verdict, len(records))
 	for i, r := range records {
-		w := p.cards[r.Card]
-		status, superseded := w.statusOf(r)
-		v := Verdict{Verdict: status.String(), Reason: r.Reason, group: number, Label: shadowaccount.LabelOf(r.Claim, news[i], status, r.Counter, w.complete, w.next)}
-		if superseded {
-			v.Verdict = "superseded"
+		v := Verdict{Reason: r.Reason, group: number}
+		if f := followed[r.Card]; f != nil {
+			v.Verdict = shadowaccount.Stands.String()
+			v.Label = shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.end.Complete, f.end.Next)
+		} else {
+			w := p.cards[r.Card]
+			status, superseded := w.statusOf(r)
+			v.Verdict = status.String()
+			v.Label = shadowaccount.LabelOf(r.Claim, news[keyOf(r.Pending)], status, r.Counter, w.complete, w.next)
+			if superseded {
+				v.Verdict = "superseded"
+			}
 		}
-		if err := t.setVerdict(ctx, r.Pending, v); err != nil {
-			return err
-		}
+		verdicts[i] = v
+	}
+	evidence, err := t.setVerdicts(ctx, number, records, verdicts)
+	if err != nil {
+		return err
 	}
 	for _, r := range records {
 		if r.Alias != nil {
@@ -71,7 +93,7 @@ func (t *Tx) PostGroup(ctx context.Context, g Group, records []Verified) error {
 			}
 		}
 	}
-	return t.closeGroup(ctx, g, number, p.lines, len(records))
+	return t.closeGroup(ctx, g, number, p.lines, len(records), evidence)
 }
 
 // CardsToReview lists cards whose loads have changed since their unproved claims were decided, at most limit.
@@ -117,7 +139,7 @@ func (t *Tx) ReviewCards(ctx context.Context, g Group, cards []ids.CardNumber) e
 	if err != nil {
 		return err
 	}
-	return t.closeGroup(ctx, g, number, p.lines, 0)
+	return t.closeGroup(ctx, g, number, p.lines, 0, evidenceOf(nil))
 }
 
 // posting is one group on its way into the books.
@@ -462,16 +484,21 @@ func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint32, 
 		if !r.changed {
 			continue
 		}
-		if _, err := t.exec(ctx, "write claim", `INSERT INTO claim (card, counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after,
-			said, proof, flags, debit, spent, status, kind, rule, day, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
-			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
-			debit = excluded.debit, spent = excluded.spent, status = excluded.status`,
-			n[:], int64(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
-			r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
-			r.kind, r.rule, r.day, r.receivedMS); err != nil {
+		if err := t.writeClaim(ctx, n, counter, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *Tx) writeClaim(ctx context.Context, n ids.CardNumber, counter uint32, r claimRow) error {
+	_, err := t.exec(ctx, "write claim", `INSERT INTO claim (card, counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after,
+			said, proof, flags, debit, spent, status, kind, rule, day, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
+			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
+			debit = excluded.debit, spent = excluded.spent, status = excluded.status`,
+		n[:], int64(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
+		r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
+		r.kind, r.rule, r.day, r.receivedMS)
+	return err
 }

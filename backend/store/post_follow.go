@@ -1,0 +1,243 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// Most records are the plain case: a proved debit that comes after all that is known of its card. What such a record does follows from the card's row
+// and, where the balance rose, its loads; the claims before it are neither read nor changed. A group's cards with nothing but such records are followed here, in
+// three steps over all of them: read, decide, write. The others go the long way (posting), which reads every claim that may matter.
+
+// head is a card's row as far as following needs it.
+type head struct {
+	number    ids.CardNumber
+	issued    bool
+	chain     shadowaccount.Chain
+	shadow    money.Amount
+	blockedMS int64
+	missing   int
+	end       shadowaccount.End
+}
+
+// follower is a card whose records of the group all follow, and what comes of them.
+type follower struct {
+	head
+	records []Verified // by counter
+	audit   shadowaccount.Audit
+	missing int // more than before
+	change  money.Amount
+	lines   []books.Line
+}
+
+// follow posts the records that follow, and returns the others with the cards that were followed.
+func (p *posting) follow(ctx context.Context, records []Verified) (rest []Verified, followed map[ids.CardNumber]*follower, err error) {
+	byCard := map[ids.CardNumber][]Verified{}
+	var numbers []ids.CardNumber
+	for _, r := range records {
+		if byCard[r.Card] == nil {
+			numbers = append(numbers, r.Card)
+		}
+		byCard[r.Card] = append(byCard[r.Card], r)
+	}
+	slices.SortFunc(numbers, func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) })
+	heads, err := p.t.heads(ctx, numbers)
+	if err != nil {
+		return nil, nil, err
+	}
+	rivals, err := p.t.cardsWithDebits(ctx, records)
+	if err != nil {
+		return nil, nil, err
+	}
+	followed = map[ids.CardNumber]*follower{}
+	var all []*follower
+	for _, n := range numbers {
+		h, known := heads[n]
+		if !known || rivals[n] || h.end.LoadsFrom < 0 {
+			continue
+		}
+		debits, ok := inOrder(byCard[n])
+		if !ok {
+			continue
+		}
+		var loads []shadowaccount.Load
+		if h.end.Asks(debits) {
+			if loads, err = p.t.loadsFrom(ctx, n, h.end.LoadsFrom); err != nil {
+				return nil, nil, err
+			}
+		}
+		f := &follower{head: h, records: byCard[n]}
+		if ok, err = f.decide(debits, loads); err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			followed[n] = f
+			all = append(all, f)
+			p.lines = append(p.lines, f.lines...)
+		}
+	}
+	for _, r := range records {
+		if followed[r.Card] == nil {
+			rest = append(rest, r)
+		}
+	}
+	return rest, followed, p.t.writeFollowers(ctx, all)
+}
+
+// inOrder sorts a card's records by counter and makes them claims that stand. It is not ok where two may be about one slot, or one debit.
+func inOrder(records []Verified) ([]shadowaccount.Counted, bool) {
+	slices.SortFunc(records, func(a, b Verified) int { return cmp.Compare(a.Counter, b.Counter) })
+	out := make([]shadowaccount.Counted, len(records))
+	for i, r := range records {
+		if i > 0 && records[i-1].Counter == r.Counter {
+			return nil, false
+		}
+		for _, before := range records[:i] {
+			if r.Claim.Debit != "" && before.Claim.Debit == r.Claim.Debit {
+				return nil, false
+			}
+		}
+		out[i] = shadowaccount.Counted{Counter: r.Counter, Claim: r.Claim, Status: shadowaccount.Stands}
+	}
+	return out, true
+}
+
+// decide is pure: it says what a card's debits do, if they follow.
+func (f *follower) decide(debits []shadowaccount.Counted, loads []shadowaccount.Load) (bool, error) {
+	for _, d := range debits {
+		lines, change, err := shadowaccount.Effects(shadowaccount.Claim{}, shadowaccount.Nothing, d.Claim, d.Status)
+		if err != nil {
+			return false, err
+		}
+		if f.change, err = f.change.Add(change); err != nil {
+			return false, err
+		}
+		f.lines = append(f.lines, lines...)
+	}
+	shadow, err := f.shadow.Add(f.change)
+	if err != nil {
+		return false, err
+	}
+	card := shadowaccount.Card{Issued: f.issued, Shadow: shadow, BlockedAt: f.blockedMS, Chain: f.chain}
+	audit, ok, err := f.end.Extend(card, debits, loads)
+	f.audit = audit
+	for _, g := range audit.Gaps {
+		f.missing += g.Missing(f.chain)
+	}
+	return ok && f.head.shadow.Sign() >= 0, err
+}
+
+const headColumns = `number, status, family, shadow, blocked_ms, complete, next, tail, missing, loads_from`
+
+func scanHead(scan func(...any) error) (head, error) {
+	var h head
+	var number []byte
+	var status, family string
+	var shadow, tail int64
+	if err := scan(&number, &status, &family, &shadow, &h.blockedMS, &h.end.Complete, &h.end.Next, &tail, &h.missing, &h.end.LoadsFrom); err != nil {
+		return head{}, err
+	}
+	copy(h.number[:], number)
+	h.issued, h.chain = status != CardUnknown, shadowaccount.ChainOf(family)
+	h.shadow, h.end.Tail = money.Minor(shadow), money.Minor(tail)
+	return h, nil
+}
+
+// heads reads the rows of cards.
+func (t *Tx) heads(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardNumber]head, error) {
+	out := make(map[ids.CardNumber]head, len(numbers))
+	each := func(scan func(...any) error) error {
+		h, err := scanHead(scan)
+		out[h.number] = h
+		return err
+	}
+	for _, n := range numbers {
+		if err := t.rows(ctx, "card of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ?`, n[:]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// cardsWithDebits are the cards of records whose debit another record has proved already.
+func (t *Tx) cardsWithDebits(ctx context.Context, records []Verified) (map[ids.CardNumber]bool, error) {
+	out := map[ids.CardNumber]bool{}
+	for _, r := range records {
+		if r.Claim.Debit == "" {
+			continue
+		}
+		var one int
+		known, err := t.one(ctx, "debit of a group", `SELECT 1 FROM claim WHERE card = ? AND debit = ? AND debit <> `+t.dialect.noBytes()+` LIMIT 1`,
+			[]any{r.Card[:], []byte(r.Claim.Debit)}, &one)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			out[r.Card] = true
+		}
+	}
+	return out, nil
+}
+
+// loadsFrom lists the loads of a card from an online counter on.
+func (t *Tx) loadsFrom(ctx context.Context, n ids.CardNumber, from int) ([]shadowaccount.Load, error) {
+	all, err := t.CardLoads(ctx, n)
+	return slices.DeleteFunc(all, func(l shadowaccount.Load) bool { return int(l.Counter) < from }), err
+}
+
+// writeFollowers writes what came of the cards that were followed.
+func (t *Tx) writeFollowers(ctx context.Context, all []*follower) error {
+	for _, f := range all {
+		for _, r := range f.records {
+			if err := t.writeClaim(ctx, f.number, r.Counter, claimRow{Claim: r.Claim, status: shadowaccount.Stands, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS}); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(ctx, "move card on", `UPDATE card SET shadow = shadow + ?, complete = ?, next = ?, tail = ?, missing = ?, loads_from = ? WHERE number = ?`,
+			f.change.Minor(), int64(f.audit.Complete), int64(f.audit.Next), f.audit.Tail.Minor(), f.head.missing+f.missing, f.audit.LoadsFrom, f.number[:]); err != nil {
+			return err
+		}
+		for _, x := range f.audit.Findings {
+			if err := t.addFinding(ctx, f.number, x); err != nil {
+				return err
+			}
+		}
+		for _, g := range f.audit.Gaps {
+			if err := t.addGap(ctx, f.number, g); err != nil {
+				return err
+			}
+		}
+		for _, counter := range f.audit.Explained {
+			if _, err := t.exec(ctx, "explain load", `UPDATE card_load SET explained = 1 WHERE card = ? AND counter = ?`, f.number[:], int(counter)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unsettleAudit makes the next audit of a card begin with its first debit, if balances have shown loads up to the one given, which has come, gone or
+// changed its amount.
+func (t *Tx) unsettleAudit(ctx context.Context, n ids.CardNumber, counter uint16, amount money.Amount) error {
+	above := int64(counter)
+	if amount.Sign() < 0 {
+		above = -1
+	}
+	_, err := t.exec(ctx, "unsettle audit", `UPDATE card SET loads_from = -1 WHERE number = ? AND loads_from > ?`, n[:], above)
+	return err
+}
+
+// unhurried is ctx without its end, on SQLite: each statement of a context that may end starts goroutines that wait for it, and a group takes hundredths of a
+// second. The transaction as a whole still ends with it.
+func (t *Tx) unhurried(ctx context.Context) context.Context {
+	if t.dialect == sqlite {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
