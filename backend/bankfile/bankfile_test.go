@@ -175,6 +175,18 @@ func TestAFileWithoutAnEnd(t *testing.T) {
 	require.ErrorIs(t, err, bankfile.ErrForm, "what stops coming is not whole")
 }
 
+func TestWhichMessageAFileIs(t *testing.T) {
+	for name, want := range map[string]string{"pain001-09.xml": "pain.001", "pain002-10.xml": "pain.002", "camt053-02.xml": "camt.053"} {
+		got, err := bankfile.MessageOf(bytes.NewReader(read(t, name)))
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, bad := range []string{"", "x", "<Document/>", "<!DOCTYPE a><a/>"} {
+		_, err := bankfile.MessageOf(strings.NewReader(bad))
+		require.ErrorIs(t, err, bankfile.ErrForm, bad)
+	}
+}
+
 func TestAnErrorOfTheReaderEndsIt(t *testing.T) {
 	stop := errors.New("stop")
 	n := 0

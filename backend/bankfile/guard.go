@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Limits of a file that comes in. Statements of real accounts are far below.
@@ -143,6 +144,24 @@ func walk(r io.Reader, message string, from, to int, each func(d *xml.Decoder, p
 			path = append(path, e.Name.Local)
 		case xml.EndElement:
 			path = path[:len(path)-1]
+		}
+	}
+}
+
+// MessageOf reads which message a file is, such as "camt.053", from the namespace of its document. Error: [ErrForm].
+func MessageOf(r io.Reader) (string, error) {
+	g := newGuard(r)
+	for {
+		t, err := g.Token()
+		if err != nil {
+			return "", outer(g, err)
+		}
+		if e, is := t.(xml.StartElement); is {
+			rest, found := strings.CutPrefix(e.Name.Space, "urn:iso:std:iso:20022:tech:xsd:")
+			if !found || len(rest) < 8 {
+				return "", g.at(ErrForm, "namespace %.80q: want one of ISO 20022", e.Name.Space)
+			}
+			return rest[:8], nil
 		}
 	}
 }

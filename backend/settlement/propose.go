@@ -55,11 +55,15 @@ func propose(ctx context.Context, s *store.Store, p store.Proposal) (store.Propo
 	out := p
 	err := s.Update(ctx, func(tx *store.Tx) error {
 		p := p
-		if _, err := tx.ClosedDay(ctx, p.Day); err != nil {
-			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("%w: close it first", ErrNotClosed)
-			}
+		head, err := tx.ClosedDay(ctx, p.Day)
+		if errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("%w: close it first", ErrNotClosed)
+		}
+		if err != nil {
 			return err
+		}
+		if p.Action == actionPay && head.Paid() {
+			return fmt.Errorf("%w: under reference %q", ErrPaid, head.BankRef)
 		}
 		all, err := tx.Proposals(ctx, p.Day)
 		if err != nil {

@@ -33,6 +33,8 @@ func TestADayIsPaidByHandByTwoPersons(t *testing.T) {
 	require.Equal(t, "212.60", w.balanceOf(books.Trust))
 	_, _, err = settlement.Approve(w.ctx, w.store, p.ID, "cid", bankOn(tuesday))
 	require.ErrorIs(t, err, settlement.ErrDecided)
+	_, err = settlement.ProposePay(w.ctx, w.store, monday, "BANK-8", "ann", "again", now)
+	require.ErrorIs(t, err, settlement.ErrPaid)
 	w.sound()
 
 	all, err := settlement.ProposalsOf(w.ctx, w.store, monday)

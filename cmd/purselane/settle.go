@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -23,7 +22,15 @@ type SettleCmd struct {
 	Close      SettleCloseCmd      `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
 	Files      SettleFilesCmd      `cmd:"" help:"Write what each acquirer gets of a closed day: report, result and fee file, signed."`
 	VerifyFile SettleVerifyFileCmd `cmd:"" help:"Check an acquirer's file: count, sum, hash and signature."`
-	Pay        SettlePayCmd        `cmd:"" help:"Note that a closed day's positions were paid at the bank."`
+	Account    SettleAccountCmd    `cmd:"" help:"Note whom a party is paid to."`
+	Instruct   SettleInstructCmd   `cmd:"" help:"Order the payments of a closed day at the bank, as a pain.001 file."`
+	BankImport SettleBankImportCmd `cmd:"" help:"Take in status reports (pain.002) and statements (camt.053) of the bank."`
+	Bank       SettleBankCmd       `cmd:"" help:"List a day's payments, lines of statements that nothing explains, and alarms."`
+	Resend     SettleResendCmd     `cmd:"" help:"Propose to order a payment again that the bank rejected or that came back."`
+	Pay        SettlePayCmd        `cmd:"" help:"Propose to note that a closed day's positions were paid by hand."`
+	Approve    SettleApproveCmd    `cmd:"" help:"Do what somebody else proposed."`
+	Refuse     SettleRefuseCmd     `cmd:"" help:"Decide that a proposal is not done."`
+	Proposals  SettleProposalsCmd  `cmd:"" help:"List proposals and what was done about them."`
 	Days       SettleDaysCmd       `cmd:"" help:"List the closed days."`
 	Contract   SettleContractCmd   `cmd:"" help:"Note what a party is charged, from when on; print it; explain a fee."`
 }
@@ -81,17 +88,19 @@ func printReport(w io.Writer, out settlement.Output) {
 // SettlePayCmd is `purselane settle pay`.
 type SettlePayCmd struct {
 	schemeFolder
+	proposer
 	Day string `required:"" placeholder:"YYYY-MM-DD" help:"A closed clearing day."`
 	Ref string `required:"" placeholder:"TEXT" help:"The bank's reference of the payment. A day is paid under one."`
 }
 
-// Run notes the payment.
+// Run proposes to note the payment.
 func (c *SettlePayCmd) Run(ctx context.Context, k *kong.Kong) error {
 	return c.withStore(ctx, func(s *store.Store) error {
-		if err := settlement.Pay(ctx, s, c.Day, c.Ref, time.Now()); err != nil {
+		p, err := settlement.ProposePay(ctx, s, c.Day, c.Ref, c.By, c.Reason, now())
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(k.Stdout, "%s is paid, reference %s\n", c.Day, c.Ref)
+		proposed(k.Stdout, p)
 		return nil
 	})
 }

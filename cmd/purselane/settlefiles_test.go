@@ -15,6 +15,8 @@ import (
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/settlement/acquirerfile"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
 )
 
 // closedScheme is a scheme's folder with one closed day.
@@ -32,7 +34,15 @@ func closedScheme(t *testing.T) string {
 	s, err := store.Open(t.Context(), path, store.Options{NoSync: true})
 	require.NoError(t, err)
 	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.PutAcquirer(t.Context(), store.Acquirer{ID: "bus", Name: "Bus"})
+		if err := tx.PutAcquirer(t.Context(), store.Acquirer{ID: "bus", Name: "Bus"}); err != nil {
+			return err
+		}
+		// Loads of 50.00 more were given back than sold: the bus is owed that.
+		lines, err := books.Move(books.Funding, books.AcquirerSoldLoads("bus"), money.Minor(5000))
+		if err != nil {
+			return err
+		}
+		return tx.Post(t.Context(), books.Entry{ID: "back", Kind: "load-back", Day: "2026-11-24", Lines: lines})
 	}))
 	_, err = settlement.Close(t.Context(), s, "2026-11-24", settlement.Options{Now: time.Date(2026, 11, 24, 20, 0, 0, 0, time.UTC)})
 	require.NoError(t, err)
@@ -53,7 +63,7 @@ func TestSettleFilesAndVerifyFile(t *testing.T) {
 	file := filepath.Join(dir, "settlement", "2026-11-24", "acquirers", "bus", "bus-2026-11-24-report.csv")
 	said, err = runSettle(t, "verify-file", file, "--key", key)
 	require.NoError(t, err)
-	require.Equal(t, "good: report of 2026-11-24 for bus, 9 rows, sum 0.00 CNY\n", said)
+	require.Equal(t, "good: report of 2026-11-24 for bus, 9 rows, sum 50.00 CNY\n", said)
 
 	body, err := os.ReadFile(file)
 	require.NoError(t, err)
