@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -92,6 +92,10 @@ bench-pn532:
 # Many records' TACs at once against the straight 3DES chain; with SoftHSM where it is installed.
 bench-verify:
 	$(GO) run $(if $(wildcard /usr/bin/softhsm2-util),-tags pkcs11) ./simulator/benchverify
+
+# Posting on SQLite against bare statements by hand on the same disk, and what the age of cards, a hot merchant and duplicates do to it.
+bench-posting:
+	$(GO) run ./simulator/benchposting
 
 # Generated code is committed; this makes it anew (needs protoc, and protoc-gen-go v1.36.12 on the PATH).
 generate:
