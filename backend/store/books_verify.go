@@ -134,7 +134,8 @@ func (t *Tx) VerifyShadows(ctx context.Context) ([]string, error) {
 		return err
 	}, `SELECT token, off FROM (SELECT token, CAST(shadow - opening_balance
 			- COALESCE((SELECT SUM(amount) FROM card_load l WHERE l.card = number AND l.loaded = 1), 0)
-			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (?, ?)), 0) AS BIGINT) AS off FROM card) x WHERE off <> 0 ORDER BY token`,
+			+ COALESCE((SELECT SUM(amount) FROM claim c WHERE c.card = number AND c.status IN (?, ?)), 0)
+			+ COALESCE((SELECT SUM(amount) FROM life_order o WHERE o.card = number AND o.state IN ('released', 'written_off')), 0) AS BIGINT) AS off FROM card) x WHERE off <> 0 ORDER BY token`,
 		int(shadowaccount.Stands), int(shadowaccount.Inferred))
 	if err != nil {
 		return nil, err

@@ -110,6 +110,9 @@ func (s *Service) allow(ctx context.Context, tx *store.Tx, o store.LoadOrder, c 
 	if _, err := Next(State(o.State), Authorised); err != nil {
 		return fmt.Errorf("order %s: %w", o.ID, err)
 	}
+	if err := reserved(ctx, tx, o, c.Card); err != nil {
+		return err
+	}
 	if c.Amount != o.Amount {
 		return fmt.Errorf("the card was asked for %v, the order is over %v: %w", c.Amount, o.Amount, ErrAmount)
 	}

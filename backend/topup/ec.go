@@ -175,6 +175,9 @@ func (s *Service) allowEC(ctx context.Context, tx *store.Tx, o store.LoadOrder, 
 	if _, err := Next(State(o.State), Authorised); err != nil {
 		return fmt.Errorf("order %s: %w", o.ID, err)
 	}
+	if err := reserved(ctx, tx, o, n); err != nil {
+		return err
+	}
 	if after, err := r.balance.Add(o.Amount); err != nil || after.Cmp(s.cfg.MaxBalance) > 0 {
 		return fmt.Errorf("balance %v, load %v, maximum %v: %w", r.balance, o.Amount, s.cfg.MaxBalance, ErrMaxBalance)
 	}

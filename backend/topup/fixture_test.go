@@ -293,14 +293,20 @@ func booked(sold, funding, inProgress, float int64) map[string]string {
 // debited posts a debit of card 1 whose TAC was good: what the intake does with a terminal's record.
 func (d *desk) debited(counter uint32, before, amount int64) {
 	d.update(func(tx *store.Tx) error {
-		return tx.PostGroup(d.ctx, store.Group{Day: "2026-11-24", AtMS: d.clock.Now().UnixMilli(), Token: func(ids.CardNumber) string { return "stranger" }}, []store.Verified{{
-			Pending: store.Pending{Terminal: "bus-1", Epoch: 1, Seq: uint64(counter) + 1, Day: "2026-11-24", ReceivedMS: int64(counter)},
-			Card:    number(1), Issuer: issuer, Levels: 2, Counter: counter, Kind: 1,
-			Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: "bus-1", Epoch: 1, Tap: uint64(counter) + 1}, Seq: uint64(counter) + 1, At: noon.UnixMilli() + int64(counter),
-				Merchant: "line1", Amount: money.Minor(amount), Before: money.Minor(before), After: money.Minor(before - amount),
-				Said: shadowaccount.SaidCompleted, Proof: shadowaccount.ProofGood},
-		}})
+		return tx.PostGroup(d.ctx, store.Group{Day: "2026-11-24", AtMS: d.clock.Now().UnixMilli(), Token: func(ids.CardNumber) string { return "stranger" }},
+			[]store.Verified{record(counter, before, amount)})
 	})
+}
+
+// record is a debit of card 1 whose TAC was good.
+func record(counter uint32, before, amount int64) store.Verified {
+	return store.Verified{
+		Pending: store.Pending{Terminal: "bus-1", Epoch: 1, Seq: uint64(counter) + 1, Day: "2026-11-24", ReceivedMS: int64(counter)},
+		Card:    number(1), Issuer: issuer, Levels: 2, Counter: counter, Kind: 1,
+		Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: "bus-1", Epoch: 1, Tap: uint64(counter) + 1}, Seq: uint64(counter) + 1, At: noon.UnixMilli() + int64(counter),
+			Merchant: "line1", Amount: money.Minor(amount), Before: money.Minor(before), After: money.Minor(before - amount),
+			Said: shadowaccount.SaidCompleted, Proof: shadowaccount.ProofGood},
+	}
 }
 
 var fifty = money.Minor(50_00)

@@ -32,6 +32,7 @@ type CardCmd struct {
 	Block CardBlockCmd `cmd:"" help:"Block a card at the backend: no loads, and debits from now on are findings."`
 	Show  CardShowCmd  `cmd:"" help:"Show a card's shadow account."`
 	Load  KioskLoadCmd `cmd:"" help:"Load the card in a reader: the same as kiosk load."`
+	End   CardEndCmd   `cmd:"" help:"Lost, broken, given back or forgotten cards: block them and move what is left."`
 
 	Register CardRegisterCmd `cmd:"" help:"Register a card of another family that its issuer has made: electronic cash, or DESFire."`
 
