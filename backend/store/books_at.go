@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// JournalLine is one line of an account.
+type JournalLine struct {
+	Entry, Kind, Day, Ref string
+	Amount                money.Amount // debits positive
+}
+
+// AccountLines lists an account's lines through a clearing day, in one fixed order.
+func (t *Tx) AccountLines(ctx context.Context, a books.Account, through string) ([]JournalLine, error) {
+	var out []JournalLine
+	err := t.rows(ctx, "lines of account", func(scan func(...any) error) error {
+		var l JournalLine
+		var minor int64
+		err := scan(&l.Entry, &l.Kind, &l.Day, &l.Ref, &minor)
+		l.Amount = money.Minor(minor)
+		out = append(out, l)
+		return err
+	}, `SELECT e.id, e.kind, e.day, e.ref, l.amount FROM journal_line l JOIN journal_entry e ON e.id = l.entry
+		WHERE l.account = ? AND e.day <= ? ORDER BY e.day, e.id, l.line`, string(a), through)
+	return out, err
+}
+
+// BalanceAt is an account's balance at the end of a clearing day, by its lines alone.
+func (t *Tx) BalanceAt(ctx context.Context, a books.Account, day string) (money.Amount, error) {
+	var minor int64
+	_, err := t.one(ctx, "balance at", `SELECT CAST(COALESCE(SUM(l.amount), 0) AS BIGINT) FROM journal_line l JOIN journal_entry e ON e.id = l.entry
+		WHERE l.account = ? AND e.day <= ?`, []any{string(a), day}, &minor)
+	return money.Minor(minor), err
+}
+
+// Turnover is what our entries moved on an account through a clearing day: all there is to say of one whose balance somebody else keeps.
+type Turnover struct {
+	Debits, Credits money.Amount // both positive
+}
+
+// TurnoverAt sums an account's debits and credits through a clearing day.
+func (t *Tx) TurnoverAt(ctx context.Context, a books.Account, day string) (Turnover, error) {
+	var debits, credits int64
+	_, err := t.one(ctx, "turnover", `SELECT CAST(COALESCE(SUM(CASE WHEN l.amount > 0 THEN l.amount ELSE 0 END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN l.amount < 0 THEN -l.amount ELSE 0 END), 0) AS BIGINT)
+		FROM journal_line l JOIN journal_entry e ON e.id = l.entry WHERE l.account = ? AND e.day <= ?`, []any{string(a), day}, &debits, &credits)
+	return Turnover{money.Minor(debits), money.Minor(credits)}, err
+}
+
+// CardLine is one thing that moved a card's shadow balance: a load, or a tap that stands or is inferred.
+type CardLine struct {
+	Day     string // clearing day on which it came; "" of a load without an entry
+	Load    bool
+	Counter uint32    // the card's, online for a load, offline for a tap
+	Ref     string    // of a load: its order
+	Tap     ids.TapID // of a tap
+	At      int64     // Unix ms by the terminal's clock, of a tap
+	Kind    int       // wire.Kind of a tap
+	Place   string    // where the terminal of a tap stands
+	Change  money.Amount
+}
+
+// CardLines lists all that made a card's shadow balance, in one fixed order. A tap stands with what it is worth now, in the day its first record came.
+func (t *Tx) CardLines(ctx context.Context, n ids.CardNumber) ([]CardLine, error) {
+	var out []CardLine
+	err := t.rows(ctx, "lines of card", func(scan func(...any) error) error {
+		var l CardLine
+		var epoch, minor int64
+		err := scan(&l.Day, &l.Load, &l.Counter, &l.Ref, &l.Tap.Terminal, &epoch, &l.Tap.Tap, &l.At, &l.Kind, &l.Place, &minor)
+		l.Tap.Epoch, l.Change = uint64(epoch), money.Minor(minor)
+		out = append(out, l)
+		return err
+	}, `SELECT day, load, counter, ref, terminal, epoch, tap, at_ms, kind, place, change FROM (
+			SELECT COALESCE(e.day, '') AS day, 1 AS load, l.counter AS counter, l.ref AS ref, '' AS terminal, 0 AS epoch, 0 AS tap, 0 AS at_ms, 0 AS kind, '' AS place, l.amount AS change
+			FROM card_load l LEFT JOIN journal_entry e ON e.id = 'load:' || l.ref || ':loaded' WHERE l.card = ? AND l.loaded = 1
+			UNION ALL SELECT c.day, 0, c.counter, '', c.terminal, c.epoch, c.tap, c.at_ms, c.kind, COALESCE(x.place, ''), -c.amount
+			FROM claim c LEFT JOIN terminal x ON x.id = c.terminal WHERE c.card = ? AND c.status IN (?, ?)) x
+		ORDER BY day, load DESC, counter, terminal, epoch, tap`, n[:], n[:], int(shadowaccount.Stands), int(shadowaccount.Inferred))
+	return out, err
+}
+
+// OrderSum adds up the load orders in a state.
+func (t *Tx) OrderSum(ctx context.Context, state string) (money.Amount, error) {
+	var minor int64
+	_, err := t.one(ctx, "sum of orders", `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM load_order WHERE state = ?`, []any{state}, &minor)
+	return money.Minor(minor), err
+}
+
+// KeptProof is a nightly proof as it was kept.
+type KeptProof struct {
+	Day    string
+	Run    int // 1, 2 … of the day; the last counts
+	Passed bool
+	Body   []byte // JSON
+}
+
+// KeepProof keeps a proof as the day's next run.
+func (t *Tx) KeepProof(ctx context.Context, p KeptProof) error {
+	last, _, err := t.LastProof(ctx, p.Day)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "keep proof", `INSERT INTO books_proof (day, run, passed, body) VALUES (?, ?, ?, ?)`, p.Day, last.Run+1, p.Passed, p.Body)
+	return err
+}
+
+// LastProof is the last run of a day's proof, and whether there was one.
+func (t *Tx) LastProof(ctx context.Context, day string) (KeptProof, bool, error) {
+	p := KeptProof{Day: day}
+	found, err := t.one(ctx, "proof of day", `SELECT run, passed, body FROM books_proof WHERE day = ? ORDER BY run DESC LIMIT 1`, []any{day}, &p.Run, &p.Passed, &p.Body)
+	if err != nil {
+		return p, false, fmt.Errorf("proof of %s: %w", day, err)
+	}
+	return p, found, nil
+}
