@@ -46,9 +46,9 @@ type maker struct {
 	lost    map[reference.Key]bool
 }
 
-// newHistory makes the history of a number and a seed: its cards, terminals and merchants are its own.
-func newHistory(id int, seed uint64) history {
-	m := maker{Rand: rand.New(rand.NewPCG(seed, uint64(id))), h: history{id: id}, at: 1_700_000_000_000, seqs: map[reference.Epoch]uint64{}, lost: map[reference.Key]bool{}}
+// newHistory makes the history of a seed and a shape under a number: its cards, terminals and merchants are the number's own.
+func newHistory(seed uint64, shape, id int) history {
+	m := maker{Rand: chance(seed, uint64(shape)), h: history{id: id}, at: 1_700_000_000_000, seqs: map[reference.Epoch]uint64{}, lost: map[reference.Key]bool{}}
 	for card := range 1 + m.IntN(2) {
 		if m.oneIn(3) {
 			m.hostile(byte(card))

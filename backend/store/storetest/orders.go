@@ -27,7 +27,7 @@ func (s suite) orders(t *testing.T) {
 		var lived []history
 		model := reference.New(look)
 		for id := first; id < min(first+together, *histories); id++ {
-			h := newHistory(id, *seed)
+			h := newHistory(*seed, id, id)
 			lived = append(lived, h)
 			tellAll(model, h)
 		}
@@ -103,23 +103,8 @@ func differs(db *store.Store, want reference.State) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	for _, n := range slices.SortedFunc(maps.Keys(want.Cards), func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) }) {
-		w, h := want.Cards[n], have.Cards[n]
-		for i := range reflect.TypeFor[reference.Card]().NumField() {
-			if a, b := reflect.ValueOf(w).Field(i), reflect.ValueOf(h).Field(i); !equal(a, b) {
-				return fmt.Sprintf("card %x of history %d: %s\nwant %+v\nhave %+v", n[:], historyOf(n), reflect.TypeFor[reference.Card]().Field(i).Name, a, b)
-			}
-		}
-	}
-	for k, w := range want.Records {
-		if h := have.Records[k]; h != w {
-			return fmt.Sprintf("record %v: want %s, have %s", k, w, h)
-		}
-	}
-	for e, w := range want.Through {
-		if h := have.Through[e]; h != w {
-			return fmt.Sprintf("watermark of %v: want %d, have %d", e, w, h)
-		}
+	if what := cardsDiffer(want, have); what != "" {
+		return what
 	}
 	for a, w := range want.Balances {
 		if h := have.Balances[a]; h != w {
@@ -144,6 +129,29 @@ func differs(db *store.Store, want reference.State) string {
 		return "error: " + err.Error()
 	}
 	return strings.Join(faults, "\n")
+}
+
+// cardsDiffer says how the cards, the records and the watermarks of a state differ from those wanted.
+func cardsDiffer(want, have reference.State) string {
+	for _, n := range slices.SortedFunc(maps.Keys(want.Cards), func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) }) {
+		w, h := want.Cards[n], have.Cards[n]
+		for i := range reflect.TypeFor[reference.Card]().NumField() {
+			if a, b := reflect.ValueOf(w).Field(i), reflect.ValueOf(h).Field(i); !equal(a, b) {
+				return fmt.Sprintf("card %x of history %d: %s\nwant %+v\nhave %+v", n[:], historyOf(n), reflect.TypeFor[reference.Card]().Field(i).Name, a, b)
+			}
+		}
+	}
+	for k, w := range want.Records {
+		if h := have.Records[k]; h != w {
+			return fmt.Sprintf("record %v: want %s, have %s", k, w, h)
+		}
+	}
+	for e, w := range want.Through {
+		if h := have.Through[e]; h != w {
+			return fmt.Sprintf("watermark of %v: want %d, have %d", e, w, h)
+		}
+	}
+	return ""
 }
 
 // equal compares two fields of one type; no slice and an empty one are the same.

@@ -20,7 +20,13 @@ var (
 // name again finds what was committed.
 func Run(t *testing.T, fresh func(t testing.TB) string) {
 	s := suite{fresh: fresh}
+	if s.child(t) {
+		return
+	}
 	t.Run("orders", s.orders)
+	t.Run("crash", s.crash)
+	t.Run("kill", s.kill)
+	t.Run("operations", s.operations)
 }
 
 type suite struct {
