@@ -49,7 +49,7 @@ func (t *Tx) GroupAfter(ctx context.Context, number int64) (int64, error) {
 // Posted is a record that was posted.
 type Posted struct {
 	Pending
-	Verdict string // what became of it then
+	Label shadowaccount.Label // how it looked when it came
 }
 
 // GroupRecords lists the records of a posting group.
@@ -58,11 +58,11 @@ func (t *Tx) GroupRecords(ctx context.Context, number int64) ([]Posted, error) {
 	err := t.rows(ctx, "records of group", func(scan func(...any) error) error {
 		var p Posted
 		var epoch int64
-		err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS, &p.Verdict)
+		err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS, &p.Label)
 		p.Epoch = uint64(epoch)
 		out = append(out, p)
 		return err
-	}, `SELECT terminal, epoch, seq, body, day, received_ms, COALESCE(verdict, '') FROM record WHERE posted_in = ? AND posted_in > 0 ORDER BY terminal, epoch, seq`, number)
+	}, `SELECT terminal, epoch, seq, body, day, received_ms, label FROM record WHERE posted_in = ? AND posted_in > 0 ORDER BY terminal, epoch, seq`, number)
 	return out, err
 }
 

@@ -30,7 +30,7 @@ func factOf(r store.Posted) (f store.Fact, card called, ok bool) {
 		f.Sure = shadowaccount.NotSure
 	}
 	// A TAC is made over the PSAM's numbers: where it is bad they may be anything.
-	if sam := w.GetPsamTerminal(); w.GetFamily() == "ep" && len(sam) == 6 && r.Verdict != shadowaccount.BadTAC.String() {
+	if sam := w.GetPsamTerminal(); w.GetFamily() == "ep" && len(sam) == 6 && r.Label != shadowaccount.LabelBadMAC {
 		f.PSAM, f.Serial = (*[6]byte)(sam), w.GetPsamSerial()
 	}
 	return f, card, true
