@@ -89,6 +89,10 @@ func (t *Tx) recordsOf(ctx context.Context, group int64) ([]exhibit, error) {
 // setVerdicts notes what became of the records of a group, and returns its evidence. A record that another group has posted stays that
 // group's, and is no part of the evidence of this one.
 func (t *Tx) setVerdicts(ctx context.Context, group int64, records []Verified, verdicts []Verdict) (evidence string, err error) {
+	if t.dialect == postgres {
+		all, err := t.setVerdictsAtOnce(ctx, group, records, verdicts)
+		return evidenceOf(all), err
+	}
 	known := true // the hashes of all, as the records were read with them
 	var all []exhibit
 	for i, r := range records {

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -29,7 +30,8 @@ type head struct {
 // follower is a card whose records of the group all follow, and what comes of them.
 type follower struct {
 	head
-	records []Verified // by counter
+	records []Verified              // by counter
+	debits  []shadowaccount.Counted // theirs
 	audit   shadowaccount.Audit
 	missing int // more than before
 	change  money.Amount
@@ -55,33 +57,37 @@ func (p *posting) follow(ctx context.Context, records []Verified) (rest []Verifi
 	if err != nil {
 		return nil, nil, err
 	}
-	followed = map[ids.CardNumber]*follower{}
 	var all []*follower
+	var asking []ids.CardNumber
 	for _, n := range numbers {
 		h, known := heads[n]
 		if !known || rivals[n] || h.end.LoadsFrom < 0 {
 			continue
 		}
-		debits, ok := inOrder(byCard[n])
-		if !ok {
-			continue
-		}
-		var loads []shadowaccount.Load
-		if h.end.Asks(debits) {
-			if loads, err = p.t.loadsFrom(ctx, n, h.end.LoadsFrom); err != nil {
-				return nil, nil, err
+		if debits, ok := inOrder(byCard[n]); ok {
+			all = append(all, &follower{head: h, records: byCard[n], debits: debits})
+			if h.end.Asks(debits) {
+				asking = append(asking, n)
 			}
 		}
-		f := &follower{head: h, records: byCard[n]}
-		if ok, err = f.decide(debits, loads); err != nil {
-			return nil, nil, err
+	}
+	loads, err := p.t.loadsOf(ctx, asking)
+	if err != nil {
+		return nil, nil, err
+	}
+	followed = make(map[ids.CardNumber]*follower, len(all))
+	for _, f := range all {
+		above := slices.DeleteFunc(loads[f.number], func(l shadowaccount.Load) bool { return int(l.Counter) < f.end.LoadsFrom })
+		ok, err := f.decide(above)
+		if err != nil {
+			return nil, nil, fmt.Errorf("card %v: %w", f.number, err)
 		}
 		if ok {
-			followed[n] = f
-			all = append(all, f)
+			followed[f.number] = f
 			p.lines = append(p.lines, f.lines...)
 		}
 	}
+	all = slices.DeleteFunc(all, func(f *follower) bool { return followed[f.number] == nil })
 	for _, r := range records {
 		if followed[r.Card] == nil {
 			rest = append(rest, r)
@@ -108,9 +114,9 @@ func inOrder(records []Verified) ([]shadowaccount.Counted, bool) {
 	return out, true
 }
 
-// decide is pure: it says what a card's debits do, if they follow.
-func (f *follower) decide(debits []shadowaccount.Counted, loads []shadowaccount.Load) (bool, error) {
-	for _, d := range debits {
+// decide is pure: it says what a card's debits do, if they follow, with its loads that no balance has shown yet.
+func (f *follower) decide(loads []shadowaccount.Load) (bool, error) {
+	for _, d := range f.debits {
 		lines, change, err := shadowaccount.Effects(shadowaccount.Claim{}, shadowaccount.Nothing, d.Claim, d.Status)
 		if err != nil {
 			return false, err
@@ -125,7 +131,7 @@ func (f *follower) decide(debits []shadowaccount.Counted, loads []shadowaccount.
 		return false, err
 	}
 	card := shadowaccount.Card{Issued: f.issued, Shadow: shadow, BlockedAt: f.blockedMS, Chain: f.chain}
-	audit, ok, err := f.end.Extend(card, debits, loads)
+	audit, ok, err := f.end.Extend(card, f.debits, loads)
 	f.audit = audit
 	for _, g := range audit.Gaps {
 		f.missing += g.Missing(f.chain)
@@ -157,6 +163,9 @@ func (t *Tx) heads(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardN
 		out[h.number] = h
 		return err
 	}
+	if t.dialect == postgres {
+		return out, t.eachHeadAtOnce(ctx, numbers, each)
+	}
 	for _, n := range numbers {
 		if err := t.rows(ctx, "card of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ?`, n[:]); err != nil {
 			return nil, err
@@ -167,6 +176,9 @@ func (t *Tx) heads(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardN
 
 // cardsWithDebits are the cards of records whose debit another record has proved already.
 func (t *Tx) cardsWithDebits(ctx context.Context, records []Verified) (map[ids.CardNumber]bool, error) {
+	if t.dialect == postgres {
+		return t.cardsWithDebitsAtOnce(ctx, records)
+	}
 	out := map[ids.CardNumber]bool{}
 	for _, r := range records {
 		if r.Claim.Debit == "" {
@@ -185,24 +197,31 @@ func (t *Tx) cardsWithDebits(ctx context.Context, records []Verified) (map[ids.C
 	return out, nil
 }
 
-// loadsFrom lists the loads of a card from an online counter on.
-func (t *Tx) loadsFrom(ctx context.Context, n ids.CardNumber, from int) ([]shadowaccount.Load, error) {
-	all, err := t.CardLoads(ctx, n)
-	return slices.DeleteFunc(all, func(l shadowaccount.Load) bool { return int(l.Counter) < from }), err
+// loadsOf lists the loads of cards, each card's by online counter.
+func (t *Tx) loadsOf(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardNumber][]shadowaccount.Load, error) {
+	if t.dialect == postgres {
+		return t.loadsOfAtOnce(ctx, numbers)
+	}
+	out := make(map[ids.CardNumber][]shadowaccount.Load, len(numbers))
+	for _, n := range numbers {
+		var err error
+		if out[n], err = t.CardLoads(ctx, n); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // writeFollowers writes what came of the cards that were followed.
 func (t *Tx) writeFollowers(ctx context.Context, all []*follower) error {
+	write := t.writeFollowersInTurn
+	if t.dialect == postgres {
+		write = t.writeFollowersAtOnce
+	}
+	if err := write(ctx, all); err != nil {
+		return err
+	}
 	for _, f := range all {
-		for _, r := range f.records {
-			if err := t.writeClaim(ctx, f.number, r.Counter, claimRow{Claim: r.Claim, status: shadowaccount.Stands, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS}); err != nil {
-				return err
-			}
-		}
-		if _, err := t.exec(ctx, "move card on", `UPDATE card SET shadow = shadow + ?, complete = ?, next = ?, tail = ?, missing = ?, loads_from = ? WHERE number = ?`,
-			f.change.Minor(), int64(f.audit.Complete), int64(f.audit.Next), f.audit.Tail.Minor(), f.head.missing+f.missing, f.audit.LoadsFrom, f.number[:]); err != nil {
-			return err
-		}
 		for _, x := range f.audit.Findings {
 			if err := t.addFinding(ctx, f.number, x); err != nil {
 				return err
@@ -217,6 +236,22 @@ func (t *Tx) writeFollowers(ctx context.Context, all []*follower) error {
 			if _, err := t.exec(ctx, "explain load", `UPDATE card_load SET explained = 1 WHERE card = ? AND counter = ?`, f.number[:], int(counter)); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// writeFollowersInTurn writes claims and cards row by row: in process that is quicker than one statement for all.
+func (t *Tx) writeFollowersInTurn(ctx context.Context, all []*follower) error {
+	for _, f := range all {
+		for _, r := range f.records {
+			if err := t.writeClaim(ctx, f.number, r.Counter, claimRow{Claim: r.Claim, status: shadowaccount.Stands, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS}); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(ctx, "move card on", `UPDATE card SET shadow = shadow + ?, complete = ?, next = ?, tail = ?, missing = ?, loads_from = ? WHERE number = ?`,
+			f.change.Minor(), int64(f.audit.Complete), int64(f.audit.Next), f.audit.Tail.Minor(), f.head.missing+f.missing, f.audit.LoadsFrom, f.number[:]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 )
 
@@ -112,7 +113,7 @@ func drawStep(r *rapid.T, next map[byte]*[2]int64, seq *uint64) func(ctx context
 func TestToFollowIsToGoTheLongWay(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.db")
-	s, err := store.Open(t.Context(), empty, store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), pgtest.Store(t, empty), store.Options{NoSync: true})
 	require.NoError(t, err)
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		for i, family := range []string{"ep", "ep", "desfire"} {
@@ -122,8 +123,6 @@ func TestToFollowIsToGoTheLongWay(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, s.Close())
-	raw, err := os.ReadFile(empty)
-	require.NoError(t, err)
 	runs, followed, others := 0, 0, 0
 	rapid.Check(t, func(r *rapid.T) {
 		runs++
@@ -135,10 +134,9 @@ func TestToFollowIsToGoTheLongWay(t *testing.T) {
 		var short, long *store.Store
 		for name, into := range map[string]**store.Store{"short": &short, "long": &long} {
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.db", name, runs))
-			require.NoError(r, os.WriteFile(path, raw, 0o600))
-			s, err := store.Open(t.Context(), path, store.Options{NoSync: true})
+			s, err := store.Open(t.Context(), pgtest.Copy(r, empty, path), store.Options{NoSync: true})
 			require.NoError(r, err)
-			defer os.Remove(path)
+			defer os.RemoveAll(path)
 			defer s.Close()
 			*into = s
 		}

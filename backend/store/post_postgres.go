@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+)
+
+// On PostgreSQL each step of a group is one statement over all its rows, in the order of their keys: a round trip costs more than a row. Each
+// statement touches one table, so that the distributed engines behind its protocol take it too.
+
+func keysOf(numbers []ids.CardNumber) [][]byte {
+	out := make([][]byte, len(numbers))
+	for i := range numbers {
+		out[i] = numbers[i][:]
+	}
+	return out
+}
+
+// eachHeadAtOnce reads heads in one statement.
+func (t *Tx) eachHeadAtOnce(ctx context.Context, numbers []ids.CardNumber, each func(scan func(...any) error) error) error {
+	return t.rows(ctx, "cards of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ANY(?::bytea[])`, keysOf(numbers))
+}
+
+// cardsWithDebitsAtOnce is cardsWithDebits in one statement.
+func (t *Tx) cardsWithDebitsAtOnce(ctx context.Context, records []Verified) (map[ids.CardNumber]bool, error) {
+	var cards, debits [][]byte
+	for i := range records {
+		if r := &records[i]; r.Claim.Debit != "" {
+			cards, debits = append(cards, r.Card[:]), append(debits, []byte(r.Claim.Debit))
+		}
+	}
+	out := map[ids.CardNumber]bool{}
+	err := t.rows(ctx, "debits of a group", func(scan func(...any) error) error {
+		var card []byte
+		err := scan(&card)
+		if err == nil {
+			out[numberFrom(card)] = true
+		}
+		return err
+	}, `SELECT c.card FROM unnest(?::bytea[], ?::bytea[]) AS r (card, debit) JOIN claim c ON c.card = r.card AND c.debit = r.debit AND c.debit <> `+t.dialect.noBytes(), cards, debits)
+	return out, err
+}
+
+func numberFrom(raw []byte) (n ids.CardNumber) {
+	copy(n[:], raw)
+	return n
+}
+
+// loadsOfAtOnce is loadsOf in one statement.
+func (t *Tx) loadsOfAtOnce(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardNumber][]shadowaccount.Load, error) {
+	out := make(map[ids.CardNumber][]shadowaccount.Load, len(numbers))
+	if len(numbers) == 0 {
+		return out, nil
+	}
+	err := t.rows(ctx, "loads of a group", func(scan func(...any) error) error {
+		var card []byte
+		var l shadowaccount.Load
+		var amount int64
+		if err := scan(&card, &l.Counter, &amount, &l.Loaded); err != nil {
+			return err
+		}
+		l.Amount = money.Minor(amount)
+		n := numberFrom(card)
+		out[n] = append(out[n], l)
+		return nil
+	}, `SELECT card, counter, amount, loaded FROM card_load WHERE card = ANY(?::bytea[]) ORDER BY card, counter`, keysOf(numbers))
+	return out, err
+}
+
+// writeFollowersAtOnce writes the claims in one statement and the cards in another. No row of the claims is there yet.
+func (t *Tx) writeFollowersAtOnce(ctx context.Context, all []*follower) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var card, debit [][]byte
+	var terminal, merchant, rule, day []string
+	var counter, epoch, tap, seq, at, amount, before, after, said, proof, flags, spent, status, kind, received []int64
+	for _, f := range all {
+		for i := range f.records {
+			r := &f.records[i]
+			c := &r.Claim
+			card, debit = append(card, f.number[:]), append(debit, []byte(c.Debit))
+			terminal, merchant, rule, day = append(terminal, string(c.Tap.Terminal)), append(merchant, string(c.Merchant)), append(rule, r.Rule), append(day, r.Day)
+			counter, epoch, tap, seq, at = append(counter, int64(r.Counter)), append(epoch, int64(c.Tap.Epoch)), append(tap, int64(c.Tap.Tap)), append(seq, int64(c.Seq)), append(at, c.At)
+			amount, before, after = append(amount, c.Amount.Minor()), append(before, c.Before.Minor()), append(after, c.After.Minor())
+			said, proof, flags, spent = append(said, int64(c.Said)), append(proof, int64(c.Proof)), append(flags, int64(c.Flags)), append(spent, 0)
+			status, kind, received = append(status, int64(shadowaccount.Stands)), append(kind, int64(r.Kind)), append(received, r.ReceivedMS)
+		}
+	}
+	args := []any{card, counter, terminal, epoch, tap, seq, at, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received}
+	if _, err := t.exec(ctx, "write claims", `INSERT INTO claim (card, `+claimColumns+`)
+		SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[],
+		?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])`, args...); err != nil {
+		return err
+	}
+	numbers := make([][]byte, len(all))
+	change, complete, next, tail, missing, loadsFrom := make([]int64, len(all)), make([]int64, len(all)), make([]int64, len(all)), make([]int64, len(all)), make([]int64, len(all)), make([]int64, len(all))
+	for i, f := range all {
+		numbers[i], change[i] = f.number[:], f.change.Minor()
+		complete[i], next[i], tail[i] = int64(f.audit.Complete), int64(f.audit.Next), f.audit.Tail.Minor()
+		missing[i], loadsFrom[i] = int64(f.head.missing+f.missing), int64(f.audit.LoadsFrom)
+	}
+	_, err := t.exec(ctx, "move cards on", `UPDATE card SET shadow = card.shadow + v.change, complete = v.complete, next = v.next, tail = v.tail, missing = v.missing, loads_from = v.loads_from
+		FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (number, change, complete, next, tail, missing, loads_from)
+		WHERE card.number = v.number`, numbers, change, complete, next, tail, missing, loadsFrom)
+	return err
+}
+
+// setVerdictsAtOnce is setVerdicts in one statement, and returns the records that are this group's now.
+func (t *Tx) setVerdictsAtOnce(ctx context.Context, group int64, records []Verified, verdicts []Verdict) ([]exhibit, error) {
+	order := make([]int, len(records))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return keyOf(records[a].Pending).compare(keyOf(records[b].Pending)) })
+	order = slices.CompactFunc(order, func(a, b int) bool { return keyOf(records[a].Pending) == keyOf(records[b].Pending) }) // the first counts
+	var terminal, verdict, reason, label []string
+	var epoch, seq []int64
+	for _, i := range order {
+		k, v := keyOf(records[i].Pending), verdicts[i]
+		terminal, epoch, seq = append(terminal, k.terminal), append(epoch, k.epoch), append(seq, k.seq)
+		verdict, reason, label = append(verdict, v.Verdict), append(reason, v.Reason), append(label, string(v.Label))
+	}
+	var out []exhibit
+	err := t.rows(ctx, "set verdicts", func(scan func(...any) error) error {
+		var x exhibit
+		err := scan(&x.terminal, &x.epoch, &x.seq, &x.hash)
+		out = append(out, x)
+		return err
+	}, `UPDATE record SET verdict = v.verdict, reason = v.reason, label = v.label, posted_in = ?
+		FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]) AS v (terminal, epoch, seq, verdict, reason, label)
+		WHERE record.terminal = v.terminal AND record.epoch = v.epoch AND record.seq = v.seq AND record.posted_in = 0
+		RETURNING record.terminal, record.epoch, record.seq, record.hash`, group, terminal, epoch, seq, verdict, reason, label)
+	return out, err
+}
