@@ -22,6 +22,7 @@ type SettleCmd struct {
 	Close      SettleCloseCmd      `cmd:"" help:"Close a clearing day: freeze, charge, net, post, prove, and write its report."`
 	Files      SettleFilesCmd      `cmd:"" help:"Write what each acquirer gets of a closed day: report, result and fee file, signed."`
 	VerifyFile SettleVerifyFileCmd `cmd:"" help:"Check an acquirer's file: count, sum, hash and signature."`
+	Deliver    SettleDeliverCmd    `cmd:"" help:"Bring a closed day's files to the acquirers' SFTP servers."`
 	Account    SettleAccountCmd    `cmd:"" help:"Note whom a party is paid to."`
 	Instruct   SettleInstructCmd   `cmd:"" help:"Order the payments of a closed day at the bank, as a pain.001 file."`
 	BankImport SettleBankImportCmd `cmd:"" help:"Take in status reports (pain.002) and statements (camt.053) of the bank."`

@@ -78,3 +78,20 @@ func TestSettleFilesAndVerifyFile(t *testing.T) {
 	_, err = runSettle(t, "verify-file", file, "--key", "00")
 	require.ErrorContains(t, err, "--key")
 }
+
+func TestSettleDeliverSaysWhatIsMissing(t *testing.T) {
+	dir := closedScheme(t)
+	_, err := runSettle(t, "deliver", "--dir", dir, "--day", "2026-11-24")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	write := func(text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "delivery.yaml"), []byte(text), 0o644))
+	}
+	write("version: 1\nsftp: [{acquirer: bus, address: x, user: u, key_file: k, host_key: y}]\n")
+	_, err = runSettle(t, "deliver", "--dir", dir, "--day", "2026-11-24")
+	require.ErrorContains(t, err, "sftp[0]: address")
+	write("version: 1\nsftp: [{acquirer: bus, address: 'x:22', user: u, key_file: k, host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f}]\n")
+	_, err = runSettle(t, "deliver", "--dir", dir, "--day", "2026-11-24")
+	require.ErrorContains(t, err, "key_file")
+	_, err = runSettle(t, "deliver", "--dir", dir, "--day", "2026-11-24", "--acquirer", "metro")
+	require.ErrorContains(t, err, "names no server")
+}
