@@ -2,9 +2,11 @@ package town
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
@@ -17,6 +19,7 @@ func (w *town) account() {
 	owed := w.checkCards()
 	w.checkMoney(owed)
 	w.checkFindings()
+	w.checkWatch()
 	w.closeDays(owed)
 	w.checkBooks("after the last day is closed")
 	w.pay()
@@ -67,6 +70,28 @@ func (w *town) checkFindings() {
 		loads, err := tx.LoadFindings(ctx, "", 100)
 		for _, f := range loads {
 			w.fail("finding", nobody, "%s of order %s: %s, in an honest town", f.Code, f.Order, f.Detail)
+		}
+		return err
+	})
+}
+
+// checkWatch: nor do time, places, clocks and numbers look suspicious. It is looked at twice: nothing may be found only then.
+func (w *town) checkWatch() {
+	look, err := watch.New(w.backend.store, w.clock, watch.Settings{}, slog.New(slog.DiscardHandler))
+	must(err)
+	_, err = look.Pass(w.ctx)
+	must(err)
+	again, err := look.Pass(w.ctx)
+	must(err)
+	if again.Opened+again.Cleared > 0 {
+		w.fail("watch", nobody, "looked at twice, %d findings are opened and %d cleared", again.Opened, again.Cleared)
+	}
+	w.backend.view(func(ctx context.Context, tx *store.Tx) error {
+		found, err := tx.WatchedFindings(ctx, store.WatchedFilter{State: store.FindingOpen}, 100)
+		for _, f := range found {
+			if r := w.riderOfToken(f.Subject); r == nil || !r.away {
+				w.fail("watch", nobody, "%s of %s %s, %s: %s, in an honest town", f.Code, f.Kind, f.Subject, f.Item, f.Detail)
+			}
 		}
 		return err
 	})

@@ -43,8 +43,11 @@ func TestChecksNoticeWhatIsWrong(t *testing.T) {
 		}},
 		"a receipt for what is not kept":          {"acknowledged", "the store holds 0 bytes", func(string) *sabotage { return &sabotage{handler: forgetful()} }},
 		"a record that is lost after its receipt": {"acknowledged", "the store holds 0 bytes", func(string) *sabotage { return &sabotage{posting: onceSQL(loseOne)} }},
-		"a load that is called loaded by guess":   {"load", "", func(string) *sabotage { return &sabotage{posting: guessLoads} }},
-		"a journal put back from a copy":          {"sequence", "", func(dir string) *sabotage { return &sabotage{posting: oldCopy(dir)} }},
+		"records that came before they were made": {"watch", "CLOCK_AHEAD", func(string) *sabotage {
+			return &sabotage{posting: onceSQL(`UPDATE record SET received_ms = received_ms - 86400000`)}
+		}},
+		"a load that is called loaded by guess": {"load", "", func(string) *sabotage { return &sabotage{posting: guessLoads} }},
+		"a journal put back from a copy":        {"sequence", "", func(dir string) *sabotage { return &sabotage{posting: oldCopy(dir)} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
