@@ -32,7 +32,8 @@ import (
 
 // Config of a node. The fields without a default are required.
 type Config struct {
-	Dir        string // database and the broker's files
+	Dir        string // the broker's files, and the database if it is a file
+	Database   string // as store.Open takes it; default: DatabasePath(Dir)
 	Scheme     *Scheme
 	HSM        keys.HSM           // the node's own from here on: one that can be closed is closed with it
 	TokenKey   []byte             // card tokens and device passwords are made with it
@@ -81,7 +82,10 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	s, err := store.Open(ctx, DatabasePath(cfg.Dir), cfg.Store)
+	if cfg.Database == "" {
+		cfg.Database = DatabasePath(cfg.Dir)
+	}
+	s, err := store.Open(ctx, cfg.Database, cfg.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// DatabasePath is where a node keeps its database in its folder.
+// DatabasePath is where a node keeps its database in its folder, unless its Database says otherwise.
 func DatabasePath(dir string) string { return filepath.Join(dir, "purselane.db") }
 
 func (n *Node) wire(ctx context.Context) (err error) {

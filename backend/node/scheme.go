@@ -35,6 +35,8 @@ type Scheme struct {
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
 	Broker  Listen `yaml:"broker"`
 
+	Store string `yaml:"store"` // the database, as store.Open takes it, without a password; empty: a file in the node's folder
+
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
 
 	Windows intake.Windows `yaml:"windows"` // how a fleet that comes home at once is spread
@@ -127,6 +129,9 @@ func (s *Scheme) Check() error {
 	}
 	if _, err := calendar.ParseTerm(s.Term); err != nil {
 		bad("term: %v", err)
+	}
+	if store.HasPassword(s.Store) {
+		bad("store: a password does not belong into this file: give it in ~/.pgpass, in PGPASSWORD, or with the whole address in PURSELANE_STORE")
 	}
 	s.API.check("api", bad)
 	s.Broker.check("broker", bad)

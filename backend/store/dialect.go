@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,19 @@ const sqliteScheme = "sqlite:"
 // IsPostgres reports whether an address of a store is a PostgreSQL database's, and not a file.
 func IsPostgres(at string) bool {
 	return strings.HasPrefix(at, "postgres://") || strings.HasPrefix(at, "postgresql://")
+}
+
+// HasPassword reports whether an address has a password in it, which then shows wherever the address does.
+func HasPassword(at string) bool {
+	if !IsPostgres(at) {
+		return false
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		return strings.Contains(at, "@") // it cannot be opened either
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password")
 }
 
 // Name is how errors and logs call a store: its file, or its database without the password.

@@ -8,7 +8,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/purselane/purselane/backend/backup"
-	"github.com/purselane/purselane/backend/node"
 )
 
 // BackupCmd are the commands that copy the database and put it back; docs/backup.md is their page.
@@ -26,7 +25,11 @@ type BackupMakeCmd struct {
 
 // Run makes the backup.
 func (c *BackupMakeCmd) Run(ctx context.Context, k *kong.Kong) error {
-	m, err := backup.Make(ctx, node.DatabasePath(c.path(folderData)), c.Out, now())
+	path, err := c.databaseFile()
+	if err != nil {
+		return err
+	}
+	m, err := backup.Make(ctx, path, c.Out, now())
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,11 @@ type BackupRestoreCmd struct {
 
 // Run puts the backup back.
 func (c *BackupRestoreCmd) Run(ctx context.Context, k *kong.Kong) error {
-	m, err := backup.Restore(ctx, c.File, node.DatabasePath(c.path(folderData)))
+	path, err := c.databaseFile()
+	if err != nil {
+		return err
+	}
+	m, err := backup.Restore(ctx, c.File, path)
 	if err != nil {
 		return err
 	}

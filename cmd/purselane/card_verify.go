@@ -12,7 +12,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/purselane/purselane/backend/intake"
-	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
@@ -29,6 +28,7 @@ type CardVerifyCmd struct {
 	TestKeys       bool   `xor:"keys" required:"" help:"Use the well-known test keys."`
 	PassphraseFile string `xor:"lock" placeholder:"FILE" type:"path" help:"With --dir: file with the key file's passphrase."`
 	IdentityFile   string `xor:"lock" placeholder:"FILE" type:"path" help:"With --dir: file with the key file's age identity. Default: keys.identity in the folder."`
+	Store          string `env:"PURSELANE_STORE" placeholder:"ADDRESS" help:"With --dir: the database, as for serve."`
 	Levels         int    `default:"0" help:"Key diversification levels, 1 or 2. 0: what the family does."`
 	KeyIndex       byte   `default:"1" help:"Index of the purchase and load keys."`
 }
@@ -103,7 +103,7 @@ func (c *CardVerifyCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 }
 
 func (c *CardVerifyCmd) folder() schemeFolder {
-	return schemeFolder{Dir: c.Dir, PassphraseFile: c.PassphraseFile, IdentityFile: c.IdentityFile}
+	return schemeFolder{Dir: c.Dir, PassphraseFile: c.PassphraseFile, IdentityFile: c.IdentityFile, Store: c.Store}
 }
 
 // keys opens the door to the TAC keys.
@@ -246,8 +246,8 @@ func (c *CardVerifyCmd) books(ctx context.Context, hsm keys.HSM, s shown) (backe
 	if c.TestKeys {
 		return b, nil
 	}
-	if _, err := os.Stat(node.DatabasePath(c.folder().path(folderData))); errors.Is(err, os.ErrNotExist) {
-		return b, nil
+	if ran, err := c.folder().ran(); err != nil || !ran {
+		return b, err
 	}
 	b.known = true
 	return b, c.folder().withStore(ctx, func(st *store.Store) error {

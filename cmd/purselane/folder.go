@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/node"
@@ -38,6 +39,7 @@ type schemeFolder struct {
 	Dir            string `required:"" placeholder:"FOLDER" type:"path" help:"The scheme's folder, as purselane init makes it."`
 	PassphraseFile string `xor:"lock" placeholder:"FILE" type:"path" help:"File with the key file's passphrase."`
 	IdentityFile   string `xor:"lock" placeholder:"FILE" type:"path" help:"File with the key file's age identity. Default: keys.identity in the folder."`
+	Store          string `env:"PURSELANE_STORE" placeholder:"ADDRESS" help:"The database: sqlite:FILE or postgres://USER@HOST/NAME. Default: what scheme.yaml says, else a file in the folder. Keep a password out of it, except in the environment."`
 }
 
 func (f schemeFolder) path(name string) string { return filepath.Join(f.Dir, name) }
@@ -85,6 +87,9 @@ func (f schemeFolder) config(ctx context.Context, log *slog.Logger) (node.Config
 		return node.Config{}, err
 	}
 	c := node.Config{Dir: f.path(folderData), Scheme: s, Log: log}
+	if c.Database, err = f.database(s); err != nil {
+		return node.Config{}, err
+	}
 	if c.HSM, err = f.hsm(ctx, s, ring, log); err != nil {
 		return node.Config{}, err
 	}
@@ -229,13 +234,67 @@ func (f schemeFolder) withNode(ctx context.Context, do func(*node.Node) error) e
 	return errors.Join(do(n), n.Close())
 }
 
+// database is the address of the folder's database. s may be nil, and is read then if it is there.
+func (f schemeFolder) database(s *node.Scheme) (string, error) {
+	if f.Store != "" {
+		if store.HasPassword(f.Store) && f.Store != os.Getenv(envStore) {
+			return "", fmt.Errorf("--store: everybody on this machine can read the password in it: give the whole address in %s, or the password in ~/.pgpass", envStore)
+		}
+		return f.Store, nil
+	}
+	if s == nil {
+		if _, err := os.Stat(f.path(fileScheme)); err == nil {
+			if s, err = f.scheme(); err != nil {
+				return "", err
+			}
+		}
+	}
+	if s == nil || s.Store == "" {
+		return node.DatabasePath(f.path(folderData)), nil
+	}
+	if file := strings.TrimPrefix(s.Store, "sqlite:"); !store.IsPostgres(s.Store) && !filepath.IsAbs(file) {
+		return f.path(file), nil
+	}
+	return s.Store, nil
+}
+
+// envStore names the database where the address has a password.
+const envStore = "PURSELANE_STORE"
+
+// databaseFile is the folder's database for a tool that works on an SQLite file.
+func (f schemeFolder) databaseFile() (string, error) {
+	at, err := f.database(nil)
+	if err == nil && store.IsPostgres(at) {
+		err = fmt.Errorf("the database is %s, and this works on a file: use PostgreSQL's own tools (docs/backup.md)", store.Name(at))
+	}
+	return store.Name(at), err
+}
+
+// ran reports whether there is a database, as far as can be told without opening it.
+func (f schemeFolder) ran() (bool, error) {
+	at, err := f.database(nil)
+	if err != nil || store.IsPostgres(at) {
+		return err == nil, err
+	}
+	_, err = os.Stat(store.Name(at))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // withStore does a tool's work on the database alone: no key is needed to read the books.
 func (f schemeFolder) withStore(ctx context.Context, do func(*store.Store) error) error {
-	path := node.DatabasePath(f.path(folderData))
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("%w (nothing has run in this folder yet)", err)
+	at, err := f.database(nil)
+	if err != nil {
+		return err
 	}
-	s, err := store.Open(ctx, path, store.Options{})
+	if !store.IsPostgres(at) {
+		if _, err := os.Stat(store.Name(at)); err != nil {
+			return fmt.Errorf("%w (nothing has run in this folder yet)", err)
+		}
+	}
+	s, err := store.Open(ctx, at, store.Options{})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/card/keys"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/simulator/city"
@@ -17,13 +18,21 @@ import (
 
 // InitCmd is `purselane init`.
 type InitCmd struct {
-	Dir string `required:"" placeholder:"FOLDER" type:"path" help:"Folder to make: keys, a sample scheme, its profile, and access tokens."`
+	Dir   string `required:"" placeholder:"FOLDER" type:"path" help:"Folder to make: keys, a sample scheme, its profile, and access tokens."`
+	Store string `placeholder:"ADDRESS" help:"The database, for scheme.yaml: postgres://USER@HOST/NAME without a password, or sqlite:FILE. Default: a file in the folder."`
 }
 
 // Run makes a scheme's folder. A folder with anything in it is refused.
 func (c *InitCmd) Run(k *kong.Kong) error {
 	if have, err := os.ReadDir(c.Dir); err == nil && len(have) > 0 {
 		return fmt.Errorf("--dir %s: the folder is not empty", c.Dir)
+	}
+	scheme := city.SchemeYAML()
+	if c.Store != "" {
+		scheme = fmt.Appendf(scheme, "\n# The database: docs/store.md.\nstore: %q\n", c.Store)
+		if _, err := node.ParseScheme(scheme); err != nil {
+			return fmt.Errorf("--store: %w", err)
+		}
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
@@ -52,7 +61,7 @@ func (c *InitCmd) Run(k *kong.Kong) error {
 	fmt.Fprintf(&tokens, "  - {name: kiosk, role: agent, acquirer: metro-company, sha256: %s}\n", agentHash)
 	profile := firmwareconfig.SampleYAML()
 	err = errors.Join(
-		writeNew(f.path(fileScheme), city.SchemeYAML(), 0o644),
+		writeNew(f.path(fileScheme), scheme, 0o644),
 		writeNew(f.path(fileProfile), profile, 0o644),
 		writeNew(f.path(fileSigned), firmwareconfig.Sign(signer, profile), 0o644),
 		writeNew(f.path(fileTokens), tokens.Bytes(), 0o600),

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/store"
 )
 
 // ServeCmd is `purselane serve`.
@@ -33,6 +34,9 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
+	if store.IsPostgres(cfg.Database) {
+		fmt.Fprintf(k.Stdout, "%-8s %s\n", "store", store.Name(cfg.Database))
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, web := range []struct {
 		field string

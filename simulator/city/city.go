@@ -32,6 +32,10 @@ type Config struct {
 	Seed uint64
 	Taps int // visits of riders to readers in the first day. Default 2000
 
+	// Database is the backend's, as store.Open takes it; default: a file in Dir. It is empty at the start.
+	Database string
+	Store    store.Options
+
 	// Page serves the operators' page and the API at this address; empty: the API at a free port, and no page.
 	Page string
 	// Progress is told after each visit. It must not block.
@@ -138,7 +142,7 @@ func (c *City) openBackend(ctx context.Context, chance *rand.ChaCha8) error {
 	}
 	c.node, err = node.Open(ctx, node.Config{
 		Dir: filepath.Join(c.cfg.Dir, "backend"), Scheme: sampleScheme(), HSM: c.ring.HSM(), TokenKey: tokenKey, ReceiptKey: receipts,
-		Tokens: tokens, Clock: c.clock, Log: c.cfg.Log,
+		Tokens: tokens, Clock: c.clock, Log: c.cfg.Log, Database: c.cfg.Database, Store: c.cfg.Store,
 	})
 	if err != nil {
 		return err

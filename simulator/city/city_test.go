@@ -5,19 +5,27 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/simulator/city"
 )
 
 func day(t *testing.T, seed uint64, taps int) city.Story {
 	t.Helper()
+	return dayOn(t, pgtest.Store(t, filepath.Join(t.TempDir(), "city.db")), seed, taps)
+}
+
+func dayOn(t *testing.T, database string, seed uint64, taps int) city.Story {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	c, err := city.Open(ctx, city.Config{Dir: t.TempDir(), Seed: seed, Taps: taps})
+	c, err := city.Open(ctx, city.Config{Dir: t.TempDir(), Database: database, Store: store.Options{NoSync: true}, Seed: seed, Taps: taps})
 	require.NoError(t, err)
 	story, err := c.Day(ctx)
 	require.NoError(t, err)
@@ -48,6 +56,7 @@ func TestOneSeedOneStory(t *testing.T) {
 	first, second := day(t, 3, 120), day(t, 3, 120)
 	require.Equal(t, first, second)
 	require.NotEqual(t, first.Sums, day(t, 4, 120).Sums, "the seed must decide something")
+	require.Equal(t, first, dayOn(t, filepath.Join(t.TempDir(), "city.db"), 3, 120), "SQLite tells the same story, whatever the others ran on")
 }
 
 // TestTheCityGoesOn closes the first day and taps on into the next.
