@@ -86,9 +86,9 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 // keepBatch keeps a batch as it came, once. end is the number after its last record.
 func (t *Tx) keepBatch(ctx context.Context, a Arrived, end uint64) error {
 	digest := sha256.Sum256(a.Envelope)
-	_, err := t.exec(ctx, "keep batch", `INSERT INTO batch (terminal, epoch, digest, first_seq, last_seq, received_ms, envelope)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		string(a.Terminal), int64(a.Epoch), digest[:], int64(a.FirstSeq), int64(end)-1, a.At.UnixMilli(), a.Envelope)
+	_, err := t.exec(ctx, "keep batch", `INSERT INTO batch (terminal, epoch, digest, first_seq, last_seq, received_ms, envelope, day)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(a.Terminal), int64(a.Epoch), digest[:], int64(a.FirstSeq), int64(end)-1, a.At.UnixMilli(), a.Envelope, a.Day)
 	return err
 }
 

@@ -29,6 +29,7 @@ type commands struct {
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
 	Watch    WatchCmd    `cmd:"" help:"Look for what is suspicious."`
+	Evidence EvidenceCmd `cmd:"" help:"Write a clearing day as one signed file, and check such a file."`
 	Keys     KeysCmd     `cmd:"" help:"Make, combine and carry keys, in a sealed file or an HSM."`
 	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
 }

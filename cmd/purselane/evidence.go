@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/purselane/purselane/backend/evidence"
+	"github.com/purselane/purselane/backend/settlement/acquirerfile"
+	"github.com/purselane/purselane/backend/store"
+)
+
+// EvidenceCmd are the commands of a day's evidence; docs/evidence.md is their page.
+type EvidenceCmd struct {
+	Export EvidenceExportCmd `cmd:"" help:"Write a clearing day as one signed file: what came, what became of it, what was booked."`
+	Verify EvidenceVerifyCmd `cmd:"" help:"Check such a file without a database."`
+}
+
+// EvidenceExportCmd is `purselane evidence export`.
+type EvidenceExportCmd struct {
+	schemeFolder
+	Day string `required:"" placeholder:"YYYY-MM-DD" help:"The clearing day. An open one may come out different later, and the file says that it was open."`
+	Out string `required:"" placeholder:"FILE" type:"path" help:"The new file."`
+}
+
+// Run writes the file.
+func (c *EvidenceExportCmd) Run(ctx context.Context, k *kong.Kong) error {
+	key, err := c.fileKey()
+	if err != nil {
+		return err
+	}
+	return c.withStore(ctx, func(s *store.Store) error {
+		var m evidence.Manifest
+		err := streamNew(c.Out, 0o600, func(w io.Writer) error {
+			var err error
+			m, err = evidence.Export(ctx, s, c.Day, key, w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		printEvidence(k.Stdout, m)
+		fmt.Fprintf(k.Stdout, "it verifies with the key %s\n", hex.EncodeToString(key.Public().(ed25519.PublicKey)))
+		return nil
+	})
+}
+
+// EvidenceVerifyCmd is `purselane evidence verify`. It needs no scheme: an auditor runs it.
+type EvidenceVerifyCmd struct {
+	File string `arg:"" type:"existingfile" help:"The file."`
+	Key  string `required:"" placeholder:"HEX" help:"The scheme's public key, as evidence export prints it. Get it from the scheme, not with the file."`
+}
+
+// Run checks the file.
+func (c *EvidenceVerifyCmd) Run(k *kong.Kong) error {
+	key, err := acquirerfile.ParseKey(c.Key)
+	if err != nil {
+		return fmt.Errorf("--key: %w", err)
+	}
+	f, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it was only read
+	m, err := evidence.Verify(bufio.NewReaderSize(f, 1<<20), key)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	printEvidence(k.Stdout, m)
+	fmt.Fprintln(k.Stdout, "it is whole, and signed with that key")
+	return nil
+}
+
+func printEvidence(w io.Writer, m evidence.Manifest) {
+	state := "open"
+	if m.Closed {
+		state = fmt.Sprintf("closed, report %.16s…", m.Report)
+	}
+	fmt.Fprintf(w, "%s (%s): %d batches, %d records %v, %d entries with debits of %v, %d posting groups, the last %d (%.16s…)\n", m.Day, state,
+		m.Batches, m.Records, m.Verdicts, m.Entries, m.Debits, m.Groups, m.LastGroup, m.LastHash)
+}
+
+// streamNew is writeNew for what does not fit into memory.
+func streamNew(path string, mode os.FileMode, write func(io.Writer) error) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists; it was not touched", path)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // after the rename there is nothing of that name
+	w := bufio.NewWriterSize(temp, 1<<20)
+	err = write(w)
+	if err := errors.Join(err, w.Flush(), temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}
