@@ -85,6 +85,9 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Database == "" {
 		cfg.Database = DatabasePath(cfg.Dir)
 	}
+	if cfg.Store.BooksKey == nil && len(cfg.TokenKey) > 0 {
+		cfg.Store.BooksKey = BooksKey(cfg.TokenKey)
+	}
 	s, err := store.Open(ctx, cfg.Database, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -185,6 +188,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.pipeline.Run(ctx) })
 	g.Go(func() error { return n.topup.Run(ctx, sweepEvery) })
 	g.Go(func() error { return n.watch.Run(ctx) })
+	g.Go(func() error { return n.proveNightly(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -123,7 +123,7 @@ func (t *Tx) believed(ctx context.Context, a books.Account) (accountRow, error) 
 // putAccount writes a row with its next version and its seal.
 func (t *Tx) putAccount(ctx context.Context, r accountRow) error {
 	if t.seal.key == nil && len(r.seal) > 0 {
-		return fmt.Errorf("account %s: %w: open the store with it", r.name, ErrSealed)
+		return fmt.Errorf("account %s: %w: the key file must open (--passphrase-file or --identity-file)", r.name, ErrSealed)
 	}
 	var err error
 	if r.class, err = books.ClassOf(r.name); err != nil {

@@ -283,7 +283,8 @@ func (f schemeFolder) ran() (bool, error) {
 	return err == nil, err
 }
 
-// withStore does a tool's work on the database alone: no key is needed to read the books.
+// withStore does a tool's work on the database alone. No key is needed to read the books; to write in them, which are sealed, the key file must
+// open.
 func (f schemeFolder) withStore(ctx context.Context, do func(*store.Store) error) error {
 	at, err := f.database(nil)
 	if err != nil {
@@ -294,11 +295,24 @@ func (f schemeFolder) withStore(ctx context.Context, do func(*store.Store) error
 			return fmt.Errorf("%w (nothing has run in this folder yet)", err)
 		}
 	}
-	s, err := store.Open(ctx, at, store.Options{})
+	s, err := store.Open(ctx, at, store.Options{BooksKey: f.booksKey()})
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(s), s.Close())
+}
+
+// booksKey is the key that accounts are sealed with, nil if the key file does not open.
+func (f schemeFolder) booksKey() []byte {
+	ring, err := f.ring()
+	if err != nil {
+		return nil
+	}
+	token, err := ring.Secret(keys.SecretToken, 32)
+	if err != nil {
+		return nil
+	}
+	return node.BooksKey(token)
 }
 
 // writeOnce writes a file that must never come out different: the same content again is fine, other content is an error.
