@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -58,6 +58,11 @@ test-deb:
 test-town:
 	$(GO) test -count=1 $(if $(SEED),-v) ./simulator/town -run Town $(if $(SEED),-args -seed $(SEED))
 
+# Random histories that arrive in random ways must end as the plain reference says: make test-orders HISTORIES=1000 SEED=7, with PG=1 on PostgreSQL.
+HISTORIES ?= 10000
+test-orders:
+	$(GO) test -count=1 -timeout 4h $(if $(PG),-tags postgres) ./backend/store/storetest -v -run '^TestStore$$/^(orders|settlement)$$' -args -histories $(HISTORIES) $(if $(SEED),-history-seed $(SEED))
+
 # A short run of every fuzz target: make fuzz FUZZTIME=1m
 FUZZTIME ?= 10s
 fuzz:
@@ -93,9 +98,9 @@ bench-pn532:
 bench-verify:
 	$(GO) run $(if $(wildcard /usr/bin/softhsm2-util),-tags pkcs11) ./simulator/benchverify
 
-# Posting on SQLite against bare statements by hand on the same disk, and what the age of cards, a hot merchant and duplicates do to it.
+# Posting against bare statements by hand on the same disk, and what the age of cards, a hot merchant and duplicates do to it; on PostgreSQL too where it is installed.
 bench-posting:
-	$(GO) run ./simulator/benchposting
+	@GO=$(GO) scripts/bench-posting.sh
 
 # Generated code is committed; this makes it anew (needs protoc, and protoc-gen-go v1.36.12 on the PATH).
 generate:

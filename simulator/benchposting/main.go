@@ -9,7 +9,10 @@
 // posting-bare is PostGroup in groups of 1,000. posting-pipeline is a whole step of the intake: read accepted records, decode, verify, post. The floor of both is
 // the bare statements. posting-accept is keeping a batch, its floor is posting it; posting-duplicates is keeping again what is posted, its floor is accepting and posting
 // it the first time; posting-hot is groups that all pay one merchant, its floor is groups over many; posting-growth is cards that have 2,000 taps behind them, its
-// floor is cards that have 10.
+// floor is cards that have 10, in the same store.
+//
+// With a PostgreSQL server (scripts/bench-posting.sh makes one) there are two more. posting-pg-1 is PostGroup on it, its floor is pgbench's simple-update by one client;
+// posting-sqlite is PostGroup on SQLite, its floor is PostGroup on PostgreSQL.
 package main
 
 import (
@@ -23,21 +26,28 @@ import (
 func main() {
 	limit := flag.Duration("limit", 5*time.Second, "time to measure each line")
 	cards := flag.Int("cards", 20_000, "cards that tap at random")
+	var pg postgres
+	flag.StringVar(&pg.url, "pg", "", "URL of an empty PostgreSQL database: its lines are measured too")
+	flag.StringVar(&pg.floor, "pgbench", "", "name of a database that pgbench has filled, on the same server")
 	flag.Parse()
-	if err := bench(context.Background(), *limit, *cards); err != nil {
+	if err := bench(context.Background(), *limit, *cards, pg); err != nil {
 		fmt.Fprintln(os.Stderr, "benchposting:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, limit time.Duration, cards int) error {
+func bench(ctx context.Context, limit time.Duration, cards int, pg postgres) error {
 	dir, err := os.MkdirTemp(".", "benchposting-") // not under /tmp, which may be no disk
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) // a folder of our own
 	var all []result
-	for _, make := range []func(context.Context, string, int) (line, error){bareLine, pipelineLine, acceptLine, duplicatesLine, hotLine, growthLine} {
+	lines := []func(context.Context, string, int) (line, error){bareLine, pipelineLine, acceptLine, duplicatesLine, hotLine, growthLine}
+	if pg.url != "" {
+		lines = append(lines, pg.pgLine, pg.sqliteLine)
+	}
+	for _, make := range lines {
 		l, err := make(ctx, dir, cards)
 		if err != nil {
 			return err

@@ -66,9 +66,14 @@ func terminalOf(i int) ids.TerminalID { return ids.TerminalID(fmt.Sprintf("t%d",
 func merchantOf(i int) ids.MerchantID { return ids.MerchantID(fmt.Sprintf("m%d", i)) }
 
 func newScheme(ctx context.Context, dir string, cards int) (*scheme, error) {
+	return newSchemeAt(ctx, filepath.Join(dir, fmt.Sprintf("scheme-%d.db", rand.Uint32())), cards)
+}
+
+// newSchemeAt makes a scheme in a store that is a file, or a PostgreSQL database.
+func newSchemeAt(ctx context.Context, at string, cards int) (*scheme, error) {
 	s := &scheme{ctx: ctx, hsm: keys.NewSoft(masters), cards: cards, counters: make([]uint32, cards), seq: map[ids.TerminalID]uint64{}, random: rand.New(rand.NewPCG(1, 2))}
 	var err error
-	if s.store, err = store.Open(ctx, filepath.Join(dir, fmt.Sprintf("scheme-%d.db", rand.Uint32())), store.Options{}); err != nil {
+	if s.store, err = store.Open(ctx, at, store.Options{}); err != nil {
 		return nil, err
 	}
 	if s.pipe, err = intake.New(s.store, s.hsm, clock.NewManual(noon), intake.Options{TokenKey: tokenKey, Group: size, Log: slog.New(slog.DiscardHandler)}); err != nil {

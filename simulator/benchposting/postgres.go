@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+// pgGroups is how many groups follow one second of pgbench.
+const pgGroups = 5
+
+// postgres is a server that the scheme and the floor share.
+type postgres struct {
+	url   string // of an empty database
+	floor string // of one that `pgbench -i` has filled; the environment says where
+}
+
+// pgLine is PostGroup on PostgreSQL with one poster; its floor is pgbench's simple-update by one client on the same server.
+func (p postgres) pgLine(ctx context.Context, _ string, cards int) (line, error) {
+	s, err := newSchemeAt(ctx, p.url, cards)
+	if err != nil {
+		return line{}, err
+	}
+	if err := p.settle(ctx); err != nil {
+		return line{}, err
+	}
+	return line{name: "posting-pg-1", records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}, nil
+}
+
+// sqliteLine is PostGroup on SQLite; its floor is the same on PostgreSQL.
+func (p postgres) sqliteLine(ctx context.Context, dir string, cards int) (line, error) {
+	s, err := newScheme(ctx, dir, cards)
+	if err != nil {
+		return line{}, err
+	}
+	if err := p.empty(ctx); err != nil {
+		return line{}, err
+	}
+	f, err := newSchemeAt(ctx, p.url, cards)
+	if err != nil {
+		return line{}, err
+	}
+	if err := p.settle(ctx); err != nil {
+		return line{}, err
+	}
+	return line{name: "posting-sqlite", records: size, own: s.posted(s.draw), floor: f.posted(f.draw), end: func() error { return errors.Join(s.end(), f.end()) }}, nil
+}
+
+func averaged(group func() (time.Duration, error)) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		var total time.Duration
+		for range pgGroups {
+			d, err := group()
+			if err != nil {
+				return 0, err
+			}
+			total += d
+		}
+		return total / pgGroups, nil
+	}
+}
+
+// do runs a statement on the scheme's database.
+func (p postgres) do(ctx context.Context, query string) error {
+	db, err := sql.Open("pgx", p.url)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, query)
+	return errors.Join(err, db.Close())
+}
+
+// settle lets the planner know the tables, as the server does by itself in a minute.
+func (p postgres) settle(ctx context.Context) error { return p.do(ctx, `VACUUM ANALYZE`) }
+
+func (p postgres) empty(ctx context.Context) error {
+	return p.do(ctx, `DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
+}
+
+var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+
+// simpleUpdate runs pgbench for a second and returns the time of as many transactions as a group has records.
+func (p postgres) simpleUpdate(ctx context.Context, clients int) (time.Duration, error) {
+	n := strconv.Itoa(clients)
+	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-b", "simple-update", "-c", n, "-j", n, "-T", "1", p.floor).CombinedOutput()
+	found := tps.FindSubmatch(out)
+	if err != nil || found == nil {
+		return 0, fmt.Errorf("pgbench: %w: %s", errors.Join(err, errors.New("no rate in what it printed")), out)
+	}
+	rate, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil || rate <= 0 {
+		return 0, fmt.Errorf("pgbench: rate %q", found[1])
+	}
+	return time.Duration(size / rate * float64(time.Second)), nil
+}
