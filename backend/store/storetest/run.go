@@ -27,6 +27,7 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 	t.Run("crash", s.crash)
 	t.Run("kill", s.kill)
 	t.Run("operations", s.operations)
+	t.Run("settlement", s.settlement)
 }
 
 type suite struct {

@@ -1,0 +1,265 @@
+package storetest
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/settlement"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/reference"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/fee"
+)
+
+// The parties of the suite's clearing days: merchants of even numbers settle through the one acquirer, odd ones through the other.
+var acquirers = []ids.AcquirerID{"bus", "metro"}
+
+const channel = "online"
+
+// settled is a scheme whose days are closed one after another, and what was seen of them.
+type settled struct {
+	*player
+	t       *testing.T
+	outputs map[string]settlement.Output
+	state   map[string]store.Item // what the days closed so far left each tap or record in
+	earned  map[ids.MerchantID]int64
+	seen    map[string]int
+}
+
+// settlement closes every day of random histories. Each must prove, no tap may be settled twice, a correction belongs to a later day,
+// and in the end each merchant was granted what its taps are worth.
+func (s suite) settlement(t *testing.T) {
+	seen := map[string]int{}
+	for world := range max(1, *histories/100) {
+		w := settled{player: begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, earned: map[ids.MerchantID]int64{}, seen: seen}
+		w.live(world)
+		require.NoError(t, w.store.Close())
+	}
+	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "correction", "taken back"} {
+		require.NotZero(t, seen[want], "no day had %s: the suite proves less than it says", want)
+	}
+}
+
+func (w *settled) live(world int) {
+	const lives = 25
+	r := chance(*seed, uint64(world)<<8)
+	model := reference.New(look)
+	var lists [][]action
+	w.register(world, lives)
+	for id := lives * world; id < lives*(world+1); id++ {
+		h := newHistory(*seed, id, id)
+		tellAll(model, h)
+		lists = append(lists, arrive(h, r))
+	}
+	open := 0 // the first day that is not closed
+	for i, a := range weave(lists, true, r) {
+		require.NoError(w.t, a.do(w.player))
+		if _, ended := a.(nextDay); ended && r.IntN(3) > 0 { // else it is closed together with the next
+			for ; open < w.day; open++ {
+				w.close(days[open])
+			}
+		}
+		if r.IntN(10) == 0 {
+			w.sell(fmt.Sprint("sale-", i), int64(r.IntN(5000)))
+		}
+	}
+	for ; open <= w.day; open++ {
+		w.close(days[open])
+	}
+	want, err := model.State()
+	require.NoError(w.t, err)
+	require.Empty(w.t, w.granted(want))
+	for day, out := range w.outputs {
+		again, err := settlement.Close(w.ctx, w.store, day, w.at(day))
+		require.NoError(w.t, err)
+		require.Equal(w.t, out, again, "a closed day stays as it was, whatever came later")
+	}
+	view(w.t, w.player, func(tx *store.Tx) error {
+		faults, err := tx.VerifyBooks(w.ctx)
+		require.Empty(w.t, faults)
+		return err
+	})
+}
+
+// register makes the parties, the merchants and the terminals of the histories.
+func (w *settled) register(world, lives int) {
+	fees := [][]fee.Standard{{fee.Percent("standard", "service", 5_000)}, {}}
+	require.NoError(w.t, w.update(func(tx *store.Tx) error {
+		for i, a := range acquirers {
+			raw, err := json.Marshal(fees[i])
+			require.NoError(w.t, err)
+			if err := tx.PutAcquirer(w.ctx, store.Acquirer{ID: a, Name: string(a), Fees: string(raw)}); err != nil {
+				return err
+			}
+		}
+		raw, err := json.Marshal([]fee.Standard{fee.Percent("channel", "channel", 6_000)})
+		require.NoError(w.t, err)
+		if err := tx.PutChannel(w.ctx, store.ClearingChannel{ID: channel, Name: channel, Fees: string(raw)}); err != nil {
+			return err
+		}
+		for id := lives * world; id < lives*(world+1); id++ {
+			for i, a := range acquirers {
+				if err := tx.PutMerchant(w.ctx, store.Merchant{ID: ids.MerchantID(merchantOf(id, i)), Acquirer: a}); err != nil {
+					return err
+				}
+			}
+			for n := range 3 {
+				if err := tx.PutTerminal(w.ctx, store.Terminal{ID: ids.TerminalID(fmt.Sprintf("h%d-t%d", id, n)), Merchant: ids.MerchantID(merchantOf(id, n)),
+					PublicKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Active: true}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+}
+
+// sell posts a load that was paid for: in cash at an acquirer, or online.
+func (w *settled) sell(id string, minor int64) {
+	from := []books.Account{books.AcquirerSoldLoads(acquirers[0]), books.AcquirerSoldLoads(acquirers[1]), books.Channel(channel)}[minor%3]
+	require.NoError(w.t, w.update(func(tx *store.Tx) error {
+		return tx.MoveLoad(w.ctx, id, "load-order", days[w.day], id, from, books.Funding, money.Minor(minor))
+	}))
+}
+
+func (w *settled) at(day string) settlement.Options {
+	d, err := time.Parse(time.DateOnly, day)
+	require.NoError(w.t, err)
+	return settlement.Options{Now: d.Add(23 * time.Hour), Location: time.UTC}
+}
+
+// close closes a day, twice, and looks at all that it says.
+func (w *settled) close(day string) {
+	t := w.t
+	require.NoError(t, w.drain())
+	out, err := settlement.Close(w.ctx, w.store, day, w.at(day))
+	require.NoError(t, err)
+	again, err := settlement.Close(w.ctx, w.store, day, w.at(days[len(days)-1]))
+	require.NoError(t, err)
+	require.Equal(t, len(out.Files()), len(again.Files()))
+	for i, f := range out.Files() {
+		require.True(t, bytes.Equal(f.Body, again.Files()[i].Body), "%s: %s", day, f.Name)
+	}
+	w.outputs[day] = out
+	w.proves(day, out.Report)
+	w.once(day)
+}
+
+// proves adds the day up: from taps to merchants, from merchants to acquirers, and from all to nothing.
+func (w *settled) proves(day string, r settlement.Report) {
+	t, total := w.t, r.Proof.TrustMovement.Minor()
+	var fees, float int64
+	for _, a := range r.Acquirers {
+		merchants := -a.SoldLoads.Minor()
+		for _, m := range a.Merchants {
+			payable := m.Accepted.Amount.Minor() + m.Adjustments.Amount.Minor()
+			require.Equal(t, payable-m.Fees.Total.Minor(), m.Net.Minor(), "%s: merchant %s gets what was accepted, less fees", day, m.ID)
+			w.earned[ids.MerchantID(m.ID)] += payable
+			merchants += m.Net.Minor()
+			fees += m.Fees.Total.Minor()
+			float -= payable
+		}
+		require.Equal(t, merchants, a.Net.Minor(), "%s: acquirer %s gets what its merchants get, less the loads it sold", day, a.ID)
+		total += a.Net.Minor()
+		float += a.SoldLoads.Minor()
+	}
+	for _, c := range r.Channels {
+		total += c.Net.Minor()
+		float += c.Collected.Minor()
+	}
+	require.Zero(t, total, "%s: all positions and our own", day)
+	require.True(t, r.Proof.ZeroSum.IsZero(), day)
+	require.Equal(t, fees, r.Proof.MerchantFees.Minor(), day)
+	require.Equal(t, float, r.Proof.FloatMovement.Minor(), day)
+	require.Equal(t, float+fees-r.Proof.ChannelFees.Minor(), r.Proof.TrustMovement.Minor(), day)
+}
+
+// once holds the day's items to what the days before left: each tap is new, or is corrected from exactly what it was.
+func (w *settled) once(day string) {
+	view(w.t, w.player, func(tx *store.Tx) error {
+		items, err := tx.Items(w.ctx, day)
+		for _, i := range items {
+			name := fmt.Sprintf("%x@%d %s/%d/%d", i.Card, i.Counter, i.Terminal, i.Epoch, i.Tap)
+			if len(i.Card) == 0 {
+				name = fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
+			}
+			was, there := w.state[name]
+			require.LessOrEqual(w.t, i.Arrived, day, name)
+			if !there && i.WasDay != "" { // a tap that seemed not to have happened was in no report
+				was, there = store.Item{Class: "void", Amount: i.WasAmount}, true
+			}
+			if there {
+				require.NotEmpty(w.t, i.WasDay, "%s: %s is settled a second time", day, name)
+				require.Less(w.t, i.WasDay, day, name)
+				require.Equal(w.t, [2]any{was.Class, was.Amount}, [2]any{i.WasClass, i.WasAmount}, "%s: %s", day, name)
+				w.seen["correction"]++
+				if i.WasClass == "accepted" && i.Class != "accepted" {
+					w.seen["taken back"]++
+				}
+			}
+			w.state[name] = i
+			w.seen[i.Class]++
+			w.seen[i.Reason]++
+		}
+		return err
+	})
+}
+
+// granted says how what the closed days came to differs from what the set of records is worth: by merchant, and tap by tap.
+func (w *settled) granted(want reference.State) string {
+	classes := map[shadowaccount.Status]string{shadowaccount.Stands: "accepted", shadowaccount.Inferred: "accepted", shadowaccount.Open: "suspect",
+		shadowaccount.Clone: "suspect", shadowaccount.BadTAC: "rejected", shadowaccount.Void: "void"}
+	worth, told := map[ids.MerchantID]int64{}, map[string]bool{}
+	for n, c := range want.Cards {
+		for _, p := range c.Claims {
+			if p.Status.Occupies() {
+				worth[p.Merchant] += p.Amount.Minor()
+			}
+			name := fmt.Sprintf("%x@%d %s/%d/%d", n[:], p.Counter, p.Tap.Terminal, p.Tap.Epoch, p.Tap.Tap)
+			item, there := w.state[name]
+			if !there && p.Status == shadowaccount.Void {
+				continue // never anybody's
+			}
+			told[name] = true
+			if item.Class != classes[p.Status] || item.Amount != p.Amount {
+				return fmt.Sprintf("%s is %v with %v, settled as %q with %v", name, p.Status, p.Amount, item.Class, item.Amount)
+			}
+		}
+	}
+	for k, fate := range want.Records {
+		if fate != reference.Unreadable && fate != reference.Quarantined {
+			continue
+		}
+		name := fmt.Sprintf("record %s/%d/%d", k.Terminal, k.Epoch, k.Seq)
+		told[name] = true
+		// One that a day told of while it was garbled keeps that reason.
+		if item := w.state[name]; item.Class != "rejected" || item.Reason != string(fate) && item.Reason != string(reference.Quarantined) {
+			return fmt.Sprintf("%s is %s, settled as %q, %s", name, fate, item.Class, item.Reason)
+		}
+	}
+	for name, i := range w.state { // a day may have told of a garbled record before it came again, whole
+		if !told[name] && (i.Reason != string(reference.Quarantined) || !i.Amount.IsZero()) {
+			return fmt.Sprintf("%s is settled as %q, and nothing tells of it", name, i.Class)
+		}
+	}
+	for m, minor := range w.earned {
+		if worth[m] != minor {
+			return fmt.Sprintf("merchant %s: its taps are worth %d, its days granted %d", m, worth[m], minor)
+		}
+	}
+	for m, minor := range worth {
+		if w.earned[m] != minor {
+			return fmt.Sprintf("merchant %s: its taps are worth %d, its days granted %d", m, minor, w.earned[m])
+		}
+	}
+	return ""
+}
