@@ -82,7 +82,7 @@ func start(t *testing.T) *site {
 // open opens the database, as a backend that starts does.
 func (s *site) open() {
 	var err error
-	s.store, err = store.Open(s.ctx, s.path, store.Options{NoSync: true})
+	s.store, err = store.Open(s.ctx, s.path, store.Options{NoSync: true, BooksKey: []byte("the key that seals the books, ...")})
 	require.NoError(s.t, err)
 	s.pipe, err = intake.New(s.store, s.hsm, s.clock, intake.Options{TokenKey: tokenKey, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(s.t, err)
