@@ -108,3 +108,19 @@ func (s *Service) waits(ctx context.Context, tx *store.Tx, o store.LifeOrder, ca
 	open, err := tx.OpenClaims(ctx, o.Card, int(shadowaccount.Open))
 	return open > 0 || card.Missing > 0, err
 }
+
+// Run sweeps at once and then every so often, until ctx ends. What fails is logged and made again.
+func (s *Service) Run(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.ErrorContext(ctx, "card orders", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

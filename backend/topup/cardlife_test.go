@@ -1,6 +1,7 @@
 package topup_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -319,4 +320,21 @@ func debit(counter uint32, before, amount, at int64) store.Verified {
 	v := record(counter, before, amount)
 	v.Claim.At = at
 	return v
+}
+
+// TestRunMovesWhatIsDue runs the sweep as the backend does.
+func TestRunMovesWhatIsDue(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	l := d.life()
+	d.load("k", 50_00)
+	o := d.ask(l, lost())
+	_, err := l.Approve(d.ctx, o.ID, "bob")
+	require.NoError(t, err)
+	d.clock.Advance(7 * day)
+	ctx, stop := context.WithCancel(d.ctx)
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx, time.Hour) }()
+	require.Eventually(t, func() bool { return d.lifeOrder(l, o.ID).State == cardlife.Released }, time.Minute, time.Millisecond)
+	stop()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }
