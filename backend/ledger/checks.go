@@ -125,7 +125,8 @@ func floatIdentity(ctx context.Context, tx *store.Tx, b bookState) (Check, error
 	return c, add.err
 }
 
-// clearing: what an acquirer's clearing account holds is what closed days have not been paid; with all paid it is zero.
+// clearing: what an acquirer's clearing account holds is what closed days have not been paid, and what lies in transit is on its way through
+// the bank; with all paid both are zero.
 func clearing(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
 	c := Check{Name: "clearing", Says: "each clearing account holds what is closed and not paid, and nothing once it is paid",
 		Do: "compare `purselane settle days` with the bank's statement: a day was paid otherwise than it closed"}
@@ -133,7 +134,19 @@ func clearing(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
 	if err != nil {
 		return c, err
 	}
-	known := map[books.Account]bool{}
+	transit, err := tx.BankInTransit(ctx)
+	if err != nil {
+		return c, err
+	}
+	off, err := b.of[books.BankTransit].Add(transit)
+	if err != nil {
+		return c, err
+	}
+	c.Figures = append(c.Figures, Figure{string(books.BankTransit), b.of[books.BankTransit]})
+	if !off.IsZero() {
+		c.Faults = append(c.Faults, fmt.Sprintf("%s: off by %v against the payments on their way", books.BankTransit, off))
+	}
+	known := map[books.Account]bool{books.BankTransit: true}
 	for _, a := range all {
 		account := books.AcquirerClearing(a.ID)
 		known[account] = true

@@ -207,6 +207,7 @@ func TestEachCheckFindsWhatItIsFor(t *testing.T) {
 		"float moved without a card":   {func(w *scheme) { post(w, "correction", books.Float, books.Rounding) }, []string{"shadows", "float-identity"}},
 		"money in flight and no order": {func(w *scheme) { post(w, "correction", books.Trust, books.LoadInProgress) }, []string{"float-identity"}},
 		"paid otherwise than closed":   {func(w *scheme) { post(w, "correction", books.Trust, books.AcquirerClearing("bus")) }, []string{"clearing"}},
+		"on its way to nobody":         {func(w *scheme) { post(w, "correction", books.Trust, books.BankTransit) }, []string{"clearing"}},
 		"clearing of nobody":           {func(w *scheme) { post(w, "correction", books.Trust, books.AcquirerClearing("nobody")) }, []string{"clearing"}},
 		"more loaded than was paid":    {func(w *scheme) { post(w, "correction", books.Funding, books.Trust) }, []string{"float-identity", "sides"}},
 		"a load order without money": {func(w *scheme) {

@@ -116,8 +116,8 @@ func CardStatement(ctx context.Context, tx *store.Tx, token, from, to string) (S
 		}
 	}
 	for _, l := range inside {
-		line := Line{Day: l.Day, What: "load", Ref: l.Ref, Amount: l.Change}
-		if !l.Load {
+		line := Line{Day: l.Day, What: l.What, Ref: l.Ref, Amount: l.Change}
+		if l.What == "tap" {
 			line.What, line.Ref = tapNames[l.Kind], l.Tap.String()
 			if l.Place != "" {
 				line.What += " at " + l.Place

@@ -53,12 +53,12 @@ func (t *Tx) TurnoverAt(ctx context.Context, a books.Account, day string) (Turno
 	return Turnover{money.Minor(debits), money.Minor(credits)}, err
 }
 
-// CardLine is one thing that moved a card's shadow balance: a load, or a tap that stands or is inferred.
+// CardLine is one thing that moved a card's shadow balance: a load, a tap that stands or is inferred, or the card's end.
 type CardLine struct {
-	Day     string // clearing day on which it came; "" of a load without an entry
-	Load    bool
+	Day     string    // clearing day on which it came; "" of a load or an end without an entry
+	What    string    // load, tap, or the kind of the life order that ended the card: transfer, cash, breakage
 	Counter uint32    // the card's, online for a load, offline for a tap
-	Ref     string    // of a load: its order
+	Ref     string    // the load order or the life order
 	Tap     ids.TapID // of a tap
 	At      int64     // Unix ms by the terminal's clock, of a tap
 	Kind    int       // wire.Kind of a tap
@@ -72,17 +72,28 @@ func (t *Tx) CardLines(ctx context.Context, n ids.CardNumber) ([]CardLine, error
 	err := t.rows(ctx, "lines of card", func(scan func(...any) error) error {
 		var l CardLine
 		var epoch, minor int64
-		err := scan(&l.Day, &l.Load, &l.Counter, &l.Ref, &l.Tap.Terminal, &epoch, &l.Tap.Tap, &l.At, &l.Kind, &l.Place, &minor)
+		var rank int
+		err := scan(&l.Day, &rank, &l.What, &l.Counter, &l.Ref, &l.Tap.Terminal, &epoch, &l.Tap.Tap, &l.At, &l.Kind, &l.Place, &minor)
 		l.Tap.Epoch, l.Change = uint64(epoch), money.Minor(minor)
 		out = append(out, l)
 		return err
-	}, `SELECT day, load, counter, ref, terminal, epoch, tap, at_ms, kind, place, change FROM (
-			SELECT COALESCE(e.day, '') AS day, 1 AS load, l.counter AS counter, l.ref AS ref, '' AS terminal, 0 AS epoch, 0 AS tap, 0 AS at_ms, 0 AS kind, '' AS place, l.amount AS change
+	}, `SELECT day, rank, what, counter, ref, terminal, epoch, tap, at_ms, kind, place, change FROM (
+			SELECT COALESCE(e.day, '') AS day, 1 AS rank, 'load' AS what, l.counter AS counter, l.ref AS ref, '' AS terminal, 0 AS epoch, 0 AS tap, 0 AS at_ms, 0 AS kind, '' AS place, l.amount AS change
 			FROM card_load l LEFT JOIN journal_entry e ON e.id = 'load:' || l.ref || ':loaded' WHERE l.card = ? AND l.loaded = 1
-			UNION ALL SELECT c.day, 0, c.counter, '', c.terminal, c.epoch, c.tap, c.at_ms, c.kind, COALESCE(x.place, ''), -c.amount
-			FROM claim c LEFT JOIN terminal x ON x.id = c.terminal WHERE c.card = ? AND c.status IN (?, ?)) x
-		ORDER BY day, load DESC, counter, terminal, epoch, tap`, n[:], n[:], int(shadowaccount.Stands), int(shadowaccount.Inferred))
+			UNION ALL SELECT c.day, 2, 'tap', c.counter, '', c.terminal, c.epoch, c.tap, c.at_ms, c.kind, COALESCE(x.place, ''), -c.amount
+			FROM claim c LEFT JOIN terminal x ON x.id = c.terminal WHERE c.card = ? AND c.status IN (?, ?)
+			UNION ALL SELECT COALESCE(e.day, ''), 3, o.kind, 0, o.id, '', 0, 0, 0, 0, '', -o.amount
+			FROM life_order o LEFT JOIN journal_entry e ON e.id = 'card:' || o.id || ':' || o.kind WHERE o.card = ? AND o.state IN ('released', 'written_off')) x
+		ORDER BY day, rank, counter, ref, terminal, epoch, tap`, n[:], n[:], int(shadowaccount.Stands), int(shadowaccount.Inferred), n[:])
 	return out, err
+}
+
+// BankInTransit adds up the payments that left their parties' accounts and that no statement of the bank has shown yet.
+func (t *Tx) BankInTransit(ctx context.Context) (money.Amount, error) {
+	var minor int64
+	_, err := t.one(ctx, "payments on the way", `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM bank_payment
+		WHERE incoming = 0 AND moved = 1 AND state IN ('ordered', 'accepted')`, nil, &minor)
+	return money.Minor(minor), err
 }
 
 // OrderSum adds up the load orders in a state.
