@@ -73,7 +73,7 @@ func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []u
 	var kept store.Kept
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
 		c = uplink.Committed{Unreadable: unreadable}
-		day, err := p.clearingDay(ctx, tx, a.ReceivedAt)
+		day, err := tx.ArrivalDay(ctx, a.Terminal, a.ReceivedAt, p.opt.Location)
 		if err != nil {
 			return err
 		}

@@ -131,6 +131,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
+	n.api = n.withFiles(n.api)
 	n.console = console.NewWith(n.store, console.Config{Location: at, Log: c.Log})
 	return nil
 }
@@ -138,7 +139,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 // Store is the node's database.
 func (n *Node) Store() *store.Store { return n.store }
 
-// API is the HTTP API, under /v1/.
+// API is the HTTP API, under /v1/, with the files that acquirers fetch.
 func (n *Node) API() http.Handler { return n.api }
 
 // Console is the operators' page, at /. It does not ask who is looking.
@@ -207,6 +208,7 @@ func (n *Node) Settle(ctx context.Context, day string) (settlement.Output, error
 	}
 	return settlement.Close(ctx, n.store, day, settlement.Options{
 		Now: n.cfg.Clock.Now(), Location: n.cfg.Scheme.Location(), Term: term, Calendar: n.cfg.Calendar,
+		Currency: n.cfg.Scheme.Currency, CaseAfter: n.cfg.Scheme.CaseAfter,
 	})
 }
 

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/internal/ids"
@@ -30,6 +32,8 @@ type Scheme struct {
 	MaxBalance money.Amount `yaml:"max_balance"` // on a card after a load
 	Term       string       `yaml:"term"`        // T+n working days or D+n calendar days until positions are due
 	Holidays   string       `yaml:"holidays"`    // file with the calendar, beside this one; empty: plain weeks
+	Currency   string       `yaml:"currency"`    // of the settlement files, ISO 4217 letters; empty: CNY
+	CaseAfter  int          `yaml:"case_after"`  // days that a record is held before the acquirer's report calls it a case; 0: 30
 
 	API     Listen `yaml:"api"`
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
@@ -64,6 +68,9 @@ type HSM struct {
 // maxSessions is far above what devices give one user.
 const maxSessions = 1024
 
+// maxCaseAfter is ten years, in days: a larger number is a typing error.
+const maxCaseAfter = 3650
+
 // Used says whether the scheme has an HSM.
 func (h HSM) Used() bool { return h != HSM{} }
 
@@ -80,6 +87,9 @@ type Party struct {
 	ID   string         `yaml:"id"`
 	Name string         `yaml:"name"`
 	Fees []fee.Standard `yaml:"fees"`
+
+	CutOff   string `yaml:"cut_off"`   // acquirers: when its clearing day ends, such as 23:30 or 27:00; empty: 24:00
+	TimeZone string `yaml:"time_zone"` // acquirers: by which clock; empty: the scheme's
 }
 
 // Merchant is paid for purchases through its acquirer.
@@ -130,6 +140,12 @@ func (s *Scheme) Check() error {
 	if _, err := calendar.ParseTerm(s.Term); err != nil {
 		bad("term: %v", err)
 	}
+	if s.Currency != "" && (len(s.Currency) != 3 || strings.Trim(s.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+		bad("currency: %q: want three letters such as CNY", s.Currency)
+	}
+	if s.CaseAfter < 0 || s.CaseAfter > maxCaseAfter {
+		bad("case_after: %d: want 1 to %d days, or none for the usual 30", s.CaseAfter, maxCaseAfter)
+	}
 	if store.HasPassword(s.Store) {
 		bad("store: a password does not belong into this file: give it in ~/.pgpass, in PGPASSWORD, or with the whole address in PURSELANE_STORE")
 	}
@@ -157,8 +173,8 @@ func (s *Scheme) Check() error {
 	if err := s.Watch.Check(); err != nil {
 		bad("%w", err)
 	}
-	acquirers := checkParties("acquirers", s.Acquirers, bad)
-	checkParties("channels", s.Channels, bad)
+	acquirers := checkParties("acquirers", "acquirer", s.Acquirers, bad)
+	checkParties("channels", "channel", s.Channels, bad)
 	seen := map[string]bool{}
 	for i, m := range s.Merchants {
 		if err := ids.Check(m.ID); err != nil {
@@ -175,7 +191,7 @@ func (s *Scheme) Check() error {
 	return errors.Join(all...)
 }
 
-func checkParties(field string, all []Party, bad func(string, ...any)) map[string]bool {
+func checkParties(field, kind string, all []Party, bad func(string, ...any)) map[string]bool {
 	seen := map[string]bool{}
 	for i, p := range all {
 		if err := ids.Check(p.ID); err != nil {
@@ -185,9 +201,27 @@ func checkParties(field string, all []Party, bad func(string, ...any)) map[strin
 			bad("%s[%d].id: %s stands twice", field, i, p.ID)
 		}
 		seen[p.ID] = true
+		sound := true
 		for j, f := range p.Fees {
 			if err := f.Check(); err != nil {
+				sound = false
 				bad("%s[%d].fees[%d]: %v", field, i, j, err)
+			}
+		}
+		if kind != "acquirer" && (p.CutOff != "" || p.TimeZone != "") {
+			bad("%s[%d]: cut_off and time_zone are an acquirer's", field, i)
+		}
+		if p.CutOff != "" {
+			if _, err := calendar.ParseCutOff(p.CutOff); err != nil {
+				bad("%s[%d].cut_off: %v", field, i, err)
+			}
+		}
+		if _, err := time.LoadLocation(p.TimeZone); err != nil {
+			bad("%s[%d].time_zone: %v", field, i, err)
+		}
+		if sound { // what settlement cannot do, said before a day is closed
+			if err := settlement.CheckStandards(kind, p.ID, p.Fees); err != nil {
+				bad("%s[%d].fees: %v", field, i, err)
 			}
 		}
 	}
@@ -235,6 +269,13 @@ func (s *Scheme) register(ctx context.Context, tx *store.Tx) error {
 		if err := tx.PutAcquirer(ctx, store.Acquirer{ID: ids.AcquirerID(p.ID), Name: p.Name, Fees: fees}); err != nil {
 			return err
 		}
+		cut, err := s.cutOff(p)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutCutOff(ctx, cut); err != nil {
+			return err
+		}
 	}
 	for _, p := range s.Channels {
 		fees, err := feeList(p.Fees)
@@ -251,6 +292,23 @@ func (s *Scheme) register(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	return nil
+}
+
+// cutOff is when an acquirer's days end; without a time zone where the scheme's midnight ends them.
+func (s *Scheme) cutOff(p Party) (store.CutOff, error) {
+	out := store.CutOff{Acquirer: ids.AcquirerID(p.ID)}
+	if p.CutOff == "" && p.TimeZone == "" {
+		return out, nil
+	}
+	if out.TimeZone = p.TimeZone; out.TimeZone == "" {
+		out.TimeZone = s.TimeZone
+	}
+	if p.CutOff == "" {
+		return out, nil
+	}
+	var err error
+	out.At, err = calendar.ParseCutOff(p.CutOff)
+	return out, err
 }
 
 func feeList(all []fee.Standard) (string, error) {

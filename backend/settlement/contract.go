@@ -32,7 +32,7 @@ func SetContract(ctx context.Context, s *store.Store, kind, party string, schedu
 	}
 	var faults []error
 	for _, t := range schedule.Terms {
-		faults = append(faults, checkStandards(kind, party, t.Standards))
+		faults = append(faults, CheckStandards(kind, party, t.Standards))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
@@ -158,8 +158,9 @@ func inForce(ctx context.Context, tx *store.Tx, kind, party, list, day string) (
 	return string(raw), string(term.MonthStart(date)), true, err
 }
 
-// checkStandards reports what fee standards of a party say that settlement cannot do.
-func checkStandards(kind, party string, all []fee.Standard) error {
+// CheckStandards reports what fee standards of a party, by its kind, say that settlement cannot do: a scheme that has such is refused
+// before its first day, and not when that is closed.
+func CheckStandards(kind, party string, all []fee.Standard) error {
 	var faults []error
 	bad := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("settlement: %s %s: %w", kind, party, fmt.Errorf(format, args...)))

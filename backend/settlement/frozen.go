@@ -169,7 +169,7 @@ func readStandards(kind, party, fees string) ([]fee.Standard, error) {
 	if err := json.Unmarshal([]byte(fees), &out); err != nil {
 		return nil, fmt.Errorf("settlement: fee standards of %s %s: %w", kind, party, err)
 	}
-	return out, checkStandards(kind, party, out)
+	return out, CheckStandards(kind, party, out)
 }
 
 // charged is what one standard came to on one basis.

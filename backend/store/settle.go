@@ -117,7 +117,11 @@ func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]Clear
 // ClearingDay is the day in which something that comes at a moment is cleared: that moment's in its own time zone, the scheme's, unless it is
 // closed.
 func (t *Tx) ClearingDay(ctx context.Context, at time.Time) (string, error) {
-	day := at.Format(time.DateOnly)
+	return t.openDay(ctx, at.Format(time.DateOnly))
+}
+
+// openDay is a day, or if that is closed the first after the last closed one.
+func (t *Tx) openDay(ctx context.Context, day string) (string, error) {
 	last, err := t.LastClosedDay(ctx)
 	if err != nil || day > last {
 		return day, err
