@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -133,8 +134,19 @@ func (s *site) busyDay() {
 	s.send(s.tap(4_00, func(r *wire.Record) { r.Tac[0]++ }), s.tap(5_00, func(r *wire.Record) {
 		r.State, r.Evidence, r.Tac = wire.State_STATE_UNKNOWN, 0, nil
 	}))
-	_, err := s.pipe.Quarantine(s.ctx, uplink.Accepted{Terminal: "bus-1", Epoch: 0xFEDCBA9876543210, FirstSeq: s.seq + 1, LastSeq: s.seq + 1, Envelope: []byte("garbled"), ReceivedAt: s.clock.Now()}, "payload")
-	require.NoError(s.t, err)
+	s.receive(unreadable(s.t, s.seq+1))
+}
+
+// unreadable is a batch of one record that its device signed, and whose payload is none.
+func unreadable(t testing.TB, seq uint64) []byte {
+	payload := []byte("garbled")
+	sum := sha256.Sum256(payload)
+	header, err := proto.Marshal(&wire.EnvelopeHeader{Terminal: "bus-1", Epoch: 0xFEDCBA9876543210, Batch: 99, FirstSeq: seq, LastSeq: seq, Count: 1,
+		Compression: wire.Compression_COMPRESSION_NONE, PayloadSha256: sum[:]})
+	require.NoError(t, err)
+	raw, err := proto.Marshal(&wire.Envelope{Version: 1, Signed: header, Payload: payload, Signature: ed25519.Sign(device, append([]byte("purselane-envelope-1\x00"), header...))})
+	require.NoError(t, err)
+	return raw
 }
 
 func (s *site) close() {

@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	_ "embed" // the sample
 	"encoding/base64"
 	"strings"
@@ -117,6 +118,6 @@ func FuzzVerify(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = evidence.Verify(bytes.NewReader(forged), public)
+		_, _, _ = evidence.VerifyDevices(bytes.NewReader(forged), public, evidence.Devices{"bus-1": {device.Public().(ed25519.PublicKey)}})
 	})
 }

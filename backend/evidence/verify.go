@@ -19,9 +19,23 @@ import (
 // against its hash, each entry against its digest and zero, each posting group against its records, its entry and the one before it, and the report. The
 // errors are [ErrForm], [ErrSignature], [ErrChanged], [ErrContent], and those of r.
 //
-// What the file says is the word of whoever has the key. Devices' signatures within the envelopes are for those who have the devices' keys.
+// What the file says is the word of whoever has the key. What devices have signed is [VerifyDevices]'.
 func Verify(r io.Reader, key ed25519.PublicKey) (Manifest, error) {
-	v := verifier{groups: map[int64]*recordsOfGroup{}, entries: map[string]entryFacts{}}
+	return verify(r, key, nil)
+}
+
+// VerifyDevices does what [Verify] does, and verifies each envelope with the keys of its terminal. It needs some memory for each record.
+func VerifyDevices(r io.Reader, key ed25519.PublicKey, devices Devices) (Manifest, Signed, error) {
+	s := signatures{devices: devices, held: map[[sha256.Size]byte]bool{}}
+	m, err := verify(r, key, &s)
+	if err != nil {
+		return Manifest{}, Signed{}, err
+	}
+	return m, s.seen, nil
+}
+
+func verify(r io.Reader, key ed25519.PublicKey, s *signatures) (Manifest, error) {
+	v := verifier{signatures: s, groups: map[int64]*recordsOfGroup{}, entries: map[string]entryFacts{}}
 	v.seen.Verdicts, v.seen.Members = map[string]int{}, []Member{}
 	m, err := v.verify(r, key)
 	if err != nil {
@@ -32,6 +46,8 @@ func Verify(r io.Reader, key ed25519.PublicKey) (Manifest, error) {
 
 // verifier keeps what later members are held against: a little for each group and each entry.
 type verifier struct {
+	signatures *signatures // nil: nobody asks
+
 	seen     Manifest // as the members say
 	content  error    // the first thing that does not hold together
 	order    int      // of the folder that is read
@@ -177,11 +193,14 @@ func (v *verifier) row(folder string, line []byte) error {
 	case "batches":
 		return readRow(line, func(b batchRow) error {
 			v.seen.Batches++
-			_, err := parseEpoch(b.Epoch)
+			epoch, err := parseEpoch(b.Epoch)
 			if err != nil {
 				return wrong("%w", err)
 			}
-			return nil
+			if v.signatures == nil {
+				return nil
+			}
+			return v.signatures.batch(b, epoch)
 		})
 	case "records":
 		return readRow(line, v.record)
@@ -219,6 +238,9 @@ func (v *verifier) record(r recordRow) error {
 		return wrong("record %.40s/%s/%d is out of order, or stands twice", r.Terminal, r.Epoch, r.Seq)
 	}
 	v.lastRow = at
+	if v.signatures != nil {
+		v.signatures.record(r, epoch)
+	}
 	if r.Group <= 0 {
 		return nil
 	}

@@ -20,8 +20,25 @@ import (
 
 // EvidenceCmd are the commands of a day's evidence; docs/evidence.md is their page.
 type EvidenceCmd struct {
-	Export EvidenceExportCmd `cmd:"" help:"Write a clearing day as one signed file: what came, what became of it, what was booked."`
-	Verify EvidenceVerifyCmd `cmd:"" help:"Check such a file without a database."`
+	Export  EvidenceExportCmd  `cmd:"" help:"Write a clearing day as one signed file: what came, what became of it, what was booked."`
+	Devices EvidenceDevicesCmd `cmd:"" help:"Print the public keys of the terminals, for those who verify."`
+	Verify  EvidenceVerifyCmd  `cmd:"" help:"Check such a file without a database."`
+}
+
+// EvidenceDevicesCmd is `purselane evidence devices`.
+type EvidenceDevicesCmd struct{ schemeFolder }
+
+// Run prints a line for each terminal.
+func (c *EvidenceDevicesCmd) Run(ctx context.Context, k *kong.Kong) error {
+	return c.withStore(ctx, func(s *store.Store) error {
+		return s.View(ctx, func(tx *store.Tx) error {
+			all, err := tx.Terminals(ctx)
+			for _, m := range all {
+				fmt.Fprintf(k.Stdout, "%s %x\n", m.ID, []byte(m.PublicKey))
+			}
+			return err
+		})
+	})
 }
 
 // EvidenceExportCmd is `purselane evidence export`.
@@ -55,8 +72,9 @@ func (c *EvidenceExportCmd) Run(ctx context.Context, k *kong.Kong) error {
 
 // EvidenceVerifyCmd is `purselane evidence verify`. It needs no scheme: an auditor runs it.
 type EvidenceVerifyCmd struct {
-	File string `arg:"" type:"existingfile" help:"The file."`
-	Key  string `required:"" placeholder:"HEX" help:"The scheme's public key, as evidence export prints it. Get it from the scheme, not with the file."`
+	File    string `arg:"" type:"existingfile" help:"The file."`
+	Key     string `required:"" placeholder:"HEX" help:"The scheme's public key, as evidence export prints it. Get it from the scheme, not with the file."`
+	Devices string `placeholder:"FILE" type:"existingfile" help:"Keys of the terminals, as evidence devices prints them: each batch's signature is checked too."`
 }
 
 // Run checks the file.
@@ -70,13 +88,36 @@ func (c *EvidenceVerifyCmd) Run(k *kong.Kong) error {
 		return err
 	}
 	defer f.Close() // it was only read
-	m, err := evidence.Verify(bufio.NewReaderSize(f, 1<<20), key)
+	r := bufio.NewReaderSize(f, 1<<20)
+	var m evidence.Manifest
+	var signed evidence.Signed
+	if c.Devices == "" {
+		m, err = evidence.Verify(r, key)
+	} else {
+		m, signed, err = verifyDevices(r, key, c.Devices)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	printEvidence(k.Stdout, m)
+	if c.Devices != "" {
+		fmt.Fprintf(k.Stdout, "%d batches signed by their terminals, %d of them cannot be read; %d records stand in them, %d came in a batch of an earlier day\n",
+			signed.Batches, signed.Unreadable, signed.Records, signed.Elsewhere)
+	}
 	fmt.Fprintln(k.Stdout, "it is whole, and signed with that key")
 	return nil
+}
+
+func verifyDevices(r io.Reader, key ed25519.PublicKey, file string) (evidence.Manifest, evidence.Signed, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return evidence.Manifest{}, evidence.Signed{}, err
+	}
+	devices, err := evidence.ParseDevices(raw)
+	if err != nil {
+		return evidence.Manifest{}, evidence.Signed{}, fmt.Errorf("--devices %s: %w", file, err)
+	}
+	return evidence.VerifyDevices(r, key, devices)
 }
 
 func printEvidence(w io.Writer, m evidence.Manifest) {
