@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -141,6 +142,13 @@ func (f *follower) decide(loads []shadowaccount.Load) (bool, error) {
 
 const headColumns = `number, status, family, shadow, blocked_ms, complete, next, tail, missing, loads_from`
 
+// readAtOnce is how many rows a statement looks for on SQLite: one costs more to begin than to find a row.
+const readAtOnce = 32
+
+var headsQuery = `SELECT ` + headColumns + ` FROM card WHERE number IN (` + strings.Repeat("?, ", readAtOnce-1) + `?)`
+
+var debitsQuery = `SELECT card FROM claim WHERE debit <> ` + sqlite.noBytes() + ` AND (card, debit) IN (VALUES ` + strings.Repeat("(?, ?), ", readAtOnce-1) + `(?, ?))`
+
 func scanHead(scan func(...any) error) (head, error) {
 	var h head
 	var number []byte
@@ -155,7 +163,7 @@ func scanHead(scan func(...any) error) (head, error) {
 	return h, nil
 }
 
-// heads reads the rows of cards.
+// heads reads the rows of cards, many a statement.
 func (t *Tx) heads(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardNumber]head, error) {
 	out := make(map[ids.CardNumber]head, len(numbers))
 	each := func(scan func(...any) error) error {
@@ -166,8 +174,12 @@ func (t *Tx) heads(ctx context.Context, numbers []ids.CardNumber) (map[ids.CardN
 	if t.dialect == postgres {
 		return out, t.eachHeadAtOnce(ctx, numbers, each)
 	}
-	for _, n := range numbers {
-		if err := t.rows(ctx, "card of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ?`, n[:]); err != nil {
+	for part := range slices.Chunk(numbers, readAtOnce) {
+		args := make([]any, readAtOnce)
+		for i := range args {
+			args[i] = part[min(i, len(part)-1)][:] // the last again where there are fewer: one text, one statement
+		}
+		if err := t.rows(ctx, "cards of a group", each, headsQuery, args...); err != nil {
 			return nil, err
 		}
 	}
@@ -179,19 +191,27 @@ func (t *Tx) cardsWithDebits(ctx context.Context, records []Verified) (map[ids.C
 	if t.dialect == postgres {
 		return t.cardsWithDebitsAtOnce(ctx, records)
 	}
-	out := map[ids.CardNumber]bool{}
-	for _, r := range records {
-		if r.Claim.Debit == "" {
-			continue
+	var proving []*Verified
+	for i := range records {
+		if records[i].Claim.Debit != "" {
+			proving = append(proving, &records[i])
 		}
-		var one int
-		known, err := t.one(ctx, "debit of a group", `SELECT 1 FROM claim WHERE card = ? AND debit = ? AND debit <> `+t.dialect.noBytes()+` LIMIT 1`,
-			[]any{r.Card[:], []byte(r.Claim.Debit)}, &one)
+	}
+	out := map[ids.CardNumber]bool{}
+	for part := range slices.Chunk(proving, readAtOnce) {
+		args := make([]any, 0, 2*readAtOnce)
+		for i := range readAtOnce {
+			r := part[min(i, len(part)-1)]
+			args = append(args, r.Card[:], []byte(r.Claim.Debit))
+		}
+		err := t.rows(ctx, "debits of a group", func(scan func(...any) error) error {
+			var card []byte
+			err := scan(&card)
+			out[numberFrom(card)] = true
+			return err
+		}, debitsQuery, args...)
 		if err != nil {
 			return nil, err
-		}
-		if known {
-			out[r.Card] = true
 		}
 	}
 	return out, nil
@@ -241,7 +261,7 @@ func (t *Tx) writeFollowers(ctx context.Context, all []*follower) error {
 	return nil
 }
 
-// writeFollowersInTurn writes claims and cards row by row: in process that is quicker than one statement for all.
+// writeFollowersInTurn writes claims and cards row by row: in process that is as quick as one statement for many.
 func (t *Tx) writeFollowersInTurn(ctx context.Context, all []*follower) error {
 	for _, f := range all {
 		for _, r := range f.records {
