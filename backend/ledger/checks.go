@@ -59,6 +59,9 @@ func entries(ctx context.Context, tx *store.Tx, _ bookState) (c Check, err error
 func accounts(ctx context.Context, tx *store.Tx, _ bookState) (c Check, err error) {
 	c = Check{Name: "accounts", Says: "every account holds what its lines in the journal say, and its row is sealed",
 		Do: "the account is frozen; find who changed it, then `purselane books release ACCOUNT` makes its balance anew from the journal"}
+	if !tx.KnowsSeals() {
+		c.Says = "every account holds what its lines in the journal say; THE SEALS WERE NOT LOOKED AT, for want of the key"
+	}
 	c.Faults, err = tx.VerifyAccounts(ctx)
 	return c, err
 }
@@ -78,7 +81,7 @@ func shadows(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
 
 // floatIdentity compares what holders are owed, by cards and load orders, with what the books hold for it.
 func floatIdentity(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
-	c := Check{Name: "float-identity", Says: "cards + in flight + funding = trust + receivables + suspense - payables - earned",
+	c := Check{Name: "float-identity", Says: "cards + in flight + funding = trust + receivables + clearing + suspense - payables - earned",
 		Do: "one side moved without the other: compare each figure with the proof of the day before"}
 	cards, err := tx.ShadowSum(ctx)
 	if err != nil {

@@ -175,6 +175,20 @@ func TestSoundBooksAreProvedBeforeAndAfterADayIsPaid(t *testing.T) {
 	require.Equal(t, "65.00", figure(t, p, "float-identity", "trust"))
 }
 
+func TestAProofWithoutTheKeySaysThatItDidNotLookAtTheSeals(t *testing.T) {
+	dir := t.TempDir()
+	w := newScheme(t, t.Context(), dir)
+	w.load(1, "2026-11-23", 5_00)
+	require.NotContains(t, string(w.prove("2026-11-23", evening).Text()), "NOT LOOKED AT")
+	require.NoError(t, w.store.Close())
+	s, err := store.Open(t.Context(), filepath.Join(dir, "scheme.db"), store.Options{NoSync: true})
+	require.NoError(t, err)
+	defer s.Close()
+	p, err := ledger.ProveDay(t.Context(), s, "2026-11-24", evening)
+	require.NoError(t, err)
+	require.Contains(t, string(p.Text()), "NOT LOOKED AT")
+}
+
 func TestAProofIsKeptAndComesOutTheSame(t *testing.T) {
 	w := aDay(t)
 	first := w.prove("2026-11-24", evening)

@@ -83,6 +83,9 @@ func (s sealer) genuine(r accountRow) bool {
 	return s.key == nil || hmac.Equal(r.seal, s.of(r))
 }
 
+// KnowsSeals reports whether the store was opened with the key that account rows are sealed with, so that an edited one is found.
+func (t *Tx) KnowsSeals() bool { return t.seal.key != nil }
+
 const accountColumns = `name, class, number, balance, switches, version, edited, seal`
 
 func scanAccount(scan func(...any) error) (accountRow, error) {
