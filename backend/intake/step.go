@@ -18,14 +18,30 @@ const (
 )
 
 // Step verifies and posts one group of accepted records, in one transaction, and returns how many; zero means that all is
-// posted. Doing it again after a failure changes nothing that is done.
+// posted. Doing it again after a failure changes nothing that is done. Another process may do it at the same time: a record is posted once.
 func (p *Pipeline) Step(ctx context.Context) (int, error) {
 	p.step.Lock()
 	defer p.step.Unlock()
+	for {
+		n, err := p.postNext(ctx)
+		if !errors.Is(err, errMeanwhile) {
+			return n, err
+		}
+	}
+}
+
+// errMeanwhile says that another process has posted a group since the records were read: what was read may be posted by now.
+var errMeanwhile = errors.New("another process posts too")
+
+func (p *Pipeline) postNext(ctx context.Context) (int, error) {
 	var pending []store.Pending
 	var terminals map[ids.TerminalID]store.Terminal
+	var group int64 // the last one
 	err := p.store.View(ctx, func(tx *store.Tx) error {
 		var err error
+		if group, err = tx.LastGroup(ctx); err != nil {
+			return err
+		}
 		if pending, err = tx.PendingRecords(ctx, p.opt.Group); err != nil || len(pending) == 0 {
 			return err
 		}
@@ -44,6 +60,11 @@ func (p *Pipeline) Step(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("verify: %w", err)
 	}
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
+		if last, err := tx.LastGroup(ctx); err != nil {
+			return err
+		} else if last != group {
+			return errMeanwhile
+		}
 		var good []store.Verified
 		for _, v := range verified {
 			if v.unnamed != nil {

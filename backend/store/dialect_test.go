@@ -44,12 +44,12 @@ func TestArgumentsTakePostgresForm(t *testing.T) {
 }
 
 func TestWhatIsRunAgain(t *testing.T) {
-	for code, want := range map[string]bool{"40001": true, "40P01": true, "23505": false, "40003": false, "08006": false, "57014": false} {
-		require.Equal(t, want, mustRunAgain(fmt.Errorf("commit: %w", &pgconn.PgError{Code: code})), code)
+	for code, want := range map[string]rerun{"40001": surely, "40P01": surely, "23505": perhaps, "23503": final, "40003": final, "08006": final, "57014": final} {
+		require.Equal(t, want, rerunOf(fmt.Errorf("commit: %w", &pgconn.PgError{Code: code})), code)
 	}
-	require.True(t, mustRunAgain(fmt.Errorf("x: %w", ErrRunAgain)))
-	require.False(t, mustRunAgain(errors.New("connection reset")), "what became of a commit then, nobody knows")
-	require.False(t, mustRunAgain(nil))
+	require.Equal(t, surely, rerunOf(fmt.Errorf("x: %w", ErrRunAgain)))
+	require.Equal(t, final, rerunOf(errors.New("connection reset")), "what became of a commit then, nobody knows")
+	require.Equal(t, final, rerunOf(nil))
 }
 
 func TestPausesGrowAndAreSpread(t *testing.T) {

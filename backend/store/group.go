@@ -18,9 +18,15 @@ import (
 // posted, so neither can be changed later without a trace.
 
 func (t *Tx) nextGroup(ctx context.Context) (int64, error) {
+	last, err := t.LastGroup(ctx)
+	return last + 1, err
+}
+
+// LastGroup is the number of the newest posting group, 0 for none.
+func (t *Tx) LastGroup(ctx context.Context) (int64, error) {
 	var last int64
 	_, err := t.one(ctx, "last group", `SELECT COALESCE(MAX(number), 0) FROM posting_group`, nil, &last)
-	return last + 1, err
+	return last, err
 }
 
 // closeGroup writes the group's one entry and chains it to the group before it.

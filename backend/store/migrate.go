@@ -30,11 +30,12 @@ func (s *Store) migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !otherMigrates(err) || run == maxRuns {
+		now, lookErr := p.GetDBVersion(ctx)
+		switch {
+		case lookErr == nil && now > version:
+			version, run = now, 1 // it got on, by us or by another
+		case !otherMigrates(err) || run == maxRuns:
 			return fmt.Errorf("bring the schema up to date: %w", err)
-		}
-		if now, err := p.GetDBVersion(ctx); err == nil && now > version {
-			version, run = now, 1 // the other gets on
 		}
 		if err := s.opt.Wait(ctx, pause(run, s.opt.Chance())); err != nil {
 			return err
@@ -57,7 +58,7 @@ func (s *Store) migrator() (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectSQLite3, s.writer, dir)
 }
 
-// otherMigrates reports whether a migration's error may come from another process that does the same: a collision, a row or an object
+// otherMigrates reports whether a migration's error may come from another process that does the same, and has not got on yet: a collision, a row or an object
 // that is there already, one that is gone already.
 func otherMigrates(err error) bool {
 	var pg *pgconn.PgError
@@ -66,7 +67,7 @@ func otherMigrates(err error) bool {
 	}
 	switch pg.Code {
 	case serializationFailure, deadlockDetected,
-		"23505", // unique_violation, of the version or of the catalogue
+		uniqueViolation, // of the version or of the catalogue
 		"42P07", // duplicate_table, or index
 		"42701", // duplicate_column
 		"42710", // duplicate_object

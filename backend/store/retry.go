@@ -16,21 +16,38 @@ var ErrRunAgain = errors.New("the transaction collided with another and must be 
 const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	uniqueViolation      = "23505"
 )
 
-// mustRunAgain reports whether a transaction's error is a collision: nothing of it was committed. A connection that was lost in a commit
-// is none, because nobody knows what became of that.
-func mustRunAgain(err error) bool {
+// rerun says whether a transaction that failed is to be run again. Nothing of it was committed then.
+type rerun int
+
+const (
+	final   rerun = iota
+	perhaps       // it may have been a collision: another run tells
+	surely
+)
+
+// rerunOf reads it from a transaction's error. A row that is there already may have come from another transaction since this one looked:
+// PostgreSQL then calls it a violation, if the look was not for this very key. A connection that was lost in a commit is no collision, because nobody
+// knows what became of that.
+func rerunOf(err error) rerun {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == serializationFailure || pg.Code == deadlockDetected
+	switch {
+	case errors.As(err, &pg) && (pg.Code == serializationFailure || pg.Code == deadlockDetected):
+		return surely
+	case pg != nil && pg.Code == uniqueViolation:
+		return perhaps
+	case errors.Is(err, ErrRunAgain):
+		return surely
 	}
-	return errors.Is(err, ErrRunAgain)
+	return final
 }
 
-// Runs of one Update, and the pauses between them.
+// Runs of one Update, how many may end in a perhaps, and the pauses between them.
 const (
 	maxRuns    = 12
+	maxPerhaps = 3
 	firstPause = 4 * time.Millisecond
 	maxPause   = time.Second
 )

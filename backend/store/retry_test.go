@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
@@ -109,4 +111,26 @@ func TestTextThatPostgresCannotHoldStopsNothing(t *testing.T) {
 		require.Equal(t, ids.AcquirerID("a"), all[0].ID)
 		return nil
 	})
+}
+
+// TestThoseThatStartAtOnceAllComeUp: each finds the schema whole, whoever of them made it.
+func TestThoseThatStartAtOnceAllComeUp(t *testing.T) {
+	at := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db"))
+	var g errgroup.Group
+	for i := range 5 {
+		g.Go(func() error {
+			s, err := store.Open(t.Context(), at, store.Options{NoSync: true})
+			if err != nil {
+				return err
+			}
+			err = s.Update(t.Context(), func(tx *store.Tx) error { return tx.Post(t.Context(), entry(fmt.Sprint(i), 100)) })
+			return errors.Join(err, s.Close())
+		})
+	}
+	require.NoError(t, g.Wait())
+	s, err := store.Open(t.Context(), at, store.Options{NoSync: true})
+	require.NoError(t, err)
+	defer s.Close()
+	require.Equal(t, "5.00", balance(t, s, books.Trust))
+	require.Empty(t, faults(t, s))
 }

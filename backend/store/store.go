@@ -96,7 +96,7 @@ type Tx struct {
 	dialect dialect
 	known   *statements
 	own     map[string]*sql.Stmt // of this transaction, by text
-	again   bool                 // the engine said that this transaction must be run again
+	rerun   rerun                // what the engine said of this transaction
 	seal    sealer               // of account rows
 	edited  []books.Account      // rows found whose seal does not fit
 }
@@ -108,9 +108,13 @@ func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }() // after the lock is gone
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	doubts := 0
 	for run := 1; ; run++ {
 		again, err := s.update(ctx, f)
-		if !again {
+		if again == perhaps {
+			doubts++
+		}
+		if again == final || doubts == maxPerhaps {
 			return err
 		}
 		if run == maxRuns {
@@ -122,11 +126,11 @@ func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
 	}
 }
 
-// update runs f once, and reports whether nothing came of it and it must be run again.
-func (s *Store) update(ctx context.Context, f func(*Tx) error) (again bool, err error) {
+// update runs f once, and reports whether nothing came of it and it is to be run again.
+func (s *Store) update(ctx context.Context, f func(*Tx) error) (again rerun, err error) {
 	tx, err := s.writer.BeginTx(ctx, s.dialect.writing())
 	if err != nil {
-		return mustRunAgain(err), fmt.Errorf("store: begin: %w", err)
+		return rerunOf(err), fmt.Errorf("store: begin: %w", err)
 	}
 	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}}
 	defer func() {
@@ -134,16 +138,16 @@ func (s *Store) update(ctx context.Context, f func(*Tx) error) (again bool, err 
 		s.writing.learn(t)
 	}()
 	if err := f(t); err != nil {
-		return t.again || mustRunAgain(err), err
+		return max(t.rerun, rerunOf(err)), err
 	}
 	if err := s.fault("commit:before"); err != nil {
-		return mustRunAgain(err), err
+		return rerunOf(err), err
 	}
 	if err := tx.Commit(); err != nil {
-		return t.again || mustRunAgain(err), fmt.Errorf("store: commit: %w", err)
+		return max(t.rerun, rerunOf(err)), fmt.Errorf("store: commit: %w", err)
 	}
 	s.changes.Add(1)
-	return false, s.fault("commit:after")
+	return final, s.fault("commit:after")
 }
 
 func (s *Store) fault(point string) error {
@@ -222,7 +226,7 @@ func (t *Tx) one(ctx context.Context, what string, query string, args []any, int
 
 // failed names a statement in its error, and remembers an error that means run again: f may bury it under one of its own.
 func (t *Tx) failed(what string, err error) error {
-	t.again = t.again || mustRunAgain(err)
+	t.rerun = max(t.rerun, rerunOf(err))
 	return fmt.Errorf("store: %s: %w", what, err)
 }
 
