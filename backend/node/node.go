@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/console"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
@@ -58,6 +59,7 @@ type Node struct {
 	store    *store.Store
 	pipeline *intake.Pipeline
 	topup    *topup.Service
+	life     *cardlife.Service
 	watch    *watch.Watch
 	api      http.Handler
 	console  http.Handler
@@ -125,6 +127,9 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.topup, err = topup.New(n.store, c.HSM, c.Clock, loads); err != nil {
 		return err
 	}
+	if n.life, err = cardlife.New(n.store, c.Clock, cardlife.Config{Location: at, Log: c.Log}); err != nil {
+		return err
+	}
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
@@ -188,6 +193,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return uplink.Run(ctx, nc, p, c.Clock, c.Log) })
 	g.Go(func() error { return n.pipeline.Run(ctx) })
 	g.Go(func() error { return n.topup.Run(ctx, sweepEvery) })
+	g.Go(func() error { return n.life.Run(ctx, time.Hour) })
 	g.Go(func() error { return n.watch.Run(ctx) })
 	g.Go(func() error { return n.proveNightly(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
