@@ -299,7 +299,7 @@ func (w *cardWork) merge(r Verified) bool {
 		c := r.Claim
 		c.Merchant = row.Merchant // a tap counts for the merchant its terminal had when its first record came
 		m := shadowaccount.Merge(row.Claim, c)
-		m.Spent = row.Spent // decided below, from all claims
+		m.Spent = row.Spent && m.Debit != "" // decided below, from all claims; what names no debit is never spent
 		if m == row.Claim {
 			return false
 		}

@@ -135,13 +135,14 @@ type life struct {
 	hidden  bool // records may lack its number
 	issued  bool
 	chain   int // of its issue and loads
+	calm    bool
 	opening uint32
 	counter uint32
 	balance int64
 	online  uint16
 }
 
-// lived makes a card that is mostly used as cards are.
+// lived makes a card that is used as cards are, and now and then as they are not.
 func (m *maker) lived(card byte) {
 	l := &life{card: card, number: m.number(card), family: [...]string{"ep", "ep", "", "ec", "desfire"}[m.IntN(5)], chain: m.newChain(), issued: !m.oneIn(7)}
 	if l.family == "ec" {
@@ -159,7 +160,11 @@ func (m *maker) lived(card byte) {
 	} else {
 		l.balance = 10_00
 	}
-	for range 1 + m.IntN(10) {
+	uses := 1 + m.IntN(10)
+	if m.oneIn(10) { // a long life, mostly without trouble
+		uses, l.calm = 15+m.IntN(30), true
+	}
+	for range uses {
 		m.at += int64(m.IntN(3)) * 1000 // two taps may have one time
 		m.use(l)
 	}
@@ -178,7 +183,11 @@ func (m *maker) lived(card byte) {
 // use is one thing that happens to a card.
 func (m *maker) use(l *life) {
 	amount := int64(m.IntN(4)) * 100
-	switch n := m.IntN(100); {
+	n := m.IntN(100)
+	if l.calm && !m.oneIn(12) {
+		n %= 70 // taps, torn taps and loads
+	}
+	switch {
 	case n < 45:
 		m.good(l, amount)
 	case n < 60:

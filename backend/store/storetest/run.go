@@ -24,6 +24,7 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 		return
 	}
 	t.Run("orders", s.orders)
+	t.Run("found", s.found)
 	t.Run("crash", s.crash)
 	t.Run("kill", s.kill)
 	t.Run("operations", s.operations)
