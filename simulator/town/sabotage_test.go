@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -188,19 +187,19 @@ func guessLoads(b *backend) {
 
 // oldCopy puts a terminal's journal back to an earlier state while it is dark, as someone might after swapping a disk.
 func oldCopy(dir string) func(*backend) {
-	var copied []byte
+	var copied *journalFiles
 	n := 0
 	return func(b *backend) {
 		m := b.w.terminals[0]
 		n++
 		switch {
 		case n == 10 && m.journal != nil:
-			var err error
-			copied, err = os.ReadFile(m.path)
+			files, err := readJournal(m.path)
 			must(err)
+			copied = &files
 		case n > 30 && copied != nil && m.journal != nil && m.journal.LastSeq() > 5:
 			must(m.edge.Close())
-			must(os.WriteFile(m.path, copied, 0o600))
+			must(copied.write(m.path))
 			m.dark(errors.Join(errPower))
 			copied = nil
 		}

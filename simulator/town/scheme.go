@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,14 +133,14 @@ var emptyBackend = sync.OnceValues(func() ([]byte, error) {
 })
 
 // emptyJournals are the journals of terminals that have sold nothing yet. A new journal is synced to the disk several times,
-// which takes longer than the rest of a small town; so each is made once a process.
-var emptyJournals = sync.OnceValues(func() (map[ids.TerminalID][]byte, error) {
+// which takes longer than the rest of a small town; so each is made once a process. What stands beside their trees is all of one kind.
+var emptyJournals = sync.OnceValues(func() (map[ids.TerminalID]journalFiles, error) {
 	dir, err := os.MkdirTemp("", "town")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	all := map[ids.TerminalID][]byte{}
+	all := map[ids.TerminalID]journalFiles{}
 	for _, p := range places() {
 		for nth := range p.terminals {
 			id := terminalID(p, nth)
@@ -152,13 +153,28 @@ var emptyJournals = sync.OnceValues(func() (map[ids.TerminalID][]byte, error) {
 			if err := j.Close(); err != nil {
 				return nil, err
 			}
-			if all[id], err = os.ReadFile(path); err != nil {
+			if all[id], err = readJournal(path); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return all, nil
 })
+
+// journalFiles are a journal's tree and the places beside it.
+type journalFiles struct{ tree, places []byte }
+
+func readJournal(path string) (f journalFiles, err error) {
+	if f.tree, err = os.ReadFile(path); err != nil {
+		return f, err
+	}
+	f.places, err = os.ReadFile(journal.PlacesPath(path))
+	return f, err
+}
+
+func (f journalFiles) write(path string) error {
+	return errors.Join(os.WriteFile(path, f.tree, 0o600), os.WriteFile(journal.PlacesPath(path), f.places, 0o600))
+}
 
 func register(ctx context.Context, tx *store.Tx) error {
 	fees, err := json.Marshal([]fee.Standard{fee.Percent("standard", "service", 6_000)})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -59,7 +58,7 @@ func newTerminal(w *town, index int, p *place, nth int) *terminal {
 	journals, err := emptyJournals()
 	must(err)
 	path := filepath.Join(w.cfg.Dir, string(id)+".journal")
-	must(os.WriteFile(path, journals[id], 0o600))
+	must(journals[id].write(path))
 	return &terminal{w: w, index: index, id: id, place: p, path: path, psam: sam,
 		ahead: time.Duration(w.rng.Int64N(int64(2*clockError))) - clockError}
 }

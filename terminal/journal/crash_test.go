@@ -274,12 +274,19 @@ func (m *machine) Check(t *rapid.T) {
 // TestAPowerCutAtAnyCommit: what was returned as done is there after it, what failed before its commit is not, and no number
 // is given twice.
 func TestAPowerCutAtAnyCommit(t *testing.T) {
+	for name, o := range map[string]Options{"with places": withPlaces(), "of version 1": options()} {
+		t.Run(name, func(t *testing.T) { powerCuts(t, o) })
+	}
+}
+
+func powerCuts(t *testing.T, o Options) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "journal-")
 		require.NoError(t, err)
 		defer os.RemoveAll(dir)
 		m := &machine{path: filepath.Join(dir, "journal.db"), hash: map[uint64][32]byte{}, model: model{nextTap: 1, first: 1, open: map[int]*openTap{}, keep: 4}}
-		m.o = options()
+		m.o = o
+		m.o.Rand = &epochs{}
 		m.o.Keep, m.o.Fault = m.keep, m.fault
 		m.start(t)
 		defer func() { m.j.Close() }()

@@ -40,3 +40,12 @@ func reserveBlocks(f *os.File, from, to int64) error {
 		}
 	}
 }
+
+// syncData syncs a file whose size does not change.
+func syncData(f *os.File) error {
+	for {
+		if err := syscall.Fdatasync(int(f.Fd())); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

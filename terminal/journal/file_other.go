@@ -12,3 +12,6 @@ func letGo(f *os.File) error { return f.Close() }
 
 // reserveBlocks gives the bytes [from, to) of the file their place on the disk.
 func reserveBlocks(f *os.File, from, to int64) error { return writeZeros(f, from, to) }
+
+// syncData syncs a file.
+func syncData(f *os.File) error { return f.Sync() }

@@ -25,8 +25,13 @@ func (e *epochs) Read(p []byte) (int, error) {
 	return copy(p, binary.BigEndian.AppendUint64(nil, e.n)), nil
 }
 
-// options are for tests that do not cut the power of the machine: without fsync.
-func options() Options { return Options{Terminal: "bus-1", NoSync: true, Rand: &epochs{}} }
+// options are for tests of the tree that do not cut the power of the machine: without fsync, and without places beside it.
+func options() Options {
+	return Options{Terminal: "bus-1", NoSync: true, Rand: &epochs{}, noPlaces: true}
+}
+
+// withPlaces are for tests of the whole journal.
+func withPlaces() Options { return Options{Terminal: "bus-1", NoSync: true, Rand: &epochs{}} }
 
 func open(t require.TestingT, path string, o Options) *Journal {
 	j, err := Open(path, o)

@@ -52,7 +52,7 @@ func (j *Journal) commitGroup(group []*change) {
 		for _, c := range group {
 			c.done <- j.fault(c.point + ":after")
 		}
-	case len(group) == 1 || j.uncertain || cut:
+	case len(group) == 1 || j.uncertain.Load() || cut:
 		for _, c := range group {
 			c.done <- err
 		}
@@ -71,10 +71,14 @@ func (c cutShort) Unwrap() error { return c.error }
 
 // commitAll runs the changes in one transaction; when it is durable the meta value they left becomes the journal's. The caller has the gate.
 func (j *Journal) commitAll(group []*change) error {
-	if j.uncertain {
+	if j.uncertain.Load() {
 		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
 	}
+	j.mu.Lock()
 	m := j.meta
+	m.nextTap = j.nextTap
+	m.slotted = m.slotted || j.slots.file != nil
+	j.mu.Unlock()
 	j.wedged = true // until bbolt comes back
 	err := caught(func() error {
 		err := j.db.Update(func(tx *bolt.Tx) error {

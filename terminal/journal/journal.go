@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,6 +55,8 @@ type Options struct {
 	// Fault, when set, is called before and after each commit ("begin:before", "begin:after", …) and its error is returned: before
 	// the commit nothing is written, after it the commit stands. This is how tests cut the power.
 	Fault func(point string) error
+
+	noPlaces bool // for tests of the tree: a journal without places beside it, as before version 3
 }
 
 // Typed errors; match with errors.Is.
@@ -89,15 +92,18 @@ type Journal struct {
 	oldNumber int
 
 	gate      chan struct{} // holds one token: whoever put it in may commit, or change which files there are
-	uncertain bool          // see ErrUncertain; belongs to whoever has the gate, as do the two below
-	wedged    bool          // bbolt panicked in a commit, perhaps with its locks held
-	placed    int64         // through this byte the file has its place on the disk
+	uncertain atomic.Bool   // see ErrUncertain
+	wedged    bool          // bbolt panicked in a commit, perhaps with its locks held; belongs to whoever has the gate
 
-	mu      sync.Mutex // taken after the gate, and not held during a commit: what a tap asks for between its commits must not wait for another's
-	sealed  []segment  // the oldest first; changed with the gate and mu
-	meta    meta       // as committed; changed with the gate and mu
-	waiting []*change  // for the next commit
-	oldest  dated      // of the records without a receipt
+	mu      sync.Mutex              // taken after the gate, and not held during a commit: what a tap asks for between its commits must not wait for another's
+	sealed  []segment               // the oldest first; changed with the gate and mu
+	meta    meta                    // as committed; changed with the gate and mu
+	waiting []*change               // for the next commit
+	placed  int64                   // through this byte the file has its place on the disk; changed with the gate and mu
+	nextTap uint64                  // of the next intent, wherever it is written
+	begun   map[ids.CardNumber]bool // cards whose intent is being written
+	slots   slots
+	oldest  dated // of the records without a receipt
 }
 
 const (
@@ -148,6 +154,12 @@ func Open(path string, o Options) (*Journal, error) {
 	if err == nil {
 		err = j.loadSealed(numbers[:len(numbers)-1])
 	}
+	if err == nil {
+		err = j.openSlots()
+	}
+	if err == nil {
+		err = j.takeIn()
+	}
 	if err != nil {
 		j.closeQuietly()
 		return nil, err
@@ -157,7 +169,7 @@ func Open(path string, o Options) (*Journal, error) {
 
 // newJournal is a journal whose file is not open yet.
 func newJournal(path, name string, o Options) *Journal {
-	return &Journal{opt: o, path: path, name: name, gate: make(chan struct{}, 1)}
+	return &Journal{opt: o, path: path, name: name, gate: make(chan struct{}, 1), begun: map[ids.CardNumber]bool{}}
 }
 
 // hold takes the gate and returns what gives it back.
@@ -267,7 +279,12 @@ func create(path string, o Options) error {
 	if _, err := io.ReadFull(o.Rand, epoch[:]); err != nil {
 		return fmt.Errorf("draw the epoch: %w", err)
 	}
-	m := meta{terminal: o.Terminal, epoch: binary.BigEndian.Uint64(epoch[:]), nextSeq: 1, nextTap: 1, firstSeq: 1}
+	m := meta{terminal: o.Terminal, epoch: binary.BigEndian.Uint64(epoch[:]), nextSeq: 1, nextTap: 1, firstSeq: 1, slotted: !o.noPlaces}
+	if m.slotted {
+		if err := createSlots(path); err != nil {
+			return err
+		}
+	}
 	if err := createFile(path+".new", o, m, func(*bolt.Tx) error { return nil }); err != nil {
 		return err
 	}
@@ -341,6 +358,9 @@ func Quarantine(path string, now time.Time) (string, error) {
 	} else if !mine {
 		return "", fmt.Errorf("quarantine journal %s: %w: stop the terminal first", path, ErrLocked)
 	}
+	if _, err := moveAside(PlacesPath(path), now); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("quarantine journal: %w", err)
+	}
 	// The active file last: a power cut in between must not make an older one the newest.
 	moved := ""
 	for _, n := range numbers {
@@ -391,7 +411,7 @@ func (j *Journal) load() error {
 		if err := checkIntents(tx, m); err != nil {
 			return damaged(j.name, err)
 		}
-		j.meta, j.placed = m, tx.Size()
+		j.meta, j.placed, j.nextTap = m, tx.Size(), m.nextTap
 		return nil
 	})
 }
@@ -404,6 +424,9 @@ func (j *Journal) Close() error {
 	j.reading.Lock()
 	err := j.closeOld()
 	j.reading.Unlock()
+	if j.slots.file != nil {
+		err = errors.Join(err, j.slots.file.Close())
+	}
 	if wedged {
 		return errors.Join(err, letGo(j.file)) // bbolt's own Close would wait for its locks for ever
 	}
@@ -419,7 +442,7 @@ func (j *Journal) closeQuietly() {
 // new records as if it were not there.
 func (j *Journal) failed(err error) error {
 	if j.wedged {
-		j.uncertain = true
+		j.uncertain.Store(true)
 		return fmt.Errorf("journal %s: %w: %v", j.path, ErrUncertain, err)
 	}
 	var now meta
@@ -429,7 +452,7 @@ func (j *Journal) failed(err error) error {
 		return err
 	})
 	if look != nil || now != j.meta {
-		j.uncertain = true
+		j.uncertain.Store(true)
 		return fmt.Errorf("journal %s: %w: %w", j.path, ErrUncertain, err)
 	}
 	if full(err) && !errors.Is(err, ErrFull) {

@@ -34,12 +34,9 @@ func (o Options) reserve(intents, size int) int64 {
 // reserve, and go past the limit if it must. Of those before it in the same transaction, which bbolt does not count yet, it knows the number alone:
 // they are taken to be as large as they can be, and should there be no room then, each is tried alone.
 func (j *Journal) makeRoom(tx *bolt.Tx, m *meta, draft int) error {
-	s := j.db.Stats()
-	free := int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
 	used := tx.Size()
-	open := tx.Bucket(bucketIntents).Stats()
-	before := int(m.nextTap - j.meta.nextTap)
-	need := j.opt.reserve(open.KeyN+before+1, open.LeafInuse+before*maxDraft+draft)
+	before, live := int(m.nextTap-j.meta.nextTap), len(j.slotted())
+	need, free := j.roomFor(tx, before+live, before*maxDraft+live*slotSize+draft)
 	if all := j.sealedBytes() + used; j.opt.MaxBytes-all+free < need {
 		return fmt.Errorf("journal %s: %w: %d of %d bytes are in use and %d are kept to finish what is begun. It sells again when receipts let it prune", j.path, ErrFull,
 			all-free, j.opt.MaxBytes, need)
@@ -47,7 +44,11 @@ func (j *Journal) makeRoom(tx *bolt.Tx, m *meta, draft int) error {
 	if free >= need || used+need <= j.placed {
 		return nil
 	}
-	if err := j.place(used+need, used+need+reserveStep); err != nil {
+	want := need // what beginInSlot asks for comes with it
+	if slotted, _ := j.roomFor(tx, slotCount, slotCount*slotSize+maxDraft); used+slotted < j.opt.MaxBytes {
+		want = max(want, slotted)
+	}
+	if err := j.place(used+need, used+want+reserveStep); err != nil {
 		if full(err) {
 			return fmt.Errorf("journal %s: %w: the disk has no room for %d bytes more. Make room on it", j.path, ErrFull, used+need-j.placed)
 		}
@@ -56,8 +57,35 @@ func (j *Journal) makeRoom(tx *bolt.Tx, m *meta, draft int) error {
 	return nil
 }
 
-// place gives the file its place on the disk, up to want bytes if it can, and to need at least.
+// roomFor is how much room another intent needs when so many, of so many bytes with its own, are not in the tree's own count, and how much of the file is free.
+func (j *Journal) roomFor(tx *bolt.Tx, others, size int) (need, free int64) {
+	s := j.db.Stats()
+	open := tx.Bucket(bucketIntents).Stats()
+	return j.opt.reserve(open.KeyN+others+1, open.LeafInuse+size), int64(s.FreePageN+s.PendingPageN) * int64(j.db.Info().PageSize)
+}
+
+// setAside makes the room that beginInSlot asks for, so that the first taps of a start need not. If it fails, the tap that needs it says so.
+func (j *Journal) setAside() {
+	defer j.hold()()
+	var used, need int64
+	if err := j.view(func(tx *bolt.Tx) error {
+		used = tx.Size()
+		need, _ = j.roomFor(tx, slotCount, slotCount*slotSize+maxDraft)
+		return nil
+	}); err == nil && j.meta.slotted && used+need < j.opt.MaxBytes && used+need > j.placed {
+		_ = j.place(used+need, used+need+reserveStep)
+	}
+}
+
+// place is placeLocked of whoever has the gate alone.
 func (j *Journal) place(need, want int64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.placeLocked(need, want)
+}
+
+// placeLocked gives the file its place on the disk, up to want bytes if it can, and to need at least. The caller has the gate and mu.
+func (j *Journal) placeLocked(need, want int64) error {
 	err := reserveBlocks(j.file, j.placed, want)
 	if full(err) {
 		want = need

@@ -173,7 +173,7 @@ func oldMeta(tx *bolt.Tx, o Options) (meta, error) {
 // The new file takes over the numbers and all open intents. The switch is its rename: a power cut leaves the old file as the newest, or the new one.
 func (j *Journal) Roll() error {
 	defer j.hold()()
-	if j.uncertain {
+	if j.uncertain.Load() {
 		return fmt.Errorf("journal %s: %w: a commit failed half way", j.path, ErrUncertain)
 	}
 	if j.meta.nextSeq == j.meta.firstSeq {
@@ -220,7 +220,10 @@ func (j *Journal) prepare(next string) error {
 	if j.opt.MaxBytes-j.sealedBytes()-used < j.opt.reserve(intents+1, size+maxDraft)+reserveStep {
 		return fmt.Errorf("journal %s: %w: no room for a new file beside it", j.path, ErrFull)
 	}
+	j.mu.Lock()
 	m := j.meta
+	m.nextTap = j.nextTap
+	j.mu.Unlock()
 	m.firstSeq, m.prunedTo = m.nextSeq, m.lastHash
 	return createFile(j.path+".new", j.opt, m, func(tx *bolt.Tx) error {
 		for name, pairs := range copied {
@@ -240,7 +243,7 @@ func (j *Journal) switchTo(next segment) error {
 	if err := os.Rename(j.path+".new", next.path); err != nil {
 		return fmt.Errorf("journal: begin a new file: %w", err)
 	}
-	j.uncertain = true
+	j.uncertain.Store(true)
 	if err := syncDir(filepath.Dir(j.path)); err != nil {
 		return fmt.Errorf("journal %s: %w: begin a new file: %w", j.path, ErrUncertain, err)
 	}
@@ -267,9 +270,9 @@ func (j *Journal) switchTo(next segment) error {
 		return fmt.Errorf("journal %s: %w: seal the old file: %w", j.path, ErrUncertain, err)
 	}
 	j.sealed = append(j.sealed, old)
-	j.uncertain = false
+	j.uncertain.Store(false)
 	// Its place on the disk now, and not in the next tap. If it fails, that tap says so.
-	_ = j.place(j.placed, j.placed+reserveStep)
+	_ = j.placeLocked(j.placed, j.placed+reserveStep)
 	return nil
 }
 

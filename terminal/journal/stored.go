@@ -19,9 +19,12 @@ import (
 //   - 1: 2026-11-24: first
 //   - 2: 2026-11-25: the same in a file that is sealed, because a newer one goes on. A program that knows layout 1 alone refuses it, instead
 //     of going on with an old file
+//   - 3: 2026-11-25: an active file whose new intents stand in places beside it, and up to which tap each place is done with. A program that
+//     does not know it refuses the file, instead of debiting a card whose intent it does not see
 const (
-	metaVersion       = 1
-	metaVersionSealed = 2
+	metaVersion        = 1
+	metaVersionSealed  = 2
+	metaVersionSlotted = 3
 )
 
 // meta is the one small value every commit writes beside its own.
@@ -35,30 +38,48 @@ type meta struct {
 	acked    uint64 // through this number the backend has them
 	lastHash [32]byte
 	prunedTo [32]byte // hash of the record before firstSeq: where the chain now begins
+
+	slotted bool              // new intents stand in places beside the tree; not of a sealed file
+	settled [slotCount]uint64 // by place: up to this tap it is done with
 }
 
 func (m meta) bytes() []byte {
 	out := []byte{metaVersion, byte(len(m.terminal))}
-	if m.sealed {
+	switch {
+	case m.sealed:
 		out[0] = metaVersionSealed
+	case m.slotted:
+		out[0] = metaVersionSlotted
 	}
 	out = append(out, m.terminal...)
 	for _, n := range []uint64{m.epoch, m.nextSeq, m.nextTap, m.firstSeq, m.acked} {
 		out = binary.BigEndian.AppendUint64(out, n)
 	}
 	out = append(append(out, m.lastHash[:]...), m.prunedTo[:]...)
+	if out[0] == metaVersionSlotted {
+		for _, n := range m.settled {
+			out = binary.BigEndian.AppendUint64(out, n)
+		}
+	}
 	return binary.BigEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
 }
 
 func parseMeta(raw []byte) (meta, error) {
 	var m meta
-	if len(raw) < 2 || len(raw) != 2+int(raw[1])+5*8+64+4 {
+	if len(raw) < 2 {
 		return m, fmt.Errorf("meta value of %d bytes", len(raw))
 	}
-	if raw[0] != metaVersion && raw[0] != metaVersionSealed {
-		return m, fmt.Errorf("layout version %d: this program reads %d and %d", raw[0], metaVersion, metaVersionSealed)
+	if raw[0] < metaVersion || raw[0] > metaVersionSlotted {
+		return m, fmt.Errorf("layout version %d: this program reads %d to %d", raw[0], metaVersion, metaVersionSlotted)
 	}
-	m.sealed = raw[0] == metaVersionSealed
+	m.sealed, m.slotted = raw[0] == metaVersionSealed, raw[0] == metaVersionSlotted
+	want := 2 + int(raw[1]) + 5*8 + 64 + 4
+	if m.slotted {
+		want += slotCount * 8
+	}
+	if len(raw) != want {
+		return m, fmt.Errorf("meta value of %d bytes", len(raw))
+	}
 	body := raw[:len(raw)-4]
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(raw[len(raw)-4:]) {
 		return m, errors.New("meta value: CRC is wrong")
@@ -71,6 +92,12 @@ func parseMeta(raw []byte) (meta, error) {
 	}
 	copy(m.lastHash[:], raw[at:])
 	copy(m.prunedTo[:], raw[at+32:])
+	if at += 64; m.slotted {
+		for i := range m.settled {
+			m.settled[i] = binary.BigEndian.Uint64(raw[at:])
+			at += 8
+		}
+	}
 	if m.nextTap == 0 || m.firstSeq == 0 || m.firstSeq > m.nextSeq || m.acked >= m.nextSeq {
 		return m, fmt.Errorf("meta value: records %d to %d, receipts through %d", m.firstSeq, m.nextSeq, m.acked)
 	}

@@ -2,8 +2,11 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,32 +19,66 @@ import (
 // Begin writes draft as the open intent of its card and returns the tap number, which it also sets in the draft. When it returns, the
 // intent survives a power cut; DEBIT must not go out before. A card has at most one open intent.
 func (j *Journal) Begin(draft *wire.Record) (uint64, error) {
+	done, err := j.beginning(draft.GetCardNumber())
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	tap, written, err := j.beginInSlot(draft)
+	if !written && err == nil {
+		tap, err = j.beginInTree(draft)
+	}
+	draft.Tap = tap
+	return tap, err
+}
+
+// beginning keeps a card to one Begin at a time, and from any while its intent is open beside the tree.
+func (j *Journal) beginning(number []byte) (done func(), err error) {
+	if want := len(ids.CardNumber{}); len(number) != want {
+		return nil, fmt.Errorf("journal: card number of %d bytes: want %d", len(number), want)
+	}
+	card := ids.CardNumber(number)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, open := j.slotOf(card[:]); open || j.begun[card] {
+		return nil, errOpen
+	}
+	j.begun[card] = true
+	return func() { j.mu.Lock(); defer j.mu.Unlock(); delete(j.begun, card) }, nil
+}
+
+var errOpen = errors.New("journal: the card has an open intent: recover it first")
+
+// beginInTree writes an intent by a commit.
+func (j *Journal) beginInTree(draft *wire.Record) (uint64, error) {
 	var tap uint64
 	err := j.commit("begin", func(tx *bolt.Tx, m *meta) error {
 		if err := j.makeRoom(tx, m, proto.Size(draft)); err != nil {
 			return err
 		}
-		card := draft.GetCardNumber()
-		if want := len(ids.CardNumber{}); len(card) != want {
-			return fmt.Errorf("journal: card number of %d bytes: want %d", len(card), want)
-		}
 		if size := proto.Size(draft); size > maxDraft {
 			return fmt.Errorf("journal: draft of %d bytes: at most %d", size, maxDraft)
 		}
-		if tx.Bucket(bucketByCard).Get(card) != nil {
-			return fmt.Errorf("journal: the card has an open intent: recover it first")
+		if tx.Bucket(bucketByCard).Get(draft.GetCardNumber()) != nil {
+			return errOpen
 		}
-		tap = m.nextTap
-		m.nextTap++
+		if tap == 0 { // else it is tried again
+			tap = j.takeNumber()
+		}
+		m.nextTap = max(m.nextTap, tap+1)
 		d := proto.Clone(draft).(*wire.Record)
 		d.Tap, d.Terminal, d.Epoch = tap, string(m.terminal), m.epoch
-		if err := putIntent(tx, tap, intent{phaseIntent, d}); err != nil {
-			return err
-		}
-		return tx.Bucket(bucketByCard).Put(card, key(tap))
+		return putOpen(tx, tap, intent{phaseIntent, d})
 	})
-	draft.Tap = tap
 	return tap, err
+}
+
+// putOpen writes an open intent that the tree does not have yet.
+func putOpen(tx *bolt.Tx, tap uint64, i intent) error {
+	if err := putIntent(tx, tap, i); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketByCard).Put(i.draft.GetCardNumber(), key(tap))
 }
 
 func putIntent(tx *bolt.Tx, tap uint64, i intent) error {
@@ -60,6 +97,27 @@ func getIntent(tx *bolt.Tx, tap uint64) (intent, error) {
 	return parseIntent(raw)
 }
 
+// inTree is the place of an intent that stands in the tree.
+const inTree = -1
+
+// openTap is an open intent, wherever it stands.
+func (j *Journal) openTap(tx *bolt.Tx, m *meta, tap uint64) (i intent, place int, err error) {
+	if place, s, found := j.inSlot(m, tap); found {
+		return intent{phaseIntent, s.draft}, place, nil
+	}
+	i, err = getIntent(tx, tap)
+	return i, inTree, err
+}
+
+// removeTap takes an open intent away, wherever it stands.
+func removeTap(tx *bolt.Tx, m *meta, tap uint64, i intent, place int) error {
+	if place == inTree {
+		return removeIntent(tx, tap, i.draft.GetCardNumber())
+	}
+	m.settled[place] = tap
+	return nil
+}
+
 func removeIntent(tx *bolt.Tx, tap uint64, card []byte) error {
 	if err := tx.Bucket(bucketByCard).Delete(card); err != nil {
 		return err
@@ -70,26 +128,26 @@ func removeIntent(tx *bolt.Tx, tap uint64, card []byte) error {
 // Drop takes an intent away without a record. It is for a DEBIT that surely was not carried out: never sent, or refused by
 // the card.
 func (j *Journal) Drop(tap uint64) error {
-	return j.commit("drop", func(tx *bolt.Tx, _ *meta) error {
-		i, err := getIntent(tx, tap)
+	return j.commit("drop", func(tx *bolt.Tx, m *meta) error {
+		i, place, err := j.openTap(tx, m, tap)
 		if err != nil {
 			return err
 		}
 		if err := checkMove(i.phase, wire.State_STATE_UNSPECIFIED); err != nil {
 			return err
 		}
-		return removeIntent(tx, tap, i.draft.GetCardNumber())
+		return removeTap(tx, m, tap, i, place)
 	})
 }
 
 // MarkUnknown writes the UNKNOWN record of an intent whose DEBIT got no answer, and keeps the intent open until the
 // card tells. What the card's driver needs for that (attempt) stays in the intent; no record has it.
 func (j *Journal) MarkUnknown(tap uint64) error {
-	return j.commit("unknown", func(tx *bolt.Tx, m *meta) error { return markUnknown(tx, m, tap) })
+	return j.commit("unknown", func(tx *bolt.Tx, m *meta) error { return j.markUnknown(tx, m, tap) })
 }
 
-func markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
-	i, err := getIntent(tx, tap)
+func (j *Journal) markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
+	i, place, err := j.openTap(tx, m, tap)
 	if err != nil {
 		return err
 	}
@@ -103,14 +161,18 @@ func markUnknown(tx *bolt.Tx, m *meta, tap uint64) error {
 		return err
 	}
 	i.phase = phaseUnknown
-	return putIntent(tx, tap, i)
+	if place == inTree {
+		return putIntent(tx, tap, i)
+	}
+	m.settled[place] = tap // the tree has it from now on
+	return putOpen(tx, tap, i)
 }
 
 // Finish writes the final record of a tap and takes its intent away, in one commit. When it returns, the record survives a
 // power cut; the light must not show before. It takes the draft's attempt out of final: no record has it.
 func (j *Journal) Finish(tap uint64, final *wire.Record) error {
 	return j.commit("finish", func(tx *bolt.Tx, m *meta) error {
-		i, err := getIntent(tx, tap)
+		i, place, err := j.openTap(tx, m, tap)
 		if err != nil {
 			return err
 		}
@@ -124,12 +186,18 @@ func (j *Journal) Finish(tap uint64, final *wire.Record) error {
 		if err := appendRecord(tx, m, final); err != nil {
 			return err
 		}
-		return removeIntent(tx, tap, i.draft.GetCardNumber())
+		return removeTap(tx, m, tap, i, place)
 	})
 }
 
 // OpenIntent finds the open intent of a card: its draft, and whether its outcome is already recorded as unknown.
 func (j *Journal) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, found bool, err error) {
+	j.mu.Lock()
+	s, beside := j.slotOf(card[:])
+	j.mu.Unlock()
+	if beside {
+		return proto.Clone(s.draft).(*wire.Record), false, true, nil
+	}
 	err = j.view(func(tx *bolt.Tx) error {
 		raw := tx.Bucket(bucketByCard).Get(card[:])
 		if raw == nil {
@@ -151,6 +219,7 @@ func (j *Journal) OpenIntent(card ids.CardNumber) (draft *wire.Record, unknown, 
 // OpenIntents lists the drafts of all open intents by tap number.
 func (j *Journal) OpenIntents() ([]*wire.Record, error) {
 	var out []*wire.Record
+	beside := j.slotted() // first: one that goes into the tree meanwhile is seen there
 	err := j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketIntents).ForEach(func(_, raw []byte) error {
 			i, err := parseIntent(raw)
@@ -161,6 +230,12 @@ func (j *Journal) OpenIntents() ([]*wire.Record, error) {
 			return nil
 		})
 	})
+	for _, s := range beside {
+		if !slices.ContainsFunc(out, func(r *wire.Record) bool { return r.GetTap() == s.tap }) {
+			out = append(out, proto.Clone(s.draft).(*wire.Record))
+		}
+	}
+	slices.SortFunc(out, func(a, b *wire.Record) int { return cmp.Compare(a.GetTap(), b.GetTap()) })
 	return out, err
 }
 
@@ -211,14 +286,21 @@ func (j *Journal) RecoverBoot() (int, error) {
 		}); err != nil {
 			return err
 		}
+		for _, s := range j.slotted() {
+			taps = append(taps, s.tap)
+		}
+		slices.Sort(taps)
 		for _, tap := range taps {
-			if err := markUnknown(tx, m, tap); err != nil {
+			if err := j.markUnknown(tx, m, tap); err != nil {
 				return err
 			}
 			n++
 		}
 		return nil
 	})
+	if err == nil {
+		j.setAside()
+	}
 	return n, err
 }
 
@@ -248,6 +330,7 @@ func (j *Journal) Stats() (Stats, error) {
 	}); err != nil {
 		return s, err
 	}
+	s.OpenIntents += len(j.slotted())
 	j.mu.Lock()
 	s.Files, s.FileBytes = 1+len(j.sealed), s.FileBytes+j.sealedBytes()
 	j.mu.Unlock()
