@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
@@ -43,10 +43,14 @@ type scheme struct {
 	seq     uint64
 }
 
-func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
-	s, err := store.Open(ctx, filepath.Join(dir, "scheme.db"), store.Options{NoSync: true, BooksKey: key})
+func schemeAt(t require.TestingT, ctx context.Context, at string) *scheme {
+	s, err := store.Open(ctx, at, store.Options{NoSync: true, BooksKey: key})
 	require.NoError(t, err)
-	w := &scheme{t: t, ctx: ctx, store: s, counter: map[byte]uint32{}, balance: map[byte]int64{}, loads: map[byte]uint16{}}
+	return &scheme{t: t, ctx: ctx, store: s, counter: map[byte]uint32{}, balance: map[byte]int64{}, loads: map[byte]uint16{}}
+}
+
+func newScheme(t require.TestingT, ctx context.Context, at string) *scheme {
+	w := schemeAt(t, ctx, at)
 	w.update(func(tx *store.Tx) error {
 		if err := tx.PutAcquirer(ctx, store.Acquirer{ID: "bus", Name: "Bus", Fees: "[]"}); err != nil {
 			return err
@@ -60,7 +64,7 @@ func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
 }
 
 func opened(t *testing.T) *scheme {
-	w := newScheme(t, t.Context(), t.TempDir())
+	w := newScheme(t, t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
 	t.Cleanup(func() { w.store.Close() })
 	return w
 }
@@ -177,11 +181,11 @@ func TestSoundBooksAreProvedBeforeAndAfterADayIsPaid(t *testing.T) {
 
 func TestAProofWithoutTheKeySaysThatItDidNotLookAtTheSeals(t *testing.T) {
 	dir := t.TempDir()
-	w := newScheme(t, t.Context(), dir)
+	w := newScheme(t, t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")))
 	w.load(1, "2026-11-23", 5_00)
 	require.NotContains(t, string(w.prove("2026-11-23", evening).Text()), "NOT LOOKED AT")
 	require.NoError(t, w.store.Close())
-	s, err := store.Open(t.Context(), filepath.Join(dir, "scheme.db"), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer s.Close()
 	p, err := ledger.ProveDay(t.Context(), s, "2026-11-24", evening)
@@ -310,10 +314,12 @@ func TestTheNightProvesTheDayThatIsOver(t *testing.T) {
 func TestStatementsAddUpAndAgreeWithTheBooks(t *testing.T) {
 	days := []string{"2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"}
 	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty.db") // making a schema takes longer than a history does
+	require.NoError(t, newScheme(t, t.Context(), pgtest.Store(t, empty)).store.Close())
 	run := 0
 	rapid.Check(t, func(r *rapid.T) {
 		run++
-		w := newScheme(r, t.Context(), mkdir(t, dir, run))
+		w := schemeAt(r, t.Context(), pgtest.Copy(t, empty, filepath.Join(dir, strconv.Itoa(run)+".db")))
 		defer w.store.Close()
 		ends := map[string]int64{} // the shadow of card 1 at the end of each day, told independently
 		pending := map[string]int64{}
@@ -355,12 +361,6 @@ func TestStatementsAddUpAndAgreeWithTheBooks(t *testing.T) {
 			return nil
 		}))
 	})
-}
-
-func mkdir(t *testing.T, dir string, run int) string {
-	sub := filepath.Join(dir, strconv.Itoa(run))
-	require.NoError(t, os.Mkdir(sub, 0o755))
-	return sub
 }
 
 func addsUp(t require.TestingT, s ledger.Statement) {
