@@ -68,12 +68,12 @@ func otherMigrates(err error) bool {
 	switch pg.Code {
 	case serializationFailure, deadlockDetected,
 		uniqueViolation, // of the version or of the catalogue
-		"42P07", // duplicate_table, or index
-		"42701", // duplicate_column
-		"42710", // duplicate_object
-		"42P01", // undefined_table
-		"42703", // undefined_column
-		"XX000": // "tuple concurrently updated" has no code of its own
+		"42P07",         // duplicate_table, or index
+		"42701",         // duplicate_column
+		"42710",         // duplicate_object
+		"42P01",         // undefined_table
+		"42703",         // undefined_column
+		"XX000":         // "tuple concurrently updated" has no code of its own
 		return true
 	}
 	return false
