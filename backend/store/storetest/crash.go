@@ -64,7 +64,7 @@ func points(t testing.TB, name string, of story) int {
 // on: by turns with what got no answer, and with everything from the start, as terminals do that have lost all receipts.
 func (s suite) crash(t *testing.T) {
 	name, told, died := s.fresh(t), reference.New(look), 0
-	for i, shape := range []int{0, 44, 58} {
+	for i, shape := range []int{1, 44, 58} {
 		first := newStory(shape, 1000*i)
 		first.end(t, told)
 		for at := range points(t, name, first) {
@@ -75,7 +75,7 @@ func (s suite) crash(t *testing.T) {
 		}
 	}
 	s.ends(t, name, told)
-	require.Greater(t, died, 100)
+	require.Greater(t, died, 60)
 	t.Logf("the backend died %d times", died)
 }
 

@@ -164,6 +164,10 @@ func (m *maker) lived(card byte) {
 	if m.oneIn(10) { // a long life, mostly without trouble
 		uses, l.calm = 15+m.IntN(30), true
 	}
+	if l.hidden && m.oneIn(3) { // most likely nobody ever learns whose it is
+		m.torn(l, 100)
+		uses = 0
+	}
 	for range uses {
 		m.at += int64(m.IntN(3)) * 1000 // two taps may have one time
 		m.use(l)
