@@ -56,3 +56,6 @@ func (w Windows) Pause(unposted int) (time.Duration, error) {
 	err := w.setDefaults()
 	return w.pause(unposted), err
 }
+
+// OneDay is what a group takes of pending records.
+var OneDay = oneDay

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/purselane/purselane/backend/store"
@@ -120,14 +121,11 @@ func (p *Pipeline) group(day string) store.Group {
 	return store.Group{Day: day, AtMS: p.clock.Now().UnixMilli(), Token: func(n ids.CardNumber) string { return store.Token(p.opt.TokenKey, n) }}
 }
 
-// oneDay cuts records, which stand in the order they came, where the clearing day changes: a group is one entry of one day.
+// oneDay keeps the records of the first one's clearing day: a group is one entry of one day. The others wait for their own group. Between the
+// cut-offs of two acquirers the days alternate, so records of one day need not stand together.
 func oneDay(all []store.Pending) []store.Pending {
-	for i := range all {
-		if all[i].Day != all[0].Day {
-			return all[:i]
-		}
-	}
-	return all
+	day := all[0].Day
+	return slices.DeleteFunc(all, func(r store.Pending) bool { return r.Day != day })
 }
 
 func terminalsOf(ctx context.Context, tx *store.Tx, pending []store.Pending) (map[ids.TerminalID]store.Terminal, error) {
