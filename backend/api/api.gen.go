@@ -49,6 +49,57 @@ func (e AccountClass) Valid() bool {
 	}
 }
 
+// Defines values for CardEndKind.
+const (
+	Breakage CardEndKind = "breakage"
+	Cash     CardEndKind = "cash"
+	Transfer CardEndKind = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the CardEndKind enum.
+func (e CardEndKind) Valid() bool {
+	switch e {
+	case Breakage:
+		return true
+	case Cash:
+		return true
+	case Transfer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CardEndState.
+const (
+	Cancelled  CardEndState = "cancelled"
+	Empty      CardEndState = "empty"
+	Released   CardEndState = "released"
+	Requested  CardEndState = "requested"
+	Settling   CardEndState = "settling"
+	WrittenOff CardEndState = "written_off"
+)
+
+// Valid indicates whether the value is a known member of the CardEndState enum.
+func (e CardEndState) Valid() bool {
+	switch e {
+	case Cancelled:
+		return true
+	case Empty:
+		return true
+	case Released:
+		return true
+	case Requested:
+		return true
+	case Settling:
+		return true
+	case WrittenOff:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FindingSeverity.
 const (
 	Alarm FindingSeverity = "alarm"
@@ -232,6 +283,53 @@ type Card struct {
 	// Token Names a card without its number.
 	Token Token `json:"token"`
 }
+
+// CardEnd defines model for CardEnd.
+type CardEnd struct {
+	Acquirer *string `json:"acquirer,omitempty"`
+
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount     Amount  `json:"amount"`
+	ApprovedBy *string `json:"approved_by,omitempty"`
+
+	// Card Names a card without its number.
+	Card      Token     `json:"card"`
+	ChangedAt time.Time `json:"changed_at"`
+
+	// DueAt When the value may move.
+	DueAt time.Time `json:"due_at"`
+	Id    string    `json:"id"`
+
+	// Kind transfer: to another card, at a desk; cash: to the holder, at a desk; breakage: to the scheme
+	Kind CardEndKind `json:"kind"`
+
+	// LoadOrder The load order that has the value now, of state released.
+	LoadOrder   *string   `json:"load_order,omitempty"`
+	Reason      string    `json:"reason"`
+	RequestedAt time.Time `json:"requested_at"`
+
+	// RequestedBy The name of a token, or who was named on the command line.
+	RequestedBy string `json:"requested_by"`
+
+	// State requested: a second person must approve; settling: it waits for the card's last records; the others are ends
+	State CardEndState `json:"state"`
+
+	// Target Names a card without its number.
+	Target *Token `json:"target,omitempty"`
+}
+
+// CardEndKind transfer: to another card, at a desk; cash: to the holder, at a desk; breakage: to the scheme
+type CardEndKind string
+
+// CardEndList defines model for CardEndList.
+type CardEndList struct {
+	Orders []CardEnd `json:"orders"`
+}
+
+// CardEndState requested: a second person must approve; settling: it waits for the card's last records; the others are ends
+type CardEndState string
 
 // CardInfo defines model for CardInfo.
 type CardInfo struct {
@@ -469,6 +567,24 @@ type LoadOutcome struct {
 // LoadState defines model for LoadState.
 type LoadState string
 
+// NewCardEnd defines model for NewCardEnd.
+type NewCardEnd struct {
+	// Acquirer At whose desk the value is handed over; of transfer and cash.
+	Acquirer *string `json:"acquirer,omitempty"`
+
+	// Card Names a card without its number.
+	Card Token `json:"card"`
+
+	// Kind transfer: to another card, at a desk; cash: to the holder, at a desk; breakage: to the scheme
+	Kind CardEndKind `json:"kind"`
+
+	// Reason Why, for people. No card number.
+	Reason string `json:"reason"`
+
+	// Target Names a card without its number.
+	Target *Token `json:"target,omitempty"`
+}
+
 // NewLoad defines model for NewLoad.
 type NewLoad struct {
 	// Amount Decimal, two places, in the scheme's currency.
@@ -605,6 +721,9 @@ type TrialBalance struct {
 	Total Amount `json:"total"`
 }
 
+// CardEndOrder defines model for CardEndOrder.
+type CardEndOrder = string
+
 // CardToken Names a card without its number.
 type CardToken = Token
 
@@ -621,6 +740,12 @@ type LoadID = string
 type ListAccountsParams struct {
 	// Prefix Only accounts whose name starts so, such as `merchant:`.
 	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+}
+
+// ListCardEndsParams defines parameters for ListCardEnds.
+type ListCardEndsParams struct {
+	Limit *Limit        `form:"limit,omitempty" json:"limit,omitempty"`
+	State *CardEndState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // ListCardTransactionsParams defines parameters for ListCardTransactions.
@@ -663,6 +788,9 @@ type ListTransactionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// RequestCardEndJSONRequestBody defines body for RequestCardEnd for application/json ContentType.
+type RequestCardEndJSONRequestBody = NewCardEnd
+
 // LookupCardJSONRequestBody defines body for LookupCard for application/json ContentType.
 type LookupCardJSONRequestBody = CardInit
 
@@ -698,6 +826,21 @@ type ServerInterface interface {
 	// VerifyBooks Recompute every balance from the journal
 	// (GET /v1/books/verify)
 	VerifyBooks(w http.ResponseWriter, r *http.Request)
+	// ListCardEnds Orders on cards that end, newest first
+	// (GET /v1/card-ends)
+	ListCardEnds(w http.ResponseWriter, r *http.Request, params ListCardEndsParams)
+	// RequestCardEnd Block a card, and order what becomes of its value
+	// (POST /v1/card-ends)
+	RequestCardEnd(w http.ResponseWriter, r *http.Request)
+	// GetCardEnd One order
+	// (GET /v1/card-ends/{order})
+	GetCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder)
+	// ApproveCardEnd Let an order settle, as another person than asked for it
+	// (POST /v1/card-ends/{order}/approve)
+	ApproveCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder)
+	// CancelCardEnd End an order whose value has not moved
+	// (POST /v1/card-ends/{order}/cancel)
+	CancelCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder)
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(w http.ResponseWriter, r *http.Request)
@@ -819,6 +962,144 @@ func (siw *ServerInterfaceWrapper) VerifyBooks(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.VerifyBooks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCardEnds operation middleware
+func (siw *ServerInterfaceWrapper) ListCardEnds(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCardEndsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCardEnds(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RequestCardEnd operation middleware
+func (siw *ServerInterfaceWrapper) RequestCardEnd(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RequestCardEnd(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCardEnd operation middleware
+func (siw *ServerInterfaceWrapper) GetCardEnd(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order CardEndOrder
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCardEnd(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ApproveCardEnd operation middleware
+func (siw *ServerInterfaceWrapper) ApproveCardEnd(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order CardEndOrder
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApproveCardEnd(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelCardEnd operation middleware
+func (siw *ServerInterfaceWrapper) CancelCardEnd(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order CardEndOrder
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelCardEnd(w, r, order)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1616,6 +1897,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/uncertain", wrapper.DoubtLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/resolve", wrapper.ResolveLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/refund", wrapper.RefundLoad)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/card-ends", wrapper.ListCardEnds)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends", wrapper.RequestCardEnd)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/card-ends/{order}", wrapper.GetCardEnd)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends/{order}/approve", wrapper.ApproveCardEnd)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends/{order}/cancel", wrapper.CancelCardEnd)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/settlement/days", wrapper.ListSettlementDays)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/settlement/days/{day}/report", wrapper.GetSettlementReport)
 
@@ -1690,6 +1976,201 @@ type VerifyBooksdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response VerifyBooksdefaultApplicationProblemPlusJSONResponse) VisitVerifyBooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCardEndsRequestObject struct {
+	Params ListCardEndsParams
+}
+
+type ListCardEndsResponseObject interface {
+	VisitListCardEndsResponse(w http.ResponseWriter) error
+}
+
+type ListCardEnds200JSONResponse CardEndList
+
+func (response ListCardEnds200JSONResponse) VisitListCardEndsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCardEndsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCardEndsdefaultApplicationProblemPlusJSONResponse) VisitListCardEndsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestCardEndRequestObject struct {
+	Body *RequestCardEndJSONRequestBody
+}
+
+type RequestCardEndResponseObject interface {
+	VisitRequestCardEndResponse(w http.ResponseWriter) error
+}
+
+type RequestCardEnd200JSONResponse CardEnd
+
+func (response RequestCardEnd200JSONResponse) VisitRequestCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestCardEnddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RequestCardEnddefaultApplicationProblemPlusJSONResponse) VisitRequestCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCardEndRequestObject struct {
+	Order CardEndOrder `json:"order"`
+}
+
+type GetCardEndResponseObject interface {
+	VisitGetCardEndResponse(w http.ResponseWriter) error
+}
+
+type GetCardEnd200JSONResponse CardEnd
+
+func (response GetCardEnd200JSONResponse) VisitGetCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCardEnddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCardEnddefaultApplicationProblemPlusJSONResponse) VisitGetCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCardEndRequestObject struct {
+	Order CardEndOrder `json:"order"`
+}
+
+type ApproveCardEndResponseObject interface {
+	VisitApproveCardEndResponse(w http.ResponseWriter) error
+}
+
+type ApproveCardEnd200JSONResponse CardEnd
+
+func (response ApproveCardEnd200JSONResponse) VisitApproveCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCardEnddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCardEnddefaultApplicationProblemPlusJSONResponse) VisitApproveCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelCardEndRequestObject struct {
+	Order CardEndOrder `json:"order"`
+}
+
+type CancelCardEndResponseObject interface {
+	VisitCancelCardEndResponse(w http.ResponseWriter) error
+}
+
+type CancelCardEnd200JSONResponse CardEnd
+
+func (response CancelCardEnd200JSONResponse) VisitCancelCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelCardEnddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelCardEnddefaultApplicationProblemPlusJSONResponse) VisitCancelCardEndResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2658,6 +3139,21 @@ type StrictServerInterface interface {
 	// VerifyBooks Recompute every balance from the journal
 	// (GET /v1/books/verify)
 	VerifyBooks(ctx context.Context, request VerifyBooksRequestObject) (VerifyBooksResponseObject, error)
+	// ListCardEnds Orders on cards that end, newest first
+	// (GET /v1/card-ends)
+	ListCardEnds(ctx context.Context, request ListCardEndsRequestObject) (ListCardEndsResponseObject, error)
+	// RequestCardEnd Block a card, and order what becomes of its value
+	// (POST /v1/card-ends)
+	RequestCardEnd(ctx context.Context, request RequestCardEndRequestObject) (RequestCardEndResponseObject, error)
+	// GetCardEnd One order
+	// (GET /v1/card-ends/{order})
+	GetCardEnd(ctx context.Context, request GetCardEndRequestObject) (GetCardEndResponseObject, error)
+	// ApproveCardEnd Let an order settle, as another person than asked for it
+	// (POST /v1/card-ends/{order}/approve)
+	ApproveCardEnd(ctx context.Context, request ApproveCardEndRequestObject) (ApproveCardEndResponseObject, error)
+	// CancelCardEnd End an order whose value has not moved
+	// (POST /v1/card-ends/{order}/cancel)
+	CancelCardEnd(ctx context.Context, request CancelCardEndRequestObject) (CancelCardEndResponseObject, error)
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(ctx context.Context, request LookupCardRequestObject) (LookupCardResponseObject, error)
@@ -2814,6 +3310,141 @@ func (sh *strictHandler) VerifyBooks(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(VerifyBooksResponseObject); ok {
 		if err := validResponse.VisitVerifyBooksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCardEnds operation middleware
+func (sh *strictHandler) ListCardEnds(w http.ResponseWriter, r *http.Request, params ListCardEndsParams) {
+	var request ListCardEndsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCardEnds(ctx, request.(ListCardEndsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCardEnds")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCardEndsResponseObject); ok {
+		if err := validResponse.VisitListCardEndsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RequestCardEnd operation middleware
+func (sh *strictHandler) RequestCardEnd(w http.ResponseWriter, r *http.Request) {
+	var request RequestCardEndRequestObject
+
+	var body RequestCardEndJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestCardEnd(ctx, request.(RequestCardEndRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestCardEnd")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RequestCardEndResponseObject); ok {
+		if err := validResponse.VisitRequestCardEndResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCardEnd operation middleware
+func (sh *strictHandler) GetCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder) {
+	var request GetCardEndRequestObject
+
+	request.Order = order
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCardEnd(ctx, request.(GetCardEndRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCardEnd")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCardEndResponseObject); ok {
+		if err := validResponse.VisitGetCardEndResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveCardEnd operation middleware
+func (sh *strictHandler) ApproveCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder) {
+	var request ApproveCardEndRequestObject
+
+	request.Order = order
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCardEnd(ctx, request.(ApproveCardEndRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCardEnd")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApproveCardEndResponseObject); ok {
+		if err := validResponse.VisitApproveCardEndResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelCardEnd operation middleware
+func (sh *strictHandler) CancelCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder) {
+	var request CancelCardEndRequestObject
+
+	request.Order = order
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelCardEnd(ctx, request.(CancelCardEndRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelCardEnd")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelCardEndResponseObject); ok {
+		if err := validResponse.VisitCancelCardEndResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

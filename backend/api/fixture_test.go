@@ -50,7 +50,7 @@ var (
 	tokenKey = []byte("a key for tokens")
 )
 
-// city is a running API over a real store, a card in a field, and three tokens: of an operator, and of agents of two acquirers.
+// city is a running API over a real store, a card in a field, and four tokens: of two operators, and of agents of two acquirers.
 type city struct {
 	t                    testing.TB
 	store                *store.Store
@@ -61,6 +61,7 @@ type city struct {
 	server               *httptest.Server
 	log                  *syncBuffer
 	operator, bus, metro string
+	second               string // another operator
 }
 
 // hsm is the soft one, with a fault that can be switched on.
@@ -117,7 +118,7 @@ func start(t testing.TB) *city {
 	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), EC: ecBank().issuer.Door(), Log: log})
 	require.NoError(t, err)
 	var tokens api.Tokens
-	c.operator, c.bus, c.metro, tokens = someTokens(t)
+	c.operator, c.second, c.bus, c.metro, tokens = someTokens(t)
 	h, err := api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens, Log: log, Clock: c.clock})
 	require.NoError(t, err)
 	c.server = httptest.NewServer(h)
@@ -125,22 +126,24 @@ func start(t testing.TB) *city {
 	return c
 }
 
-// someTokens makes the three tokens and loads them by their file.
-func someTokens(t testing.TB) (operator, bus, metro string, tokens api.Tokens) {
+// someTokens makes the four tokens and loads them by their file.
+func someTokens(t testing.TB) (operator, second, bus, metro string, tokens api.Tokens) {
 	type entry = map[string]string
-	var hashes [3]string
+	var hashes [4]string
 	operator, hashes[0] = api.NewToken(rand.Reader)
 	bus, hashes[1] = api.NewToken(rand.Reader)
 	metro, hashes[2] = api.NewToken(rand.Reader)
+	second, hashes[3] = api.NewToken(rand.Reader)
 	file, err := json.Marshal(map[string]any{"version": 1, "tokens": []entry{
 		{"name": "ops", "role": "operator", "sha256": hashes[0]},
 		{"name": "kiosk-bus", "role": "agent", "acquirer": "bus", "sha256": hashes[1]},
 		{"name": "kiosk-metro", "role": "agent", "acquirer": "metro", "sha256": hashes[2]},
+		{"name": "ops-2", "role": "operator", "sha256": hashes[3]},
 	}})
 	require.NoError(t, err)
 	tokens, err = api.LoadTokens(file)
 	require.NoError(t, err)
-	return operator, bus, metro, tokens
+	return operator, second, bus, metro, tokens
 }
 
 func (c *city) newCard(n ids.CardNumber) *epcard.Card {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
 )
@@ -39,7 +40,7 @@ const (
 // kinds is every kind there is. An error is of the first kind that names it; one that no kind names is unavailable.
 var kinds = []Kind{
 	{Code: codeRequest, Status: http.StatusBadRequest, Title: "the request does not follow the document",
-		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey}},
+		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey, cardlife.ErrRequest}},
 	{Code: codeMediaType, Status: http.StatusUnsupportedMediaType, Title: "the body is not JSON",
 		Remedy: "Send Content-Type: application/json."},
 	{Code: codeTooLarge, Status: http.StatusRequestEntityTooLarge, Title: "the body is too large",
@@ -62,9 +63,9 @@ var kinds = []Kind{
 	{Code: "max-balance", Status: http.StatusUnprocessableEntity, Title: "the card would hold more than is allowed",
 		Remedy: "Load less, or refund the order.", is: []error{topup.ErrMaxBalance}},
 	{Code: codeOrder, Status: http.StatusNotFound, Title: "there is no such order, or it is another agent's",
-		Remedy: "Use the id that the order was answered with, and its agent's token.", is: []error{topup.ErrUnknownOrder}, quiet: true},
+		Remedy: "Use the id that the order was answered with, and its agent's token.", is: []error{topup.ErrUnknownOrder, cardlife.ErrUnknownOrder}, quiet: true},
 	{Code: codeUnknownCard, Status: http.StatusNotFound, Title: "the scheme has not issued this card",
-		Remedy: "Check that it is a card of this scheme.", is: []error{topup.ErrUnknownCard}, quiet: true},
+		Remedy: "Check that it is a card of this scheme.", is: []error{topup.ErrUnknownCard, cardlife.ErrUnknownCard}, quiet: true},
 	{Code: "card-blocked", Status: http.StatusUnprocessableEntity, Title: "the card is blocked",
 		Remedy: "Do not load it; an open load of it can be resolved. Send the holder to the operator.", is: []error{topup.ErrCardBlocked}},
 	{Code: "card-data", Status: http.StatusUnprocessableEntity, Title: "the card shows other data than it was issued with",
@@ -89,9 +90,19 @@ var kinds = []Kind{
 		Remedy: "Look the card up, make an INITIALIZE FOR LOAD with the challenge as terminal number, and send its answer.",
 		is:     []error{topup.ErrChallenge}},
 	{Code: "state", Status: http.StatusConflict, Title: "the order's state does not allow it",
-		Remedy: "Read the order; docs/topup.md says what may follow on its state.", is: []error{topup.ErrState}},
+		Remedy: "Read the order; docs/topup.md and docs/card-life.md say what may follow on its state.", is: []error{topup.ErrState, cardlife.ErrState}},
 	{Code: "evidence", Status: http.StatusUnprocessableEntity, Title: "the evidence decides nothing",
 		Remedy: "Send either tac or init; if the card and its records contradict each other, the operator decides.", is: []error{topup.ErrEvidence}},
+	{Code: "unknown-acquirer", Status: http.StatusUnprocessableEntity, Title: "no acquirer of that name is registered",
+		Remedy: "Name an acquirer as the scheme registers it.", is: []error{cardlife.ErrUnknownAgent}, quiet: true},
+	{Code: "target-card", Status: http.StatusUnprocessableEntity, Title: "the value cannot go to that card",
+		Remedy: "Name another card, of this scheme and in use.", is: []error{cardlife.ErrTarget}},
+	{Code: "open-order", Status: http.StatusConflict, Title: "the card has another open order",
+		Remedy: "Let that order end, or cancel it first.", is: []error{cardlife.ErrOpen}},
+	{Code: "same-person", Status: http.StatusUnprocessableEntity, Title: "who asked for an order cannot approve it",
+		Remedy: "Have another person approve, with a token of their own.", is: []error{cardlife.ErrSamePerson}},
+	{Code: "not-idle", Status: http.StatusUnprocessableEntity, Title: "the card was used too lately to be written off",
+		Remedy: "Wait until the card has been still for as long as the scheme's rules say.", is: []error{cardlife.ErrNotIdle}},
 	{Code: "not-closed", Status: http.StatusNotFound, Title: "the clearing day is not closed",
 		Remedy: "List the closed days.", is: []error{settlement.ErrNotClosed}},
 	{Code: "day-changed", Status: http.StatusInternalServerError, Title: "the closed day no longer gives the report that was closed",

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
 )
@@ -45,7 +46,29 @@ var problems = map[string]struct {
 	"ErrEvidence":     {topup.ErrEvidence, 422, "evidence"},
 }
 
+// ends is the same for the ends of cards.
+var ends = map[string]struct {
+	err    error
+	status int
+	code   string
+}{
+	"ErrUnknownOrder": {cardlife.ErrUnknownOrder, 404, "unknown-order"},
+	"ErrUnknownCard":  {cardlife.ErrUnknownCard, 404, "unknown-card"},
+	"ErrUnknownAgent": {cardlife.ErrUnknownAgent, 422, "unknown-acquirer"},
+	"ErrTarget":       {cardlife.ErrTarget, 422, "target-card"},
+	"ErrOpen":         {cardlife.ErrOpen, 409, "open-order"},
+	"ErrSamePerson":   {cardlife.ErrSamePerson, 422, "same-person"},
+	"ErrNotIdle":      {cardlife.ErrNotIdle, 422, "not-idle"},
+	"ErrRequest":      {cardlife.ErrRequest, 400, "request"},
+	"ErrState":        {cardlife.ErrState, 409, "state"},
+}
+
 func TestEveryRefusalHasItsProblem(t *testing.T) {
+	for name, want := range ends {
+		p := api.ProblemOf(fmt.Errorf("order E1: %w", want.err))
+		require.Equal(t, want.code, p.Code, name)
+		require.Equal(t, want.status, p.Status, name)
+	}
 	for name, want := range problems {
 		p := api.ProblemOf(fmt.Errorf("load L1: %w", want.err))
 		require.Equal(t, want.code, p.Code, name)
@@ -62,17 +85,17 @@ func TestEveryRefusalHasItsProblem(t *testing.T) {
 	require.NotContains(t, p.Detail, "secret")
 }
 
-// TestNoErrorIsForgotten reads the names of topup's errors out of its source.
+// TestNoErrorIsForgotten reads the names of topup's and cardlife's errors out of their sources.
 func TestNoErrorIsForgotten(t *testing.T) {
 	files := token.NewFileSet()
-	for _, path := range []string{"../topup/errors.go", "../topup/state.go"} {
+	for path, of := range map[string]any{"../topup/errors.go": problems, "../topup/state.go": problems, "../cardlife/service.go": ends, "../cardlife/state.go": ends} {
 		f, err := parser.ParseFile(files, path, nil, 0)
 		require.NoError(t, err)
 		ast.Inspect(f, func(n ast.Node) bool {
 			if spec, is := n.(*ast.ValueSpec); is {
 				for _, name := range spec.Names {
 					if strings.HasPrefix(name.Name, "Err") {
-						require.Contains(t, problems, name.Name)
+						require.Contains(t, of, name.Name)
 					}
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/clock"
@@ -21,6 +22,11 @@ import (
 type Config struct {
 	Store *store.Store   // required
 	TopUp *topup.Service // required
+
+	// Life ends the lives of cards.
+	//
+	// Default one with cardlife's own defaults over Store.
+	Life *cardlife.Service
 
 	// Tokens is who may call. The zero value lets nobody in: health and the document still answer.
 	Tokens Tokens
@@ -64,6 +70,13 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System{}
+	}
+	if cfg.Life == nil {
+		life, err := cardlife.New(cfg.Store, cfg.Clock, cardlife.Config{Location: cfg.Location, Log: cfg.Log})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Life = life
 	}
 	doc, err := theDocument()
 	if err != nil {

@@ -174,6 +174,23 @@ func (s *Service) step(ctx context.Context, what, id string, do func(*store.Tx, 
 	return out, nil
 }
 
+// Order finds an order.
+func (s *Service) Order(ctx context.Context, id string) (Order, error) {
+	var out Order
+	err := s.store.View(ctx, func(tx *store.Tx) error {
+		o, err := tx.LifeOrder(ctx, id)
+		out = orderOf(o)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = ErrUnknownOrder
+	}
+	if err != nil {
+		return Order{}, fmt.Errorf("order %s: %w", id, err)
+	}
+	return out, nil
+}
+
 // Orders lists orders, newest first, at most limit; in one state where that is not empty.
 func (s *Service) Orders(ctx context.Context, state State, limit int) ([]Order, error) {
 	var out []Order
