@@ -644,6 +644,21 @@ type SettlementDayList struct {
 	Days []SettlementDay `json:"days"`
 }
 
+// SettlementFile defines model for SettlementFile.
+type SettlementFile struct {
+	// Name Example: bus-2026-11-24-report.csv
+	Name   string `json:"name"`
+	Sha256 string `json:"sha256"`
+
+	// Size In bytes.
+	Size int `json:"size"`
+}
+
+// SettlementFileList defines model for SettlementFileList.
+type SettlementFileList struct {
+	Files []SettlementFile `json:"files"`
+}
+
 // Terminal defines model for Terminal.
 type Terminal struct {
 	Active bool `json:"active"`

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/api"
+	"github.com/purselane/purselane/backend/settlement/delivery"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/ep"
@@ -119,7 +120,8 @@ func start(t testing.TB) *city {
 	require.NoError(t, err)
 	var tokens api.Tokens
 	c.operator, c.second, c.bus, c.metro, tokens = someTokens(t)
-	h, err := api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens, Log: log, Clock: c.clock})
+	files := delivery.Handler(delivery.Config{Store: c.store, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Who: tokens.AgentOf, Clock: c.clock, Log: log})
+	h, err := api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens, Files: files, Log: log, Clock: c.clock})
 	require.NoError(t, err)
 	c.server = httptest.NewServer(h)
 	t.Cleanup(c.server.Close)

@@ -112,6 +112,7 @@ func TestEveryOperation(t *testing.T) {
 	csv := ok(c.call(c.operator, "GET", "/v1/settlement/days/"+day+"/report?format=csv", nil))
 	require.Equal(t, string(closed.CSV[0].Body), string(csv.raw))
 
+	c.fetch(t)
 	c.issue(stranger)
 	c.ends(t, token, store.Token(tokenKey, stranger))
 

@@ -28,6 +28,11 @@ type Config struct {
 	// Default one with cardlife's own defaults over Store.
 	Life *cardlife.Service
 
+	// Files answers the operations on acquirers' files (backend/settlement/delivery), behind this API's gate.
+	//
+	// Default: there are none.
+	Files http.Handler
+
 	// Tokens is who may call. The zero value lets nobody in: health and the document still answer.
 	Tokens Tokens
 
@@ -89,10 +94,11 @@ func New(cfg Config) (http.Handler, error) {
 		ResponseErrorHandlerFunc: s.fail,
 	})
 	HandlerWithOptions(strict, StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: s.failDecode})
-	if mux.err != nil {
-		return nil, mux.err
+	files := s.files()
+	if err := errors.Join(mux.err, files.err); err != nil {
+		return nil, err
 	}
-	return s.guard(s.route(mux.ServeMux)), nil
+	return s.guard(s.route(mux.ServeMux, files.ServeMux)), nil
 }
 
 // gatedMux puts the gate of its operation before each handler that the generated code registers.
@@ -112,20 +118,26 @@ func (m *gatedMux) HandleFunc(pattern string, f func(http.ResponseWriter, *http.
 	m.ServeMux.Handle(pattern, m.server.gate(op, http.HandlerFunc(f)))
 }
 
-// route answers with a problem where the mux would answer in plain text.
-func (s *server) route(mux *http.ServeMux) http.Handler {
+// route asks one mux after the other, and answers with a problem where a mux would answer in plain text.
+func (s *server) route(muxes ...*http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, pattern := mux.Handler(r)
-		if pattern != "" && path.Clean(r.URL.Path) == r.URL.Path {
-			mux.ServeHTTP(w, r)
-			return
+		allowed := ""
+		for _, mux := range muxes {
+			h, pattern := mux.Handler(r)
+			if pattern != "" && path.Clean(r.URL.Path) == r.URL.Path {
+				mux.ServeHTTP(w, r)
+				return
+			}
+			answer := plainAnswer{header: http.Header{}}
+			if pattern == "" {
+				h.ServeHTTP(&answer, r)
+			}
+			if answer.status == http.StatusMethodNotAllowed {
+				allowed = answer.header.Get("Allow")
+			}
 		}
-		answer := plainAnswer{header: http.Header{}}
-		if pattern == "" {
-			h.ServeHTTP(&answer, r)
-		}
-		if answer.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", answer.header.Get("Allow"))
+		if allowed != "" {
+			w.Header().Set("Allow", allowed)
 			s.fail(w, r, refusal{code: codeMethod})
 			return
 		}

@@ -19,8 +19,9 @@ import (
 func TestAcquirersFetchTheirFilesBesideTheAPI(t *testing.T) {
 	cfg := config(t)
 	token, hash := api.NewToken(bytes.NewReader(bytes.Repeat([]byte{3}, 32)))
+	operator, operatorHash := api.NewToken(bytes.NewReader(bytes.Repeat([]byte{4}, 32)))
 	var err error
-	cfg.Tokens, err = api.LoadTokens([]byte("version: 1\ntokens: [{name: a, role: agent, acquirer: bus, sha256: " + hash + "}]\n"))
+	cfg.Tokens, err = api.LoadTokens([]byte("version: 1\ntokens: [{name: a, role: agent, acquirer: bus, sha256: " + hash + "}, {name: o, role: operator, sha256: " + operatorHash + "}]\n"))
 	require.NoError(t, err)
 	cfg.Scheme, err = node.ParseScheme([]byte(strings.Replace(whole, "term: D+1", "term: D+1\ncurrency: HKD", 1)))
 	require.NoError(t, err)
@@ -43,6 +44,9 @@ func TestAcquirersFetchTheirFilesBesideTheAPI(t *testing.T) {
 	require.True(t, strings.HasPrefix(got.Body.String(), "header,purselane-acquirer-file,1,report,bus,2026-11-24,HKD,"), got.Body.String())
 	require.Equal(t, 401, get("/v1/settlement/2026-11-24/files", "").Code)
 	require.Equal(t, 200, get("/v1/health", "").Code)
+	require.Equal(t, 404, get("//v1/health", "").Code)
+	require.Equal(t, 200, get("/v1/settlement/days", operator).Code, "the operators' settlement is where it was")
+	require.Equal(t, 200, get("/v1/settlement/days/2026-11-24/report", operator).Code)
 }
 
 // An acquirer's cut-off is registered, and taken back when the scheme no longer names one.

@@ -133,10 +133,9 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
-	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
+	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
-	n.api = n.withFiles(n.api)
 	n.console = console.NewWith(n.store, console.Config{Location: at, Log: c.Log})
 	return nil
 }

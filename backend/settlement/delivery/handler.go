@@ -66,7 +66,7 @@ func (h *handler) of(w http.ResponseWriter, r *http.Request) []settlement.Acquir
 	who, known := h.Who(r)
 	if !known {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		problem(w, http.StatusUnauthorized, "unauthorized", "want an agent's token")
+		problem(w, http.StatusUnauthorized, "unauthorised", "want an agent's token")
 		return nil
 	}
 	day := r.PathValue("day")
@@ -205,9 +205,18 @@ func (c *counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// problem answers in the form of RFC 9457, as the API does.
+// remedies are by code.
+var remedies = map[string]string{
+	"unauthorised": "Send Authorization: Bearer and an agent's token.",
+	"not-found":    "List the day's files, and ask for one of them.",
+	"not-closed":   "Ask again when the day is closed.",
+	"internal":     "Make the same request again; if that does not help, tell the operator.",
+}
+
+// problem answers in the form of RFC 9457, with the API's codes.
 func problem(w http.ResponseWriter, status int, code, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail})
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": "urn:purselane:problem:" + code, "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
+		"remedy": remedies[code]})
 }
