@@ -77,7 +77,7 @@ func (j *Journal) commitAll(group []*change) error {
 	j.mu.Lock()
 	m := j.meta
 	m.nextTap = j.nextTap
-	m.slotted = m.slotted || j.slots.file != nil
+	m.slotted = m.slotted || j.slots.files[0] != nil
 	j.mu.Unlock()
 	j.wedged = true // until bbolt comes back
 	err := caught(func() error {

@@ -424,9 +424,7 @@ func (j *Journal) Close() error {
 	j.reading.Lock()
 	err := j.closeOld()
 	j.reading.Unlock()
-	if j.slots.file != nil {
-		err = errors.Join(err, j.slots.file.Close())
-	}
+	err = errors.Join(err, j.slots.close())
 	if wedged {
 		return errors.Join(err, letGo(j.file)) // bbolt's own Close would wait for its locks for ever
 	}

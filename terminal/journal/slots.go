@@ -37,11 +37,21 @@ type slotted struct {
 	draft *wire.Record
 }
 
-// slots are the places. All but file is guarded by Journal.mu.
+// slots are the places. All but files is guarded by Journal.mu.
 type slots struct {
-	file  *os.File
+	files [slotCount]*os.File // the file, opened once for each place: the kernel tells each opening once that a write was lost, and no lane may take another's news
 	held  [slotCount]slotted
 	taken [slotCount]bool // being written
+}
+
+// close closes the file.
+func (s *slots) close() (err error) {
+	for _, f := range s.files {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	return err
 }
 
 // createSlots makes the file, every byte of it written: to write a place later changes nothing that the file system keeps of the file.
@@ -83,7 +93,12 @@ func (j *Journal) openSlots() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.slots.file = f
+	j.slots.files[0] = f
+	for i := 1; i < slotCount; i++ {
+		if j.slots.files[i], err = os.OpenFile(name, os.O_RDWR, 0); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+	}
 	raw := make([]byte, slotCount*slotSize)
 	if n, err := f.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) {
 		return damaged(j.name, fmt.Errorf("%s: %w", name, err))
@@ -223,13 +238,13 @@ func (j *Journal) beginInSlot(draft *wire.Record) (tap uint64, done bool, err er
 }
 
 func (j *Journal) writeSlot(place int, raw []byte) error {
-	if _, err := j.slots.file.WriteAt(raw, int64(place)*slotSize); err != nil {
+	if _, err := j.slots.files[place].WriteAt(raw, int64(place)*slotSize); err != nil {
 		return err
 	}
 	if j.opt.NoSync {
 		return nil
 	}
-	return syncData(j.slots.file)
+	return syncData(j.slots.files[place])
 }
 
 // hasRoom reports that what ends an intent as large as draft has its place on the disk already, beside all that is open, and that the tree has none of its card. The

@@ -220,7 +220,7 @@ func TestPlacesOfAnotherEpochAreNotRead(t *testing.T) {
 // TestAPlaceThatCannotBeWritten: whether it is on the disk nobody knows, so nothing more is begun until the journal is opened again.
 func TestAPlaceThatCannotBeWritten(t *testing.T) {
 	j := placed(t)
-	require.NoError(t, j.slots.file.Close())
+	require.NoError(t, j.slots.close())
 	_, err := j.Begin(draft(2))
 	require.ErrorIs(t, err, ErrUncertain)
 	_, err = j.Begin(draft(3))
