@@ -53,6 +53,7 @@ func (l *lane) sell(ctx context.Context) {
 			return
 		case a := <-l.t.asks[l.index]:
 			l.charge(ctx, a)
+			l.is(LaneIdle, nil) // nobody looks at the reader until the next request: that is no reader that hangs
 		}
 	}
 }

@@ -12,7 +12,7 @@ type LaneState string
 
 // States of a lane.
 const (
-	LaneIdle     LaneState = "idle"     // not served by Run
+	LaneIdle     LaneState = "idle"     // not served by Run, or a till that is asked for nothing
 	LaneWaiting  LaneState = "waiting"  // for a card
 	LaneCard     LaneState = "card"     // a card is served
 	LaneRemoving LaneState = "removing" // the card has been served and is still there

@@ -15,6 +15,7 @@ import (
 
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/link"
@@ -92,6 +93,36 @@ func TestACardThatIsLeftLyingIsProgress(t *testing.T) {
 		require.Equal(t, edge.LaneWaiting, w.Lanes()[bus].State)
 		require.NoError(t, stop())
 		require.Equal(t, edge.LaneIdle, w.Lanes()[bus].State)
+	})
+}
+
+// A till may be asked for nothing for hours after a sale, or after one that nobody came for. A watchdog must not take that for a reader that hangs.
+func TestATillThatIsAskedForNothingIsAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counter := inproc.New("counter")
+		w := newWorld(t, func(cfg *edge.Config) { cfg.Lanes[till].Reader = counter })
+		stop := w.run()
+		idle := func() {
+			synctest.Wait()
+			require.Equal(t, edge.LaneIdle, w.Lanes()[till].State)
+			time.Sleep(time.Hour)
+			require.NoError(t, w.Alive())
+		}
+		idle()
+		counter.Present(newCard(t, 1, 10_00, nil))
+		r, err := w.Charge(t.Context(), till, money.Minor(1_00), "r-1")
+		require.NoError(t, err)
+		require.Equal(t, tap.Granted, r.Outcome)
+		synctest.Wait()
+		require.Equal(t, edge.LaneRemoving, w.Lanes()[till].State)
+		counter.Withdraw()
+		idle()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = w.Charge(short, till, money.Minor(1_00), "r-2")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		idle()
+		require.NoError(t, stop())
 	})
 }
 
