@@ -102,16 +102,16 @@ func (e CardEndState) Valid() bool {
 
 // Defines values for FindingSeverity.
 const (
-	Alarm FindingSeverity = "alarm"
-	Watch FindingSeverity = "watch"
+	FindingSeverityAlarm FindingSeverity = "alarm"
+	FindingSeverityWatch FindingSeverity = "watch"
 )
 
 // Valid indicates whether the value is a known member of the FindingSeverity enum.
 func (e FindingSeverity) Valid() bool {
 	switch e {
-	case Alarm:
+	case FindingSeverityAlarm:
 		return true
-	case Watch:
+	case FindingSeverityWatch:
 		return true
 	default:
 		return false
@@ -184,6 +184,132 @@ func (e LoadState) Valid() bool {
 	case Refunded:
 		return true
 	case Uncertain:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WatchedConsequence.
+const (
+	WatchedConsequenceCase  WatchedConsequence = "case"
+	WatchedConsequenceDeny  WatchedConsequence = "deny"
+	WatchedConsequenceHold  WatchedConsequence = "hold"
+	WatchedConsequenceNone  WatchedConsequence = "none"
+	WatchedConsequenceWatch WatchedConsequence = "watch"
+)
+
+// Valid indicates whether the value is a known member of the WatchedConsequence enum.
+func (e WatchedConsequence) Valid() bool {
+	switch e {
+	case WatchedConsequenceCase:
+		return true
+	case WatchedConsequenceDeny:
+		return true
+	case WatchedConsequenceHold:
+		return true
+	case WatchedConsequenceNone:
+		return true
+	case WatchedConsequenceWatch:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WatchedFindingState.
+const (
+	WatchedFindingStateCleared WatchedFindingState = "cleared"
+	WatchedFindingStateOpen    WatchedFindingState = "open"
+)
+
+// Valid indicates whether the value is a known member of the WatchedFindingState enum.
+func (e WatchedFindingState) Valid() bool {
+	switch e {
+	case WatchedFindingStateCleared:
+		return true
+	case WatchedFindingStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WatchedKind.
+const (
+	WatchedKindCard     WatchedKind = "card"
+	WatchedKindPsam     WatchedKind = "psam"
+	WatchedKindTerminal WatchedKind = "terminal"
+)
+
+// Valid indicates whether the value is a known member of the WatchedKind enum.
+func (e WatchedKind) Valid() bool {
+	switch e {
+	case WatchedKindCard:
+		return true
+	case WatchedKindPsam:
+		return true
+	case WatchedKindTerminal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WatchedSeverity.
+const (
+	WatchedSeverityAlarm WatchedSeverity = "alarm"
+	WatchedSeverityInfo  WatchedSeverity = "info"
+	WatchedSeverityWatch WatchedSeverity = "watch"
+)
+
+// Valid indicates whether the value is a known member of the WatchedSeverity enum.
+func (e WatchedSeverity) Valid() bool {
+	switch e {
+	case WatchedSeverityAlarm:
+		return true
+	case WatchedSeverityInfo:
+		return true
+	case WatchedSeverityWatch:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWatchedFindingsParamsState.
+const (
+	ListWatchedFindingsParamsStateAll     ListWatchedFindingsParamsState = "all"
+	ListWatchedFindingsParamsStateCleared ListWatchedFindingsParamsState = "cleared"
+	ListWatchedFindingsParamsStateOpen    ListWatchedFindingsParamsState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ListWatchedFindingsParamsState enum.
+func (e ListWatchedFindingsParamsState) Valid() bool {
+	switch e {
+	case ListWatchedFindingsParamsStateAll:
+		return true
+	case ListWatchedFindingsParamsStateCleared:
+		return true
+	case ListWatchedFindingsParamsStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWatchedFindingsParamsLanguage.
+const (
+	En ListWatchedFindingsParamsLanguage = "en"
+	Zh ListWatchedFindingsParamsLanguage = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ListWatchedFindingsParamsLanguage enum.
+func (e ListWatchedFindingsParamsLanguage) Valid() bool {
+	switch e {
+	case En:
+		return true
+	case Zh:
 		return true
 	default:
 		return false
@@ -736,6 +862,56 @@ type TrialBalance struct {
 	Total Amount `json:"total"`
 }
 
+// WatchedConsequence none: it is told, and that is all; watch: someone looks; hold: the claim's money is held; deny: the card is proposed for the deny list; case: an officer takes it up
+type WatchedConsequence string
+
+// WatchedFinding defines model for WatchedFinding.
+type WatchedFinding struct {
+	// Code docs/findings.md lists them.
+	Code string `json:"code"`
+
+	// Consequence none: it is told, and that is all; watch: someone looks; hold: the claim's money is held; deny: the card is proposed for the deny list; case: an officer takes it up
+	Consequence WatchedConsequence `json:"consequence"`
+	Detail      string             `json:"detail"`
+
+	// Do What to look at, and what to do.
+	Do        string    `json:"do"`
+	FirstSeen time.Time `json:"first_seen"`
+
+	// Item What it is about, for ever the same: with kind, subject and code the finding's name.
+	Item string      `json:"item"`
+	Kind WatchedKind `json:"kind"`
+
+	// LastSeen When it was last opened, cleared, or found with another detail.
+	LastSeen time.Time `json:"last_seen"`
+
+	// Meaning What has happened.
+	Meaning string `json:"meaning"`
+
+	// Severity alarm: now; watch: today; info: when there is time
+	Severity WatchedSeverity `json:"severity"`
+
+	// State cleared: what came later explains it
+	State WatchedFindingState `json:"state"`
+
+	// Subject A card's token, a terminal's id, a PSAM's number.
+	Subject string `json:"subject"`
+}
+
+// WatchedFindingState cleared: what came later explains it
+type WatchedFindingState string
+
+// WatchedFindingList defines model for WatchedFindingList.
+type WatchedFindingList struct {
+	Findings []WatchedFinding `json:"findings"`
+}
+
+// WatchedKind defines model for WatchedKind.
+type WatchedKind string
+
+// WatchedSeverity alarm: now; watch: today; info: when there is time
+type WatchedSeverity string
+
 // CardEndOrder defines model for CardEndOrder.
 type CardEndOrder = string
 
@@ -772,6 +948,28 @@ type ListCardTransactionsParams struct {
 type ListFindingsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// ListWatchedFindingsParams defines parameters for ListWatchedFindings.
+type ListWatchedFindingsParams struct {
+	Limit *Limit                          `form:"limit,omitempty" json:"limit,omitempty"`
+	State *ListWatchedFindingsParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Kind  *WatchedKind                    `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Subject One card's token, terminal's id or PSAM's number.
+	Subject     *string             `form:"subject,omitempty" json:"subject,omitempty"`
+	Code        *string             `form:"code,omitempty" json:"code,omitempty"`
+	Severity    *WatchedSeverity    `form:"severity,omitempty" json:"severity,omitempty"`
+	Consequence *WatchedConsequence `form:"consequence,omitempty" json:"consequence,omitempty"`
+
+	// Language Of meaning and do.
+	Language *ListWatchedFindingsParamsLanguage `form:"language,omitempty" json:"language,omitempty"`
+}
+
+// ListWatchedFindingsParamsState defines parameters for ListWatchedFindings.
+type ListWatchedFindingsParamsState string
+
+// ListWatchedFindingsParamsLanguage defines parameters for ListWatchedFindings.
+type ListWatchedFindingsParamsLanguage string
 
 // ListLoadsParams defines parameters for ListLoads.
 type ListLoadsParams struct {
@@ -874,6 +1072,9 @@ type ServerInterface interface {
 	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
 	// (GET /v1/findings)
 	ListFindings(w http.ResponseWriter, r *http.Request, params ListFindingsParams)
+	// ListWatchedFindings What the watch has found about cards, terminals and PSAMs, and what of it has been cleared, alarms first
+	// (GET /v1/findings/watched)
+	ListWatchedFindings(w http.ResponseWriter, r *http.Request, params ListWatchedFindingsParams)
 	// GetHealth Whether the service and its database answer
 	// (GET /v1/health)
 	GetHealth(w http.ResponseWriter, r *http.Request)
@@ -1270,6 +1471,130 @@ func (siw *ServerInterfaceWrapper) ListFindings(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListFindings(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWatchedFindings operation middleware
+func (siw *ServerInterfaceWrapper) ListWatchedFindings(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWatchedFindingsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", r.URL.Query(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "subject"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "subject", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", r.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "code"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "code", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "severity" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "severity", r.URL.Query(), &params.Severity, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "severity"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "severity", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "consequence" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "consequence", r.URL.Query(), &params.Consequence, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "consequence"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "consequence", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "language" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "language", r.URL.Query(), &params.Language, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "language"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "language", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWatchedFindings(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1896,6 +2221,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/transactions", wrapper.ListCardTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/findings", wrapper.ListCardFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/findings", wrapper.ListFindings)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/findings/watched", wrapper.ListWatchedFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/transactions", wrapper.ListTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/terminals", wrapper.ListTerminals)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/accounts", wrapper.ListAccounts)
@@ -2421,6 +2747,45 @@ type ListFindingsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListFindingsdefaultApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWatchedFindingsRequestObject struct {
+	Params ListWatchedFindingsParams
+}
+
+type ListWatchedFindingsResponseObject interface {
+	VisitListWatchedFindingsResponse(w http.ResponseWriter) error
+}
+
+type ListWatchedFindings200JSONResponse WatchedFindingList
+
+func (response ListWatchedFindings200JSONResponse) VisitListWatchedFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWatchedFindingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWatchedFindingsdefaultApplicationProblemPlusJSONResponse) VisitListWatchedFindingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3187,6 +3552,9 @@ type StrictServerInterface interface {
 	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
 	// (GET /v1/findings)
 	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
+	// ListWatchedFindings What the watch has found about cards, terminals and PSAMs, and what of it has been cleared, alarms first
+	// (GET /v1/findings/watched)
+	ListWatchedFindings(ctx context.Context, request ListWatchedFindingsRequestObject) (ListWatchedFindingsResponseObject, error)
 	// GetHealth Whether the service and its database answer
 	// (GET /v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -3627,6 +3995,32 @@ func (sh *strictHandler) ListFindings(w http.ResponseWriter, r *http.Request, pa
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListFindingsResponseObject); ok {
 		if err := validResponse.VisitListFindingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWatchedFindings operation middleware
+func (sh *strictHandler) ListWatchedFindings(w http.ResponseWriter, r *http.Request, params ListWatchedFindingsParams) {
+	var request ListWatchedFindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWatchedFindings(ctx, request.(ListWatchedFindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWatchedFindings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWatchedFindingsResponseObject); ok {
+		if err := validResponse.VisitListWatchedFindingsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

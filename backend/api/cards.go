@@ -113,7 +113,7 @@ func findings(ctx context.Context, tx *store.Tx, token string, limit int) ([]Fin
 	}
 	out := []Finding{}
 	for _, f := range loads {
-		out = append(out, Finding{Code: f.Code, Severity: Alarm, Card: unlessEmpty(f.Token), Order: unlessEmpty(f.Order), Counter: int(f.Counter), Detail: f.Detail})
+		out = append(out, Finding{Code: f.Code, Severity: FindingSeverityAlarm, Card: unlessEmpty(f.Token), Order: unlessEmpty(f.Order), Counter: int(f.Counter), Detail: f.Detail})
 	}
 	records, err := tx.Findings(ctx, token, maxFindings)
 	for _, f := range records {
