@@ -347,9 +347,45 @@ type Account struct {
 // AccountClass defines model for Account.Class.
 type AccountClass string
 
+// AccountBalance defines model for AccountBalance.
+type AccountBalance struct {
+	Account string `json:"account"`
+
+	// Balance Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Balance Amount `json:"balance"`
+	Class   string `json:"class"`
+
+	// Day As it was asked for.
+	Day *string `json:"day,omitempty"`
+}
+
 // AccountList defines model for AccountList.
 type AccountList struct {
 	Accounts []Account `json:"accounts"`
+}
+
+// AccountTurnover defines model for AccountTurnover.
+type AccountTurnover struct {
+	Account string `json:"account"`
+	Class   string `json:"class"`
+
+	// Credits Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Credits Amount `json:"credits"`
+
+	// Day As it was asked for.
+	Day *string `json:"day,omitempty"`
+
+	// Debits Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Debits Amount `json:"debits"`
+
+	// External Its balance is kept by somebody else.
+	External bool `json:"external"`
 }
 
 // Amount Decimal, two places, in the scheme's currency.
@@ -693,6 +729,28 @@ type LoadOutcome struct {
 // LoadState defines model for LoadState.
 type LoadState string
 
+// MerchantBalance Positive: what the scheme owes the merchant. pending is of days that are not closed, available of closed ones and not paid out yet, held until an officer has decided.
+type MerchantBalance struct {
+	// Available Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Available Amount `json:"available"`
+
+	// Day As it was asked for.
+	Day *string `json:"day,omitempty"`
+
+	// Held Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Held     Amount `json:"held"`
+	Merchant string `json:"merchant"`
+
+	// Pending Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Pending Amount `json:"pending"`
+}
+
 // NewCardEnd defines model for NewCardEnd.
 type NewCardEnd struct {
 	// Acquirer At whose desk the value is handed over; of transfer and cash.
@@ -783,6 +841,49 @@ type SettlementFile struct {
 // SettlementFileList defines model for SettlementFileList.
 type SettlementFileList struct {
 	Files []SettlementFile `json:"files"`
+}
+
+// Statement defines model for Statement.
+type Statement struct {
+	From string `json:"from"`
+
+	// Of Example: merchant line1
+	Of       string             `json:"of"`
+	Sections []StatementSection `json:"sections"`
+	To       string             `json:"to"`
+	Version  int                `json:"version"`
+}
+
+// StatementLine defines model for StatementLine.
+type StatementLine struct {
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Balance Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Balance Amount `json:"balance"`
+	Day     string `json:"day"`
+	Ref     string `json:"ref"`
+	What    string `json:"what"`
+}
+
+// StatementSection Amounts are the owner's: what is owed to the owner is positive.
+type StatementSection struct {
+	Account string `json:"account"`
+
+	// Closing Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Closing Amount          `json:"closing"`
+	Lines   []StatementLine `json:"lines"`
+
+	// Opening Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Opening Amount `json:"opening"`
 }
 
 // Terminal defines model for Terminal.
@@ -912,6 +1013,12 @@ type WatchedKind string
 // WatchedSeverity alarm: now; watch: today; info: when there is time
 type WatchedSeverity string
 
+// AccountName defines model for AccountName.
+type AccountName = string
+
+// AtDay Example: 2026-11-24
+type AtDay = string
+
 // CardEndOrder defines model for CardEndOrder.
 type CardEndOrder = string
 
@@ -921,11 +1028,23 @@ type CardToken = Token
 // Day Example: 2026-11-24
 type Day = string
 
+// From Example: 2026-11-01
+type From = string
+
 // Limit defines model for Limit.
 type Limit = int
 
 // LoadID defines model for LoadID.
 type LoadID = string
+
+// MerchantID defines model for MerchantID.
+type MerchantID = string
+
+// StatementFormat defines model for StatementFormat.
+type StatementFormat = string
+
+// To Example: 2026-11-30
+type To = string
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
@@ -933,10 +1052,32 @@ type ListAccountsParams struct {
 	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
 }
 
+// GetAccountBalanceParams defines parameters for GetAccountBalance.
+type GetAccountBalanceParams struct {
+	// Day A clearing day; with what came until its end. If it is left out: with all that is posted.
+	Day *AtDay `form:"day,omitempty" json:"day,omitempty"`
+}
+
+// GetAccountTurnoverParams defines parameters for GetAccountTurnover.
+type GetAccountTurnoverParams struct {
+	// Day A clearing day; with what came until its end. If it is left out: with all that is posted.
+	Day *AtDay `form:"day,omitempty" json:"day,omitempty"`
+}
+
 // ListCardEndsParams defines parameters for ListCardEnds.
 type ListCardEndsParams struct {
 	Limit *Limit        `form:"limit,omitempty" json:"limit,omitempty"`
 	State *CardEndState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// GetCardStatementParams defines parameters for GetCardStatement.
+type GetCardStatementParams struct {
+	// From The first clearing day.
+	From From `form:"from" json:"from"`
+
+	// To The last one, which is included.
+	To     To               `form:"to" json:"to"`
+	Format *StatementFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
 // ListCardTransactionsParams defines parameters for ListCardTransactions.
@@ -981,6 +1122,22 @@ type ListLoadsParams struct {
 type CreateLoadParams struct {
 	// IdempotencyKey Names the sale at the agent, for ever. Made before the money is taken.
 	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// GetMerchantBalanceParams defines parameters for GetMerchantBalance.
+type GetMerchantBalanceParams struct {
+	// Day A clearing day; with what came until its end. If it is left out: with all that is posted.
+	Day *AtDay `form:"day,omitempty" json:"day,omitempty"`
+}
+
+// GetMerchantStatementParams defines parameters for GetMerchantStatement.
+type GetMerchantStatementParams struct {
+	// From The first clearing day.
+	From From `form:"from" json:"from"`
+
+	// To The last one, which is included.
+	To     To               `form:"to" json:"to"`
+	Format *StatementFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
 // ListSettlementDaysParams defines parameters for ListSettlementDays.
@@ -1036,6 +1193,12 @@ type ServerInterface interface {
 	// ListAccounts Accounts and their balances
 	// (GET /v1/accounts)
 	ListAccounts(w http.ResponseWriter, r *http.Request, params ListAccountsParams)
+	// GetAccountBalance An account's balance at the end of a clearing day, by the journal alone
+	// (GET /v1/accounts/{account}/balance)
+	GetAccountBalance(w http.ResponseWriter, r *http.Request, account AccountName, params GetAccountBalanceParams)
+	// GetAccountTurnover What our entries moved on an account through a clearing day
+	// (GET /v1/accounts/{account}/turnover)
+	GetAccountTurnover(w http.ResponseWriter, r *http.Request, account AccountName, params GetAccountTurnoverParams)
 	// VerifyBooks Recompute every balance from the journal
 	// (GET /v1/books/verify)
 	VerifyBooks(w http.ResponseWriter, r *http.Request)
@@ -1066,6 +1229,9 @@ type ServerInterface interface {
 	// ListCardFindings What is suspicious about the card
 	// (GET /v1/cards/{token}/findings)
 	ListCardFindings(w http.ResponseWriter, r *http.Request, token CardToken)
+	// GetCardStatement What moved a card's shadow account, by clearing day
+	// (GET /v1/cards/{token}/statement)
+	GetCardStatement(w http.ResponseWriter, r *http.Request, token CardToken, params GetCardStatementParams)
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(w http.ResponseWriter, r *http.Request, token CardToken, params ListCardTransactionsParams)
@@ -1111,6 +1277,12 @@ type ServerInterface interface {
 	// DoubtLoad Say that CREDIT FOR LOAD was not answered
 	// (POST /v1/loads/{id}/uncertain)
 	DoubtLoad(w http.ResponseWriter, r *http.Request, id LoadID)
+	// GetMerchantBalance What the scheme owes a merchant at the end of a clearing day, by the journal; an agent's own merchants, or all for an operator
+	// (GET /v1/merchants/{merchant}/balance)
+	GetMerchantBalance(w http.ResponseWriter, r *http.Request, merchant MerchantID, params GetMerchantBalanceParams)
+	// GetMerchantStatement What moved a merchant's accounts, by clearing day; an agent's own merchants, or all for an operator
+	// (GET /v1/merchants/{merchant}/statement)
+	GetMerchantStatement(w http.ResponseWriter, r *http.Request, merchant MerchantID, params GetMerchantStatementParams)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
@@ -1164,6 +1336,90 @@ func (siw *ServerInterfaceWrapper) ListAccounts(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAccounts(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAccountBalance operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountBalance(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account AccountName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", r.PathValue("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountBalanceParams
+
+	// ------------- Optional query parameter "day" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "day", r.URL.Query(), &params.Day, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "day"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "day", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAccountBalance(w, r, account, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAccountTurnover operation middleware
+func (siw *ServerInterfaceWrapper) GetAccountTurnover(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account AccountName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", r.PathValue("account"), &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccountTurnoverParams
+
+	// ------------- Optional query parameter "day" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "day", r.URL.Query(), &params.Day, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "day"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "day", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAccountTurnover(w, r, account, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1396,6 +1652,74 @@ func (siw *ServerInterfaceWrapper) ListCardFindings(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListCardFindings(w, r, token)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCardStatement operation middleware
+func (siw *ServerInterfaceWrapper) GetCardStatement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "token" -------------
+	var token CardToken
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", r.PathValue("token"), &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCardStatementParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCardStatement(w, r, token, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1943,6 +2267,116 @@ func (siw *ServerInterfaceWrapper) DoubtLoad(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// GetMerchantBalance operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantBalance(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant" -------------
+	var merchant MerchantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant", r.PathValue("merchant"), &merchant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "merchant", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMerchantBalanceParams
+
+	// ------------- Optional query parameter "day" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "day", r.URL.Query(), &params.Day, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "day"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "day", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMerchantBalance(w, r, merchant, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMerchantStatement operation middleware
+func (siw *ServerInterfaceWrapper) GetMerchantStatement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant" -------------
+	var merchant MerchantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant", r.PathValue("merchant"), &merchant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "merchant", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMerchantStatementParams
+
+	// ------------- Required query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMerchantStatement(w, r, merchant, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOpenAPI operation middleware
 func (siw *ServerInterfaceWrapper) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
 
@@ -2219,12 +2653,17 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/lookup-ec", wrapper.LookupECCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}", wrapper.GetCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/transactions", wrapper.ListCardTransactions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/statement", wrapper.GetCardStatement)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/findings", wrapper.ListCardFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/findings", wrapper.ListFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/findings/watched", wrapper.ListWatchedFindings)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/transactions", wrapper.ListTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/terminals", wrapper.ListTerminals)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/accounts", wrapper.ListAccounts)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/accounts/{account}/balance", wrapper.GetAccountBalance)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/accounts/{account}/turnover", wrapper.GetAccountTurnover)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/merchants/{merchant}/statement", wrapper.GetMerchantStatement)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/merchants/{merchant}/balance", wrapper.GetMerchantBalance)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/trial-balance", wrapper.GetTrialBalance)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/books/verify", wrapper.VerifyBooks)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/loads", wrapper.ListLoads)
@@ -2250,6 +2689,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
+
+type StatementJSONResponse Statement
+type StatementTextcsvResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
 
 type ListAccountsRequestObject struct {
 	Params ListAccountsParams
@@ -2279,6 +2725,86 @@ type ListAccountsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalanceRequestObject struct {
+	Account AccountName `json:"account"`
+	Params  GetAccountBalanceParams
+}
+
+type GetAccountBalanceResponseObject interface {
+	VisitGetAccountBalanceResponse(w http.ResponseWriter) error
+}
+
+type GetAccountBalance200JSONResponse AccountBalance
+
+func (response GetAccountBalance200JSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountBalancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccountBalancedefaultApplicationProblemPlusJSONResponse) VisitGetAccountBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountTurnoverRequestObject struct {
+	Account AccountName `json:"account"`
+	Params  GetAccountTurnoverParams
+}
+
+type GetAccountTurnoverResponseObject interface {
+	VisitGetAccountTurnoverResponse(w http.ResponseWriter) error
+}
+
+type GetAccountTurnover200JSONResponse AccountTurnover
+
+func (response GetAccountTurnover200JSONResponse) VisitGetAccountTurnoverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountTurnoverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccountTurnoverdefaultApplicationProblemPlusJSONResponse) VisitGetAccountTurnoverResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2668,6 +3194,63 @@ type ListCardFindingsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCardFindingsdefaultApplicationProblemPlusJSONResponse) VisitListCardFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCardStatementRequestObject struct {
+	Token  CardToken `json:"token"`
+	Params GetCardStatementParams
+}
+
+type GetCardStatementResponseObject interface {
+	VisitGetCardStatementResponse(w http.ResponseWriter) error
+}
+
+type GetCardStatement200JSONResponse struct{ StatementJSONResponse }
+
+func (response GetCardStatement200JSONResponse) VisitGetCardStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCardStatement200TextcsvResponse struct{ StatementTextcsvResponse }
+
+func (response GetCardStatement200TextcsvResponse) VisitGetCardStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCardStatementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCardStatementdefaultApplicationProblemPlusJSONResponse) VisitGetCardStatementResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3270,6 +3853,103 @@ func (response DoubtLoaddefaultApplicationProblemPlusJSONResponse) VisitDoubtLoa
 	return err
 }
 
+type GetMerchantBalanceRequestObject struct {
+	Merchant MerchantID `json:"merchant"`
+	Params   GetMerchantBalanceParams
+}
+
+type GetMerchantBalanceResponseObject interface {
+	VisitGetMerchantBalanceResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantBalance200JSONResponse MerchantBalance
+
+func (response GetMerchantBalance200JSONResponse) VisitGetMerchantBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantBalancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantBalancedefaultApplicationProblemPlusJSONResponse) VisitGetMerchantBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantStatementRequestObject struct {
+	Merchant MerchantID `json:"merchant"`
+	Params   GetMerchantStatementParams
+}
+
+type GetMerchantStatementResponseObject interface {
+	VisitGetMerchantStatementResponse(w http.ResponseWriter) error
+}
+
+type GetMerchantStatement200JSONResponse struct{ StatementJSONResponse }
+
+func (response GetMerchantStatement200JSONResponse) VisitGetMerchantStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMerchantStatement200TextcsvResponse struct{ StatementTextcsvResponse }
+
+func (response GetMerchantStatement200TextcsvResponse) VisitGetMerchantStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMerchantStatementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMerchantStatementdefaultApplicationProblemPlusJSONResponse) VisitGetMerchantStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOpenAPIRequestObject struct {
 }
 
@@ -3516,6 +4196,12 @@ type StrictServerInterface interface {
 	// ListAccounts Accounts and their balances
 	// (GET /v1/accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
+	// GetAccountBalance An account's balance at the end of a clearing day, by the journal alone
+	// (GET /v1/accounts/{account}/balance)
+	GetAccountBalance(ctx context.Context, request GetAccountBalanceRequestObject) (GetAccountBalanceResponseObject, error)
+	// GetAccountTurnover What our entries moved on an account through a clearing day
+	// (GET /v1/accounts/{account}/turnover)
+	GetAccountTurnover(ctx context.Context, request GetAccountTurnoverRequestObject) (GetAccountTurnoverResponseObject, error)
 	// VerifyBooks Recompute every balance from the journal
 	// (GET /v1/books/verify)
 	VerifyBooks(ctx context.Context, request VerifyBooksRequestObject) (VerifyBooksResponseObject, error)
@@ -3546,6 +4232,9 @@ type StrictServerInterface interface {
 	// ListCardFindings What is suspicious about the card
 	// (GET /v1/cards/{token}/findings)
 	ListCardFindings(ctx context.Context, request ListCardFindingsRequestObject) (ListCardFindingsResponseObject, error)
+	// GetCardStatement What moved a card's shadow account, by clearing day
+	// (GET /v1/cards/{token}/statement)
+	GetCardStatement(ctx context.Context, request GetCardStatementRequestObject) (GetCardStatementResponseObject, error)
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(ctx context.Context, request ListCardTransactionsRequestObject) (ListCardTransactionsResponseObject, error)
@@ -3591,6 +4280,12 @@ type StrictServerInterface interface {
 	// DoubtLoad Say that CREDIT FOR LOAD was not answered
 	// (POST /v1/loads/{id}/uncertain)
 	DoubtLoad(ctx context.Context, request DoubtLoadRequestObject) (DoubtLoadResponseObject, error)
+	// GetMerchantBalance What the scheme owes a merchant at the end of a clearing day, by the journal; an agent's own merchants, or all for an operator
+	// (GET /v1/merchants/{merchant}/balance)
+	GetMerchantBalance(ctx context.Context, request GetMerchantBalanceRequestObject) (GetMerchantBalanceResponseObject, error)
+	// GetMerchantStatement What moved a merchant's accounts, by clearing day; an agent's own merchants, or all for an operator
+	// (GET /v1/merchants/{merchant}/statement)
+	GetMerchantStatement(ctx context.Context, request GetMerchantStatementRequestObject) (GetMerchantStatementResponseObject, error)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
@@ -3669,6 +4364,60 @@ func (sh *strictHandler) ListAccounts(w http.ResponseWriter, r *http.Request, pa
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAccountsResponseObject); ok {
 		if err := validResponse.VisitListAccountsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAccountBalance operation middleware
+func (sh *strictHandler) GetAccountBalance(w http.ResponseWriter, r *http.Request, account AccountName, params GetAccountBalanceParams) {
+	var request GetAccountBalanceRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccountBalance(ctx, request.(GetAccountBalanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccountBalance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAccountBalanceResponseObject); ok {
+		if err := validResponse.VisitGetAccountBalanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAccountTurnover operation middleware
+func (sh *strictHandler) GetAccountTurnover(w http.ResponseWriter, r *http.Request, account AccountName, params GetAccountTurnoverParams) {
+	var request GetAccountTurnoverRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccountTurnover(ctx, request.(GetAccountTurnoverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccountTurnover")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAccountTurnoverResponseObject); ok {
+		if err := validResponse.VisitGetAccountTurnoverResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3942,6 +4691,33 @@ func (sh *strictHandler) ListCardFindings(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListCardFindingsResponseObject); ok {
 		if err := validResponse.VisitListCardFindingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCardStatement operation middleware
+func (sh *strictHandler) GetCardStatement(w http.ResponseWriter, r *http.Request, token CardToken, params GetCardStatementParams) {
+	var request GetCardStatementRequestObject
+
+	request.Token = token
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCardStatement(ctx, request.(GetCardStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCardStatement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCardStatementResponseObject); ok {
+		if err := validResponse.VisitGetCardStatementResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4380,6 +5156,60 @@ func (sh *strictHandler) DoubtLoad(w http.ResponseWriter, r *http.Request, id Lo
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DoubtLoadResponseObject); ok {
 		if err := validResponse.VisitDoubtLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantBalance operation middleware
+func (sh *strictHandler) GetMerchantBalance(w http.ResponseWriter, r *http.Request, merchant MerchantID, params GetMerchantBalanceParams) {
+	var request GetMerchantBalanceRequestObject
+
+	request.Merchant = merchant
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantBalance(ctx, request.(GetMerchantBalanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantBalance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMerchantBalanceResponseObject); ok {
+		if err := validResponse.VisitGetMerchantBalanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMerchantStatement operation middleware
+func (sh *strictHandler) GetMerchantStatement(w http.ResponseWriter, r *http.Request, merchant MerchantID, params GetMerchantStatementParams) {
+	var request GetMerchantStatementRequestObject
+
+	request.Merchant = merchant
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMerchantStatement(ctx, request.(GetMerchantStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMerchantStatement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMerchantStatementResponseObject); ok {
+		if err := validResponse.VisitGetMerchantStatementResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -113,6 +113,7 @@ func TestEveryOperation(t *testing.T) {
 	require.Equal(t, string(closed.CSV[0].Body), string(csv.raw))
 
 	c.fetch(t)
+	c.statements(t, token)
 	c.watched(token)
 	require.Len(t, ok(c.call(c.operator, "GET", "/v1/findings/watched?state=all", nil)).json["findings"], 3)
 	c.issue(stranger)

@@ -6,8 +6,10 @@ import (
 	"net/http"
 
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/shadowaccount/books"
 )
 
 // Kind is one kind of problem: what a code means. Codes are an outside contract, listed in docs/api.md: they are never
@@ -24,17 +26,19 @@ type Kind struct {
 
 // Codes that the API gives by itself.
 const (
-	codeRequest     = "request"
-	codeMediaType   = "media-type"
-	codeTooLarge    = "too-large"
-	codeNotFound    = "not-found"
-	codeMethod      = "method"
-	codeUnauthor    = "unauthorised"
-	codeForbidden   = "forbidden"
-	codeUnknownCard = "unknown-card"
-	codeOrder       = "unknown-order"
-	codeUnavailable = "unavailable"
-	codeInternal    = "internal"
+	codeRequest         = "request"
+	codeMediaType       = "media-type"
+	codeTooLarge        = "too-large"
+	codeNotFound        = "not-found"
+	codeMethod          = "method"
+	codeUnauthor        = "unauthorised"
+	codeForbidden       = "forbidden"
+	codeUnknownCard     = "unknown-card"
+	codeOrder           = "unknown-order"
+	codeUnknownMerchant = "unknown-merchant"
+	codeUnknownAccount  = "unknown-account"
+	codeUnavailable     = "unavailable"
+	codeInternal        = "internal"
 )
 
 // kinds is every kind there is. An error is of the first kind that names it; one that no kind names is unavailable.
@@ -103,6 +107,14 @@ var kinds = []Kind{
 		Remedy: "Have another person approve, with a token of their own.", is: []error{cardlife.ErrSamePerson}},
 	{Code: "not-idle", Status: http.StatusUnprocessableEntity, Title: "the card was used too lately to be written off",
 		Remedy: "Wait until the card has been still for as long as the scheme's rules say.", is: []error{cardlife.ErrNotIdle}},
+	{Code: codeUnknownMerchant, Status: http.StatusNotFound, Title: "there is no such merchant, or it is another acquirer's",
+		Remedy: "Use a merchant's id as the scheme registers it, and a token of its acquirer.", quiet: true},
+	{Code: codeUnknownAccount, Status: http.StatusNotFound, Title: "the books have no such account",
+		Remedy: "List the accounts; one that nothing was ever posted to is not there.", is: []error{books.ErrNoAccount}, quiet: true},
+	{Code: "external-account", Status: http.StatusUnprocessableEntity, Title: "the account's balance is kept by somebody else",
+		Remedy: "Ask for its turnover, and read the balance in the statement of whoever keeps it.", is: []error{ledger.ErrExternal}},
+	{Code: "statement", Status: http.StatusInternalServerError, Title: "the statement does not add up",
+		Remedy: "Do not rely on these books. Run 'purselane books prove'.", is: []error{ledger.ErrAdds}},
 	{Code: "not-closed", Status: http.StatusNotFound, Title: "the clearing day is not closed",
 		Remedy: "List the closed days.", is: []error{settlement.ErrNotClosed}},
 	{Code: "day-changed", Status: http.StatusInternalServerError, Title: "the closed day no longer gives the report that was closed",

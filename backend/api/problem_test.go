@@ -14,8 +14,10 @@ import (
 
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/shadowaccount/books"
 )
 
 // problems is the table of errors and what they are answered with, written out a second time.
@@ -75,6 +77,9 @@ func TestEveryRefusalHasItsProblem(t *testing.T) {
 		require.Equal(t, want.status, p.Status, name)
 		require.Equal(t, "urn:purselane:problem:"+want.code, p.Type)
 	}
+	require.Equal(t, "external-account", api.ProblemOf(ledger.ErrExternal).Code)
+	require.Equal(t, "unknown-account", api.ProblemOf(books.ErrNoAccount).Code)
+	require.Equal(t, 500, api.ProblemOf(ledger.ErrAdds).Status)
 	require.Equal(t, "not-closed", api.ProblemOf(settlement.ErrNotClosed).Code)
 	require.Equal(t, "day-changed", api.ProblemOf(settlement.ErrChanged).Code)
 
