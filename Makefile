@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-latency bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -89,6 +89,10 @@ bench-wear:
 # How long a journal of 256 MiB takes to open, in one file and in files of a day.
 bench-boot:
 	$(GO) run ./simulator/benchtap -boot 256
+
+# From the outcome shown to the receipt kept, with the link up; in milliseconds.
+bench-latency:
+	$(GO) test ./simulator/acceptance -run '^$$' -bench TapToReceipt -benchtime 500x
 
 # What the PN532 reader adds to one exchange, over an emulated chip.
 bench-pn532:
