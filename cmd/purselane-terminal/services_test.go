@@ -137,7 +137,10 @@ func TestTheLocalAPIOnAUnixSocketWithAToken(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}}
-	require.Eventually(t, func() bool { _, err := os.Stat(path); return err == nil }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("unix", path) // the file is there a moment before anybody listens
+		return err == nil && c.Close() == nil
+	}, 20*time.Second, 10*time.Millisecond)
 	status, _, _ := call(t, client, "GET", "http://unix/v1/livez", "")
 	require.Equal(t, http.StatusUnauthorized, status)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://unix/v1/livez", nil)
