@@ -309,16 +309,21 @@ func TestConfigThatIsRefused(t *testing.T) {
 // FuzzBodies posts any body to every operation that takes one: the answer is JSON of ours, and no fault of the service.
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{`{"amount":"50.00"}`, `{"tac":"00112233"}`, `{"init":{}}`, `null`, `[`, `{"amount":"-0.00"}`,
+		`{"kind":"cash","card":"00000000000000000000000000000000","acquirer":"bus","reason":"x"}`,
 		`{"card_number":"31041122334455667788","issuer":"01011000FFFFFFFF","key_levels":2,"key_version":1,"algorithm":0,"balance":"0.00","online_counter":0,"random":"00000000","mac1":"00000000","amount":"0.01","terminal":"000000000007"}`} {
 		f.Add([]byte(seed))
 	}
 	c := start(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, path := range []string{"/v1/loads", "/v1/cards/lookup", "/v1/loads/L000000000000000000000000/authorise", "/v1/loads/L000000000000000000000000/confirm",
-			"/v1/loads/L000000000000000000000000/resolve"} {
+			"/v1/loads/L000000000000000000000000/resolve", "/v1/card-ends"} {
 			req, err := http.NewRequestWithContext(t.Context(), "POST", c.server.URL+path, bytes.NewReader(body))
 			require.NoError(t, err)
-			req.Header.Set("Authorization", "Bearer "+c.bus)
+			token := c.bus
+			if path == "/v1/card-ends" {
+				token = c.operator
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
 			req.Header.Set("Content-Type", "application/json")
 			req.Header.Set("Idempotency-Key", "k")
 			resp, err := c.server.Client().Do(req)

@@ -103,6 +103,7 @@ func TestAccountsOfADay(t *testing.T) {
 	get := func(path string) answer { return c.call(c.operator, "GET", "/v1/accounts/"+path, nil) }
 	require.Equal(t, map[string]any{"account": "float", "class": "liability", "balance": "-46.00"}, get("float/balance").json)
 	require.Equal(t, map[string]any{"account": "float", "class": "liability", "day": "2026-11-23", "balance": "0.00"}, get("float/balance?day=2026-11-23").json)
+	require.Equal(t, map[string]any{"account": "merchant:line1:pending", "class": "liability", "balance": "-4.00"}, get("merchant:line1:pending/balance").json)
 	require.Equal(t, "0.00", get("float/turnover?day=2026-11-23").text("debits"))
 	c.banked()
 	requireProblem(t, get("trust/balance"), 422, "external-account")

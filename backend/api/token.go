@@ -22,8 +22,8 @@ type Role string
 
 // Roles.
 const (
-	Operator Role = "operator" // reads everything
-	Agent    Role = "agent"    // sells loads for one acquirer, and sees its orders alone
+	Operator Role = "operator" // reads everything, and orders the ends of cards
+	Agent    Role = "agent"    // sells loads for one acquirer, and sees what is its own
 )
 
 // caller is whose token a request came with.
