@@ -107,7 +107,8 @@ func AuditCard(card Card, claims []Counted, loads []Load) (Audit, error) {
 // look notes what is suspicious in a claim by itself.
 func (a *Audit) look(card Card, c Counted) {
 	from := c.Claim.Tap.Terminal
-	if c.Status == Clone {
+	seen := c.Claim.undecided(c.Status)
+	if seen == Clone {
 		a.add(FindClone, c.Counter, "second claim by terminal %s", from)
 	}
 	if c.Claim.Flags&FlagBadTAC != 0 {
@@ -122,7 +123,7 @@ func (a *Audit) look(card Card, c Counted) {
 	if c.Claim.Spent {
 		a.add(FindReplay, c.Counter, "again by terminal %s", from)
 	}
-	if card.BlockedAt > 0 && c.Claim.At > card.BlockedAt && (c.Status.Occupies() || c.Status == Open) {
+	if card.BlockedAt > 0 && c.Claim.At > card.BlockedAt && (seen.Occupies() || seen == Open) {
 		a.add(FindDenied, c.Counter, "at terminal %s", from)
 	}
 }

@@ -41,6 +41,26 @@ const (
 	FlagUnknownKey Flags = 1 << 2 // no key of the record's version and algorithm
 )
 
+// Decision is what officers decided of a claim that nothing proves. Numbers are stored: they are never given a new meaning.
+type Decision int8
+
+// Decisions.
+const (
+	Undecided  Decision = 0
+	GrantClaim Decision = 1 // the merchant is paid, and the scheme bears it: no card's value pays for what its card has not proved
+	DenyClaim  Decision = 2 // nothing is owed
+)
+
+func (d Decision) status(without Status) Status {
+	switch d {
+	case GrantClaim:
+		return Granted
+	case DenyClaim:
+		return Denied
+	}
+	return without
+}
+
 // Claim is one tap's claim to a slot: the strongest of its records.
 type Claim struct {
 	Tap      ids.TapID
@@ -59,6 +79,8 @@ type Claim struct {
 	Debit string
 	// Spent: an older claim of the card has the same Debit. See [Spend].
 	Spent bool
+	// Decision is of the tap in this slot, whichever of its records speaks for it.
+	Decision Decision
 }
 
 // Merge returns what two records of one tap say together. It is commutative and associative: which record came first
@@ -72,6 +94,7 @@ func Merge(a, b Claim) Claim {
 		m = b
 	}
 	m.Flags = a.Flags | b.Flags
+	m.Decision = max(a.Decision, b.Decision) // records carry none
 	return m
 }
 

@@ -14,6 +14,8 @@ func effect(c Claim, s Status) ([]books.Line, error) {
 		return books.Move(books.SuspUnknown, books.MerchantHeld(c.Merchant), c.Amount)
 	case Clone:
 		return books.Move(books.SuspClone, books.MerchantHeld(c.Merchant), c.Amount)
+	case Granted:
+		return books.Move(books.LossGranted, books.MerchantPending(c.Merchant), c.Amount)
 	case BadTAC:
 		return books.Move(books.SuspBadTAC, books.MerchantHeld(c.Merchant), c.Amount)
 	}

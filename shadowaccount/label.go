@@ -22,7 +22,7 @@ func LabelOf(c Claim, news bool, status Status, counter, complete, next uint32) 
 		return LabelBadMAC
 	case !news:
 		return LabelSame
-	case status == Clone || c.Spent:
+	case c.undecided(status) == Clone || c.Spent:
 		return LabelReuse
 	case counter < complete:
 		return LabelStale

@@ -16,11 +16,13 @@ const (
 	Clone    Status = 4 // a second proved claim to the slot; an officer decides
 	BadTAC   Status = 5 // its TAC does not verify; an officer decides
 	Void     Status = 6 // it did not happen, or is counted in another claim; nobody moves
+	Granted  Status = 7 // nothing proves it, and officers decided to pay for it, at the scheme's loss; settlement moves next
+	Denied   Status = 8 // nothing proves it, and officers decided not to pay for it; nobody moves
 )
 
 // String names the status as pages and reports do.
 func (s Status) String() string {
-	names := [...]string{"undecided", "accepted", "inferred", "unknown", "clone", "bad-tac", "void"}
+	names := [...]string{"undecided", "accepted", "inferred", "unknown", "clone", "bad-tac", "void", "granted", "denied"}
 	if s < 0 || int(s) >= len(names) {
 		return "undecided"
 	}
@@ -29,6 +31,25 @@ func (s Status) String() string {
 
 // Occupies reports whether a claim of that status fills its slot: the shadow account follows it.
 func (s Status) Occupies() bool { return s == Stands || s == Inferred }
+
+// Decidable reports whether a claim of that status is for officers to decide, or was decided by them.
+func (s Status) Decidable() bool { return s == Open || s == Clone || s == BadTAC || s.decided() }
+
+func (s Status) decided() bool { return s == Granted || s == Denied }
+
+// undecided is what a claim would be worth without its officers' decision: who has to pay for a tap does not change what was seen of it.
+func (c Claim) undecided(s Status) Status {
+	if !s.decided() {
+		return s
+	}
+	switch c.Proof {
+	case ProofGood:
+		return Clone
+	case ProofBad:
+		return BadTAC
+	}
+	return Open
+}
 
 // Next is what is known of the slot after this one: the balance the card showed when its counter was one higher.
 type Next struct {
@@ -78,6 +99,7 @@ type Explained func(rise money.Amount) bool
 //     tap, so the earlier ones had not debited it.
 //   - Claims that the slot's standing one excludes are void; claims that nothing decides stay open. Where the next slot stands apart,
 //     a claim is void too if the balance has not moved.
+//   - What then is open, a clone or of a bad TAC is as its [Decision] says, if there is one. A proof that comes later wins.
 func Decide(claims []Claim, next Next, explained Explained) []Status {
 	out := make([]Status, len(claims))
 	standing, inferred := -1, -1
@@ -113,6 +135,9 @@ func Decide(claims []Claim, next Next, explained Explained) []Status {
 			out[i] = Void
 		default:
 			out[i] = Open
+		}
+		if out[i].Decidable() {
+			out[i] = c.Decision.status(out[i])
 		}
 	}
 	return out

@@ -116,7 +116,7 @@ func view(ov store.Overview, lang string, loc *time.Location) pageView {
 // tone is how a verdict is coloured. Every tone has its own sign too: colour alone says nothing to one reader in twelve.
 func tone(verdict string) string {
 	switch verdict {
-	case "accepted", "inferred":
+	case "accepted", "inferred", "granted":
 		return "good"
 	case "", "undecided":
 		return "wait"

@@ -23,6 +23,8 @@ const (
 	ReasonBadTAC  = "bad-tac" // rejected: the TAC does not verify
 	ReasonUnknown = "unknown" // suspect: the answer to the debit was lost and nothing has told since
 	ReasonClone   = "clone"   // suspect: a second proved debit with one counter
+	ReasonGranted = "granted" // accepted: nothing proves it, and the issuer decided to pay
+	ReasonDenied  = "denied"  // rejected: nothing proves it, and the issuer decided not to pay
 )
 
 // classify reads class and reason from a tap's status in its slot.
@@ -30,6 +32,10 @@ func classify(s shadowaccount.Status) (Class, string, error) {
 	switch s {
 	case shadowaccount.Stands, shadowaccount.Inferred:
 		return Accepted, "", nil
+	case shadowaccount.Granted:
+		return Accepted, ReasonGranted, nil
+	case shadowaccount.Denied:
+		return Rejected, ReasonDenied, nil
 	case shadowaccount.BadTAC:
 		return Rejected, ReasonBadTAC, nil
 	case shadowaccount.Open:

@@ -60,14 +60,14 @@ func (t *Tx) countedClaims(ctx context.Context, n ids.CardNumber) ([]shadowaccou
 	err := t.rows(ctx, "audit claims", func(scan func(...any) error) error {
 		var c shadowaccount.Counted
 		var epoch, amount, before, after int64
-		if err := scan(&c.Counter, &c.Claim.Tap.Terminal, &epoch, &c.Claim.Seq, &c.Claim.At, &amount, &before, &after, &c.Claim.Flags, &c.Claim.Spent, &c.Status); err != nil {
+		if err := scan(&c.Counter, &c.Claim.Tap.Terminal, &epoch, &c.Claim.Seq, &c.Claim.At, &amount, &before, &after, &c.Claim.Proof, &c.Claim.Flags, &c.Claim.Spent, &c.Status); err != nil {
 			return err
 		}
 		c.Claim.Tap.Epoch = uint64(epoch)
 		c.Claim.Amount, c.Claim.Before, c.Claim.After = money.Minor(amount), money.Minor(before), money.Minor(after)
 		out = append(out, c)
 		return nil
-	}, `SELECT counter, terminal, epoch, seq, at_ms, amount, before, after, flags, spent, status FROM claim WHERE card = ?`, n[:])
+	}, `SELECT counter, terminal, epoch, seq, at_ms, amount, before, after, proof, flags, spent, status FROM claim WHERE card = ?`, n[:])
 	return out, err
 }
 

@@ -174,9 +174,9 @@ func (t *Tx) dayLines(ctx context.Context) ([]DayLine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.rows(ctx, "open days", tally, `SELECT day, CASE WHEN status IN (?, ?) THEN 'accepted' WHEN status = ? THEN 'rejected' WHEN status IN (?, ?) THEN 'suspect' ELSE '' END AS class,
+	if err := t.rows(ctx, "open days", tally, `SELECT day, CASE WHEN status IN (?, ?, ?) THEN 'accepted' WHEN status IN (?, ?) THEN 'rejected' WHEN status IN (?, ?) THEN 'suspect' ELSE '' END AS class,
 		COUNT(*), SUM(amount) FROM claim WHERE day > ? GROUP BY day, class`,
-		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.BadTAC), int(shadowaccount.Open), int(shadowaccount.Clone), last); err != nil {
+		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Granted), int(shadowaccount.BadTAC), int(shadowaccount.Denied), int(shadowaccount.Open), int(shadowaccount.Clone), last); err != nil {
 		return nil, err
 	}
 	for _, l := range byDay {

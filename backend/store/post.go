@@ -440,13 +440,17 @@ func claimsOf(rows []claimRow) []shadowaccount.Claim {
 	return out
 }
 
-const claimColumns = `counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms`
+const (
+	// newClaimColumns are those of a claim that comes; nothing is decided of it.
+	newClaimColumns = `counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms`
+	claimColumns    = newClaimColumns + `, decision`
+)
 
 func scanClaim(scan func(...any) error) (counter uint32, r claimRow, err error) {
 	var epoch, amount, before, after int64
 	var debit []byte
 	if err := scan(&counter, &r.Tap.Terminal, &epoch, &r.Tap.Tap, &r.Seq, &r.At, &r.Merchant, &amount, &before, &after,
-		&r.Said, &r.Proof, &r.Flags, &debit, &r.Spent, &r.status, &r.kind, &r.rule, &r.day, &r.receivedMS); err != nil {
+		&r.Said, &r.Proof, &r.Flags, &debit, &r.Spent, &r.status, &r.kind, &r.rule, &r.day, &r.receivedMS, &r.Decision); err != nil {
 		return 0, r, err
 	}
 	r.Tap.Epoch, r.Debit = uint64(epoch), string(debit)
@@ -493,12 +497,12 @@ func (t *Tx) writeClaims(ctx context.Context, n ids.CardNumber, counter uint32, 
 
 func (t *Tx) writeClaim(ctx context.Context, n ids.CardNumber, counter uint32, r claimRow) error {
 	_, err := t.exec(ctx, "write claim", `INSERT INTO claim (card, counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after,
-			said, proof, flags, debit, spent, status, kind, rule, day, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			said, proof, flags, debit, spent, status, kind, rule, day, received_ms, decision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
 			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
-			debit = excluded.debit, spent = excluded.spent, status = excluded.status`,
+			debit = excluded.debit, spent = excluded.spent, status = excluded.status, decision = excluded.decision`,
 		n[:], int64(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
 		r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
-		r.kind, r.rule, r.day, r.receivedMS)
+		r.kind, r.rule, r.day, r.receivedMS, int(r.Decision))
 	return err
 }

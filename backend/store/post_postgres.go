@@ -92,7 +92,7 @@ func (t *Tx) writeFollowersAtOnce(ctx context.Context, all []*follower) error {
 		}
 	}
 	args := []any{card, counter, terminal, epoch, tap, seq, at, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received}
-	if _, err := t.exec(ctx, "write claims", `INSERT INTO claim (card, `+claimColumns+`)
+	if _, err := t.exec(ctx, "write claims", `INSERT INTO claim (card, `+newClaimColumns+`)
 		SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[],
 		?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])`, args...); err != nil {
 		return err

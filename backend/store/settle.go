@@ -273,7 +273,7 @@ func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRe
 	}, `SELECT r.terminal, r.epoch, r.seq, COALESCE(m.id, ''), COALESCE(m.acquirer, ''), r.day, r.verdict
 		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
 		WHERE r.day <= ? AND r.verdict IS NOT NULL
-			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'superseded', 'unnamed')
+			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'granted', 'denied', 'superseded', 'unnamed')
 			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = ?)
 		ORDER BY r.terminal, r.epoch, r.seq`, through, []byte{})
 	return out, err
@@ -402,9 +402,9 @@ func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amou
 		out[m] = money.Minor(sum)
 		return err
 	}, `SELECT merchant, SUM(amount) FROM (
-			SELECT merchant, amount FROM claim WHERE status IN (?, ?)
+			SELECT merchant, amount FROM claim WHERE status IN (?, ?, ?)
 			UNION ALL SELECT merchant, -amount FROM settlement_item WHERE class = 'accepted'
 			UNION ALL SELECT merchant, was_amount FROM settlement_item WHERE was_class = 'accepted')
-		AS worth GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred))
+		AS worth GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Granted))
 	return out, err
 }

@@ -29,6 +29,7 @@ const (
 	BankTransit    Account = "bank-transit"     // payments that a bank was ordered to make and has not booked
 	FeeMerchant    Account = "fee:merchant"     // earned from merchants
 	FeeChannel     Account = "fee:channel"      // paid to channels
+	LossGranted    Account = "loss:granted"     // taps that nothing proves and that officers decided to pay for
 	Rounding       Account = "rounding"         // residue of fee arithmetic
 	SuspUnknown    Account = "suspense:unknown" // taps whose outcome nobody knows yet
 	SuspClone      Account = "suspense:clone"   // second records of one counter

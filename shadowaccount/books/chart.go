@@ -59,6 +59,8 @@ var Chart = []Subject{
 	{"6", "expense"},
 	{"61", "fees"},
 	{"611", "of payment channels"},
+	{"62", "losses"},
+	{"621", "taps paid for without proof"},
 }
 
 // classOf are the classes of the first subjects.
@@ -112,6 +114,8 @@ func TypeOf(a Account) (string, error) {
 		return "419", nil
 	case a == Rounding:
 		return "521", nil
+	case a == LossGranted:
+		return "621", nil
 	case part[0] == "fee" && len(part) >= 2 && part[1] == "channel":
 		return "611", nil
 	case part[0] == "fee" && len(part) >= 2 && part[1] == "merchant":

@@ -156,7 +156,7 @@ func again(b *backend, from, amount string) {
 		return tx.Post(b.w.ctx, books.Entry{ID: "again", Kind: "records", Day: opening.Format(time.DateOnly), Lines: lines})
 	}))
 	spoil(b, `UPDATE card SET shadow = shadow - (SELECT `+amount+` FROM claim WHERE `+from+`) WHERE number = (SELECT card FROM claim WHERE `+from+`)`,
-		`INSERT INTO claim SELECT card, counter, terminal, epoch, tap + 1000000, seq, at_ms, merchant, `+amount+`, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms
+		`INSERT INTO claim SELECT card, counter, terminal, epoch, tap + 1000000, seq, at_ms, merchant, `+amount+`, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms, decision
 		FROM claim WHERE `+from)
 }
 

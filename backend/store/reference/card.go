@@ -50,6 +50,9 @@ func (m *Model) card(n ids.CardNumber, records []Looked) (Card, []books.Line, er
 	}
 
 	taps := merged(records)
+	for _, t := range taps {
+		t.claim.Decision = m.decided[Tapped{n, t.counter, t.claim.Tap}]
+	}
 	spend(taps)
 	decide(taps, chain, shadowaccount.ExplainedBy(loads))
 

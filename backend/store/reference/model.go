@@ -40,12 +40,21 @@ type Model struct {
 	blocked   map[ids.CardNumber]time.Time
 	loads     map[ids.CardNumber]map[uint16]shadowaccount.Load
 	entries   map[string]books.Entry
+	decided   map[Tapped]shadowaccount.Decision
+}
+
+// Tapped names a tap's claim to a slot.
+type Tapped struct {
+	Card    ids.CardNumber
+	Counter uint32
+	Tap     ids.TapID
 }
 
 // New is a model of nothing. look reads and verifies a record's bytes: a function of the bytes alone.
 func New(look func(Key, []byte) Looked) *Model {
 	return &Model{look: look, records: map[Key][]byte{}, conflicts: map[Key][][]byte{}, passed: map[Epoch]uint64{}, issued: map[ids.CardNumber]store.Card{},
-		blocked: map[ids.CardNumber]time.Time{}, loads: map[ids.CardNumber]map[uint16]shadowaccount.Load{}, entries: map[string]books.Entry{}}
+		blocked: map[ids.CardNumber]time.Time{}, loads: map[ids.CardNumber]map[uint16]shadowaccount.Load{}, entries: map[string]books.Entry{},
+		decided: map[Tapped]shadowaccount.Decision{}}
 }
 
 // Keep tells of records numbered from first on. A number that other bytes have keeps them.
@@ -114,6 +123,9 @@ func (m *Model) Forget(n ids.CardNumber, counter uint16) {
 		delete(m.loads[n], counter)
 	}
 }
+
+// Decide tells what officers decided of a claim; the last word counts.
+func (m *Model) Decide(t Tapped, d shadowaccount.Decision) { m.decided[t] = d }
 
 // Post tells of an entry in the books that is not of a posting group, such as a load's.
 func (m *Model) Post(e books.Entry) { m.entries[e.ID] = e }

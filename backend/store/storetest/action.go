@@ -150,6 +150,30 @@ func (a forget) tell(m *reference.Model) { m.Forget(a.card, a.counter) }
 
 func (a forget) String() string { return fmt.Sprintf("forget load %x: %d", a.card[:], a.counter) }
 
+// decision: officers decide a claim. Nobody can decide one that has not come; it is decided as soon as it has.
+type decision struct {
+	claim   reference.Tapped
+	decided shadowaccount.Decision
+}
+
+func (a decision) do(p *player) error {
+	err := p.update(func(tx *store.Tx) error {
+		_, err := tx.DecideClaim(p.ctx, p.group(days[p.day]), store.TapKey{Card: a.claim.Card[:], Counter: a.claim.Counter, Terminal: a.claim.Tap.Terminal, Epoch: a.claim.Tap.Epoch, Tap: a.claim.Tap.Tap}, a.decided)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		p.later = append(p.later, a)
+		return nil
+	}
+	return err
+}
+
+func (a decision) tell(m *reference.Model) { m.Decide(a.claim, a.decided) }
+
+func (a decision) String() string {
+	return fmt.Sprintf("decision %d on card %x, counter %d, %v", a.decided, a.claim.Card[:], a.claim.Counter, a.claim.Tap)
+}
+
 // step: the backend verifies and posts up to so many records, or reviews cards if there are none.
 type step struct{ limit int }
 
@@ -292,7 +316,7 @@ func (p *player) drain() error {
 	return errors.New("the backend does not come to rest")
 }
 
-// doLater blocks the cards that had no row. One that has none now never gets one: no record of it became a tap.
+// doLater blocks the cards that had no row, and decides the claims that had not come. What is not there now never comes: no record of it became a tap.
 func (p *player) doLater() error {
 	waiting := p.later
 	p.later = nil

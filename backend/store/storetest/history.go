@@ -57,6 +57,7 @@ func newHistory(seed uint64, shape, id int) history {
 		}
 	}
 	m.lose()
+	m.decide()
 	return m.h
 }
 
@@ -124,6 +125,23 @@ func (m *maker) lose() {
 		left = append(left, e)
 	}
 	m.h.events = left
+}
+
+// decide lets officers decide some claims, most of which prove themselves or never come.
+func (m *maker) decide() {
+	done := map[reference.Tapped]bool{}
+	for _, e := range m.h.events {
+		if e.record == nil || !m.oneIn(4) {
+			continue
+		}
+		l := look(e.record.key, e.record.body)
+		t := reference.Tapped{Card: l.Card, Counter: l.Counter, Tap: l.Claim.Tap}
+		if l.Unreadable != "" || l.Unnamed != nil || done[t] {
+			continue
+		}
+		done[t] = true
+		m.add(0, decision{t, []shadowaccount.Decision{shadowaccount.GrantClaim, shadowaccount.DenyClaim}[m.IntN(2)]})
+	}
 }
 
 // life is one card in use.

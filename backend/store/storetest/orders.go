@@ -46,7 +46,7 @@ func (s suite) orders(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"accepted", "inferred", "unknown", "clone", "bad-tac", "void", "CLONE", "REPLAY", "BAD_TAC", "UNKNOWN_KEY", "WRONG_SAM", "BALANCE_UP", "BALANCE_DOWN", "ARITHMETIC",
+	for _, want := range []string{"accepted", "inferred", "unknown", "clone", "bad-tac", "void", "granted", "denied", "CLONE", "REPLAY", "BAD_TAC", "UNKNOWN_KEY", "WRONG_SAM", "BALANCE_UP", "BALANCE_DOWN", "ARITHMETIC",
 		"COUNTER_BACK", "DENIED_TAP", "UNKNOWN_CARD", "NEGATIVE_SHADOW", "gap", "explained", "tap", "unreadable", "unnamed", "quarantined", "conflict", "active", "blocked",
 		"ep", "ec", "desfire"} {
 		require.NotZero(t, seen[want], "no history ended with %s: the suite proves less than it says", want)

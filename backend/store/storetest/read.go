@@ -75,7 +75,7 @@ func fateOf(verdict string) reference.Fate {
 	switch verdict {
 	case "unreadable", "unnamed", "quarantined":
 		return reference.Fate(verdict)
-	case "accepted", "inferred", "unknown", "clone", "bad-tac", "void", "superseded":
+	case "accepted", "inferred", "unknown", "clone", "bad-tac", "void", "granted", "denied", "superseded":
 		return reference.Tap
 	}
 	return reference.Fate(fmt.Sprintf("verdict %q", verdict))

@@ -44,7 +44,7 @@ func (s suite) settlement(t *testing.T) {
 		w.live(world)
 		require.NoError(t, w.store.Close())
 	}
-	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "correction", "taken back"} {
+	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back"} {
 		require.NotZero(t, seen[want], "no day had %s: the suite proves less than it says", want)
 	}
 }
@@ -217,11 +217,11 @@ func (w *settled) once(day string) {
 // granted says how what the closed days came to differs from what the set of records is worth: by merchant, and tap by tap.
 func (w *settled) granted(want reference.State) string {
 	classes := map[shadowaccount.Status]string{shadowaccount.Stands: "accepted", shadowaccount.Inferred: "accepted", shadowaccount.Open: "suspect",
-		shadowaccount.Clone: "suspect", shadowaccount.BadTAC: "rejected", shadowaccount.Void: "void"}
+		shadowaccount.Clone: "suspect", shadowaccount.BadTAC: "rejected", shadowaccount.Void: "void", shadowaccount.Granted: "accepted", shadowaccount.Denied: "rejected"}
 	worth, told := map[ids.MerchantID]int64{}, map[string]bool{}
 	for n, c := range want.Cards {
 		for _, p := range c.Claims {
-			if p.Status.Occupies() {
+			if classes[p.Status] == "accepted" {
 				worth[p.Merchant] += p.Amount.Minor()
 			}
 			name := fmt.Sprintf("%x@%d %s/%d/%d", n[:], p.Counter, p.Tap.Terminal, p.Tap.Epoch, p.Tap.Tap)
