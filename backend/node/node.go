@@ -17,6 +17,7 @@ import (
 
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/console"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
@@ -60,6 +61,7 @@ type Node struct {
 	pipeline *intake.Pipeline
 	topup    *topup.Service
 	life     *cardlife.Service
+	cases    *cases.Service
 	watch    *watch.Watch
 	api      http.Handler
 	console  http.Handler
@@ -130,6 +132,9 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.life, err = cardlife.New(n.store, c.Clock, cardlife.Config{Location: at, Log: c.Log}); err != nil {
 		return err
 	}
+	if n.cases, err = cases.New(n.store, c.Clock, c.Scheme.Cases(c.Log)); err != nil {
+		return fmt.Errorf("scheme: case_due: %w", err)
+	}
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
@@ -193,6 +198,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.pipeline.Run(ctx) })
 	g.Go(func() error { return n.topup.Run(ctx, sweepEvery) })
 	g.Go(func() error { return n.life.Run(ctx, time.Hour) })
+	g.Go(func() error { return n.cases.Run(ctx, time.Hour) })
 	g.Go(func() error { return n.watch.Run(ctx) })
 	g.Go(func() error { return n.proveNightly(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

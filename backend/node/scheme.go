@@ -8,12 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
@@ -26,14 +30,15 @@ import (
 
 // Scheme is what an operator writes into scheme.yaml; docs/scheme.md is its page.
 type Scheme struct {
-	Name       string       `yaml:"name"`
-	TimeZone   string       `yaml:"time_zone"`   // IANA name; clearing days and purse times are in it
-	MaxLoad    money.Amount `yaml:"max_load"`    // of one load
-	MaxBalance money.Amount `yaml:"max_balance"` // on a card after a load
-	Term       string       `yaml:"term"`        // T+n working days or D+n calendar days until positions are due
-	Holidays   string       `yaml:"holidays"`    // file with the calendar, beside this one; empty: plain weeks
-	Currency   string       `yaml:"currency"`    // of the settlement files, ISO 4217 letters; empty: CNY
-	CaseAfter  int          `yaml:"case_after"`  // days that a record is held before the acquirer's report calls it a case; 0: 30
+	Name       string             `yaml:"name"`
+	TimeZone   string             `yaml:"time_zone"`   // IANA name; clearing days and purse times are in it
+	MaxLoad    money.Amount       `yaml:"max_load"`    // of one load
+	MaxBalance money.Amount       `yaml:"max_balance"` // on a card after a load
+	Term       string             `yaml:"term"`        // T+n working days or D+n calendar days until positions are due
+	Holidays   string             `yaml:"holidays"`    // file with the calendar, beside this one; empty: plain weeks
+	Currency   string             `yaml:"currency"`    // of the settlement files, ISO 4217 letters; empty: CNY
+	CaseAfter  int                `yaml:"case_after"`  // days that a record is held before the acquirer's report calls it a case, and until its case opens; 0: 30
+	CaseDue    map[cases.Kind]int `yaml:"case_due"`    // days until a case of a kind is overdue; others have the usual
 
 	API     Listen `yaml:"api"`
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
@@ -145,6 +150,11 @@ func (s *Scheme) Check() error {
 	}
 	if s.CaseAfter < 0 || s.CaseAfter > maxCaseAfter {
 		bad("case_after: %d: want 1 to %d days, or none for the usual 30", s.CaseAfter, maxCaseAfter)
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.CaseDue)) {
+		if d := s.CaseDue[k]; !slices.Contains(cases.Kinds, k) || d < 1 || d > maxCaseAfter {
+			bad("case_due: %s: %d: want kinds of %v, and 1 to %d days", k, d, cases.Kinds, maxCaseAfter)
+		}
 	}
 	if store.HasPassword(s.Store) {
 		bad("store: a password does not belong into this file: give it in ~/.pgpass, in PGPASSWORD, or with the whole address in PURSELANE_STORE")
@@ -320,4 +330,13 @@ func feeList(all []fee.Standard) (string, error) {
 		return "", fmt.Errorf("code fee standards: %w", err)
 	}
 	return string(raw), nil
+}
+
+// Cases is how the scheme runs its cases.
+func (s *Scheme) Cases(log *slog.Logger) cases.Config {
+	out := cases.Config{After: time.Duration(s.CaseAfter) * 24 * time.Hour, Clock: map[cases.Kind]time.Duration{}, Location: s.Location(), Log: log}
+	for k, days := range s.CaseDue {
+		out.Clock[k] = time.Duration(days) * 24 * time.Hour
+	}
+	return out
 }

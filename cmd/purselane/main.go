@@ -25,6 +25,7 @@ type commands struct {
 	Family   FamilyCmd   `cmd:"" help:"Prepare a scheme for simulated cards of another family: electronic cash, or DESFire."`
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
+	Case     CaseCmd     `cmd:"" help:"Decide taps that nothing proves, by two persons."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount"
+)
+
+// Case is a claim that officers decide. Its states and moves are package cases'.
+type Case struct {
+	ID         string
+	Claim      TapKey
+	Kind       string
+	State      string
+	Opened     time.Time
+	Due        time.Time
+	Proposal   string // "" for none
+	ProposedBy string
+
+	// As they are now; read only.
+	Token    string
+	Merchant ids.MerchantID
+	Amount   money.Amount
+	Status   shadowaccount.Status
+}
+
+// CaseEvent is a row of a case's trail.
+type CaseEvent struct {
+	At     time.Time
+	Event  string
+	By     string
+	Detail string
+}
+
+// AddCase writes a new case.
+func (t *Tx) AddCase(ctx context.Context, c Case) error {
+	_, err := t.exec(ctx, "add case", `INSERT INTO claim_case (id, card, counter, terminal, epoch, tap, kind, state, opened_ms, due_ms, proposal, proposed_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, c.ID, c.Claim.Card, int64(c.Claim.Counter), string(c.Claim.Terminal), int64(c.Claim.Epoch), int64(c.Claim.Tap), c.Kind, c.State,
+		c.Opened.UnixMilli(), c.Due.UnixMilli(), c.Proposal, c.ProposedBy)
+	return err
+}
+
+// SetCase writes what changes in a case's life: state and proposal.
+func (t *Tx) SetCase(ctx context.Context, c Case) error {
+	r, err := t.exec(ctx, "set case", `UPDATE claim_case SET state = ?, proposal = ?, proposed_by = ? WHERE id = ?`, c.State, c.Proposal, c.ProposedBy, c.ID)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("store: case %s: %d rows changed: %w", c.ID, n, errors.Join(err, ErrNotFound))
+	}
+	return nil
+}
+
+// AddCaseEvent adds to a case's trail.
+func (t *Tx) AddCaseEvent(ctx context.Context, id string, e CaseEvent) error {
+	var last int64
+	if _, err := t.one(ctx, "last event of case", `SELECT COALESCE(MAX(number), 0) FROM claim_case_event WHERE case_id = ?`, []any{id}, &last); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "add event of case", `INSERT INTO claim_case_event (case_id, number, at_ms, event, by_whom, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+		id, last+1, e.At.UnixMilli(), e.Event, e.By, e.Detail)
+	return err
+}
+
+// CaseEvents lists a case's trail, oldest first.
+func (t *Tx) CaseEvents(ctx context.Context, id string) ([]CaseEvent, error) {
+	var out []CaseEvent
+	err := t.rows(ctx, "events of case", func(scan func(...any) error) error {
+		var e CaseEvent
+		var at int64
+		err := scan(&at, &e.Event, &e.By, &e.Detail)
+		e.At = time.UnixMilli(at)
+		out = append(out, e)
+		return err
+	}, `SELECT at_ms, event, by_whom, detail FROM claim_case_event WHERE case_id = ? ORDER BY number`, id)
+	return out, err
+}
+
+func (t *Tx) cases(ctx context.Context, rest string, args ...any) ([]Case, error) {
+	var out []Case
+	err := t.rows(ctx, "cases", func(scan func(...any) error) error {
+		var c Case
+		var epoch, opened, due, amount int64
+		err := scan(&c.ID, &c.Claim.Card, &c.Claim.Counter, &c.Claim.Terminal, &epoch, &c.Claim.Tap, &c.Kind, &c.State, &opened, &due, &c.Proposal, &c.ProposedBy,
+			&c.Token, &c.Merchant, &amount, &c.Status)
+		c.Claim.Epoch, c.Opened, c.Due, c.Amount = uint64(epoch), time.UnixMilli(opened), time.UnixMilli(due), money.Minor(amount)
+		out = append(out, c)
+		return err
+	}, `SELECT x.id, x.card, x.counter, x.terminal, x.epoch, x.tap, x.kind, x.state, x.opened_ms, x.due_ms, x.proposal, x.proposed_by, k.token, c.merchant, c.amount, c.status
+		FROM claim_case x JOIN card k ON k.number = x.card
+		JOIN claim c ON c.card = x.card AND c.counter = x.counter AND c.terminal = x.terminal AND c.epoch = x.epoch AND c.tap = x.tap `+rest, args...)
+	return out, err
+}
+
+// Case finds a case, or ErrNotFound.
+func (t *Tx) Case(ctx context.Context, id string) (Case, error) {
+	all, err := t.cases(ctx, `WHERE x.id = ?`, id)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("case %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Case{}, err
+	}
+	return all[0], nil
+}
+
+// Cases lists cases, those that are due first at the top, at most limit; in one state where that is not empty.
+func (t *Tx) Cases(ctx context.Context, state string, limit int) ([]Case, error) {
+	return t.cases(ctx, `WHERE (? = '' OR x.state = ?) ORDER BY x.due_ms, x.id LIMIT ?`, state, state, limit)
+}
+
+// RunningCase finds the case of a claim that is not done, or ErrNotFound.
+func (t *Tx) RunningCase(ctx context.Context, k TapKey) (Case, error) {
+	all, err := t.cases(ctx, `WHERE x.card = ? AND x.counter = ? AND x.terminal = ? AND x.epoch = ? AND x.tap = ? AND x.state IN ('open', 'proposed')`,
+		k.Card, int64(k.Counter), string(k.Terminal), int64(k.Epoch), int64(k.Tap))
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("running case: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Case{}, err
+	}
+	return all[0], nil
+}
+
+// OvercomeCases lists running cases whose claims have decided themselves, at most limit.
+func (t *Tx) OvercomeCases(ctx context.Context, limit int) ([]Case, error) {
+	return t.cases(ctx, `WHERE x.state IN ('open', 'proposed') AND c.status IN (?, ?, ?) ORDER BY x.id LIMIT ?`,
+		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Void), limit)
+}
+
+// UndecidedClaim is a claim that nothing has decided.
+type UndecidedClaim struct {
+	TapKey
+	Status shadowaccount.Status
+}
+
+// AgedClaims lists the claims that came at a moment or before, that nothing has decided and that never had a case which ended otherwise than by the claim itself;
+// the oldest first, at most limit.
+func (t *Tx) AgedClaims(ctx context.Context, received time.Time, limit int) ([]UndecidedClaim, error) {
+	return t.undecided(ctx, `c.status IN (3, 4, 5) AND c.received_ms <= ? AND NOT EXISTS (SELECT 1 FROM claim_case x
+			WHERE x.card = c.card AND x.counter = c.counter AND x.terminal = c.terminal AND x.epoch = c.epoch AND x.tap = c.tap AND x.state <> 'moot')
+		ORDER BY c.received_ms, c.card, c.counter, c.terminal, c.epoch, c.tap LIMIT ?`, received.UnixMilli(), limit)
+}
+
+// ClaimsOfTap lists a tap's claims, whatever they are worth: one, but for a terminal that told of two counters. It walks all claims.
+func (t *Tx) ClaimsOfTap(ctx context.Context, tap ids.TapID) ([]UndecidedClaim, error) {
+	return t.undecided(ctx, `c.terminal = ? AND c.epoch = ? AND c.tap = ? ORDER BY c.card, c.counter`, string(tap.Terminal), int64(tap.Epoch), int64(tap.Tap))
+}
+
+func (t *Tx) undecided(ctx context.Context, where string, args ...any) ([]UndecidedClaim, error) {
+	var out []UndecidedClaim
+	err := t.rows(ctx, "undecided claims", func(scan func(...any) error) error {
+		var c UndecidedClaim
+		var epoch int64
+		err := scan(&c.Card, &c.Counter, &c.Terminal, &epoch, &c.Tap, &c.Status)
+		c.Epoch = uint64(epoch)
+		out = append(out, c)
+		return err
+	}, `SELECT c.card, c.counter, c.terminal, c.epoch, c.tap, c.status FROM claim c WHERE `+where, args...)
+	return out, err
+}
