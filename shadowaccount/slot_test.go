@@ -1,6 +1,7 @@
 package shadowaccount_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,7 +110,33 @@ func drawClaim(r *rapid.T) shadowaccount.Claim {
 		c.Proof = rapid.SampledFrom([]shadowaccount.Proof{good, good, bad}).Draw(r, "proof")
 	}
 	c.Flags = shadowaccount.Flags(rapid.IntRange(0, 7).Draw(r, "flags"))
+	c.Decision = shadowaccount.Decision(rapid.IntRange(0, 2).Draw(r, "decision"))
 	return c
+}
+
+// A decision moves only what nothing else decides, and changes nothing for the other claims to the slot.
+func TestADecisionIsWeakerThanAnyProof(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		claims := rapid.SliceOfNDistinct(rapid.Custom(drawClaim), 1, 5, func(c shadowaccount.Claim) ids.TapID { return c.Tap }).Draw(r, "claims")
+		n := shadowaccount.Next{Known: rapid.Bool().Draw(r, "known"), Before: money.Minor(rapid.Int64Range(6, 10).Draw(r, "next") * 100)}
+		explained := shadowaccount.ExplainedBy(nil)
+		bare := slices.Clone(claims)
+		for i := range bare {
+			bare[i].Decision = shadowaccount.Undecided
+		}
+		decided := shadowaccount.Decide(claims, n, explained)
+		for i, without := range shadowaccount.Decide(bare, n, explained) {
+			want := without
+			if without == shadowaccount.Open || without == shadowaccount.Clone || without == shadowaccount.BadTAC {
+				want = [...]shadowaccount.Status{without, shadowaccount.Granted, shadowaccount.Denied}[claims[i].Decision]
+				require.True(r, want.Decidable())
+			} else {
+				require.False(r, without.Decidable())
+			}
+			require.Equal(r, want, decided[i])
+		}
+		require.Equal(r, shadowaccount.NextFrom(bare), shadowaccount.NextFrom(claims))
+	})
 }
 
 func TestMergingRecordsOfATapKnowsNoOrder(t *testing.T) {
@@ -154,7 +181,7 @@ func TestEffectsOfAnyPathBalanceAndEndInTheSameAccounts(t *testing.T) {
 		var was shadowaccount.Claim
 		wasStatus := shadowaccount.Nothing
 		for range rapid.IntRange(1, 5).Draw(r, "moves") {
-			now, status := drawClaim(r), shadowaccount.Status(rapid.IntRange(1, 6).Draw(r, "status"))
+			now, status := drawClaim(r), shadowaccount.Status(rapid.IntRange(1, 8).Draw(r, "status"))
 			lines, change, err := shadowaccount.Effects(was, wasStatus, now, status)
 			require.NoError(r, err)
 			require.NoError(r, books.Entry{ID: "x", Kind: "x", Day: "x", Lines: lines}.Check())
