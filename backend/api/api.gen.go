@@ -939,7 +939,7 @@ type Transaction struct {
 	// OfflineCounter The card's own count: an EP purse's offline counter, an electronic cash card's ATC, a DESFire card's TMC.
 	OfflineCounter OfflineCounter `json:"offline_counter"`
 
-	// Status accepted, inferred, unknown, clone, bad-tac, void, undecided
+	// Status accepted, inferred, unknown, clone, bad-tac, void, granted, denied, undecided
 	Status string `json:"status"`
 
 	// Tap terminal/epoch/number
