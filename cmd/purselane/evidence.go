@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -125,8 +128,8 @@ func printEvidence(w io.Writer, m evidence.Manifest) {
 	if m.Closed {
 		state = fmt.Sprintf("closed, report %.16s…", m.Report)
 	}
-	fmt.Fprintf(w, "%s (%s): %d batches, %d records %v, %d entries with debits of %v, %d posting groups, the last %d (%.16s…)\n", m.Day, state,
-		m.Batches, m.Records, m.Verdicts, m.Entries, m.Debits, m.Groups, m.LastGroup, m.LastHash)
+	fmt.Fprintf(w, "%s (%s): %d batches, %d records%s, %d entries with debits of %v, %d posting groups, the last %d (%.16s…)\n", m.Day, state,
+		m.Batches, m.Records, byVerdict(m.Verdicts), m.Entries, m.Debits, m.Groups, m.LastGroup, m.LastHash)
 }
 
 // streamNew is writeNew for what does not fit into memory.
@@ -145,4 +148,16 @@ func streamNew(path string, mode os.FileMode, write func(io.Writer) error) error
 		return err
 	}
 	return os.Rename(temp.Name(), path)
+}
+
+// byVerdict tells how many records had which end, in the order of the words.
+func byVerdict(n map[string]int) string {
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
