@@ -111,15 +111,7 @@ func allowed(kind string, r accountRow, l books.Line) error {
 	return nil
 }
 
-// move adds a line to its account's balance.
-func (t *Tx) move(ctx context.Context, l books.Line) error {
-	r, err := t.believed(ctx, l.Account)
-	if err != nil {
-		return err
-	}
-	return t.moveRow(ctx, r, l.Amount)
-}
-
+// moveRow adds an amount to an account's balance.
 func (t *Tx) moveRow(ctx context.Context, r accountRow, amount money.Amount) error {
 	var err error
 	if r.balance, err = r.balance.Add(amount); err != nil {
