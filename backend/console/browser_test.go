@@ -197,7 +197,7 @@ const weakContrast = `(() => {
 func TestThePageInABrowser(t *testing.T) {
 	ctx := chromium(t)
 	c := newCity(t)
-	server := httptest.NewServer(NewWith(c.store, Config{Location: time.UTC, Poll: 50 * time.Millisecond}))
+	server := httptest.NewServer(New(c.store, Config{Location: time.UTC, Poll: 50 * time.Millisecond}))
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections) // runs first: Close waits for streams to end
 	dir := artifacts(t)

@@ -36,11 +36,8 @@ const MaxStreams = 64
 //go:embed static templates
 var files embed.FS
 
-// New makes the page with the zero Config.
-func New(r Reader) http.Handler { return NewWith(r, Config{}) }
-
-// NewWith makes the page.
-func NewWith(r Reader, c Config) http.Handler {
+// New makes the page.
+func New(r Reader, c Config) http.Handler {
 	if c.Location == nil {
 		c.Location = time.Local
 	}

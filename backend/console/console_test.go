@@ -65,7 +65,7 @@ func body(t *testing.T, r *http.Response) string {
 }
 
 func TestThePageIsServedWithHeadersThatKeepOthersOut(t *testing.T) {
-	h := NewWith(&picture{}, quiet())
+	h := New(&picture{}, quiet())
 	for target, kind := range map[string]string{
 		"/": "text/html; charset=utf-8", "/static/console.css": "text/css; charset=utf-8", "/static/console.js": "text/javascript; charset=utf-8", "/static/icon.svg": "image/svg+xml",
 	} {
@@ -90,7 +90,7 @@ func TestThePageIsServedWithHeadersThatKeepOthersOut(t *testing.T) {
 }
 
 func TestTheConsoleAnswersGetAndHeadOnly(t *testing.T) {
-	h := NewWith(&picture{}, quiet())
+	h := New(&picture{}, quiet())
 	for _, target := range []string{"/", "/events", "/static/console.css"} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"} {
 			r := ask(h, method, target, nil)
@@ -106,7 +106,7 @@ func TestTheConsoleAnswersGetAndHeadOnly(t *testing.T) {
 }
 
 func TestAStaticFileIsSentOnce(t *testing.T) {
-	h := NewWith(&picture{}, quiet())
+	h := New(&picture{}, quiet())
 	r := ask(h, "GET", "/static/console.css", nil)
 	tag := r.Header.Get("ETag")
 	require.Regexp(t, `^"[0-9a-f]{16}"$`, tag)
@@ -119,7 +119,7 @@ func TestAStaticFileIsSentOnce(t *testing.T) {
 
 func TestNamesFromOutsideAreText(t *testing.T) {
 	hostile := `<img src=x onerror=alert(1)>"'&</script>`
-	h := NewWith(&picture{ov: store.Overview{
+	h := New(&picture{ov: store.Overview{
 		Taps:      []store.TapLine{{At: time.UnixMilli(1), Terminal: "bus-1", Place: hostile, Kind: hostile, Card: "****1234", Outcome: hostile, Verdict: hostile}},
 		Terminals: []store.Terminal{{ID: "<b>", Place: hostile}},
 		Findings:  []store.FindingCount{{Code: hostile, Open: 1}},
@@ -134,14 +134,14 @@ func TestNamesFromOutsideAreText(t *testing.T) {
 }
 
 func TestBooksOffAreFlagged(t *testing.T) {
-	h := NewWith(&picture{ov: store.Overview{OnCards: money.Minor(1_00)}}, quiet())
+	h := New(&picture{ov: store.Overview{OnCards: money.Minor(1_00)}}, quiet())
 	text := body(t, ask(h, "GET", "/", nil))
 	require.Contains(t, text, `<div class="identity odd">`)
 	require.Contains(t, text, `Off by <b>1.00</b>`)
 	require.Contains(t, text, "≠")
 	require.NotContains(t, text, "Balanced")
 
-	text = body(t, ask(NewWith(&picture{}, quiet()), "GET", "/", nil))
+	text = body(t, ask(New(&picture{}, quiet()), "GET", "/", nil))
 	require.Contains(t, text, `<div class="identity even">`)
 	require.Contains(t, text, "Balanced")
 	require.NotContains(t, text, "≠")
@@ -151,7 +151,7 @@ func TestFiguresThatOverflowAreNotShown(t *testing.T) {
 	var log strings.Builder
 	c := quiet()
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	h := NewWith(&picture{ov: store.Overview{OnCards: money.Minor(math.MaxInt64), Balances: []books.Balance{{Account: books.Funding, Amount: money.Minor(-1)}}}}, c)
+	h := New(&picture{ov: store.Overview{OnCards: money.Minor(math.MaxInt64), Balances: []books.Balance{{Account: books.Funding, Amount: money.Minor(-1)}}}}, c)
 	text := body(t, ask(h, "GET", "/", nil))
 	require.Contains(t, text, "Sums out of range")
 	require.Contains(t, text, "none of its figures can be trusted")
@@ -164,7 +164,7 @@ func TestAStoreThatCannotBeReadIsAnErrorInTheReadersLanguage(t *testing.T) {
 	var log strings.Builder
 	c := quiet()
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	h := NewWith(&picture{err: errors.New("disk on fire")}, c)
+	h := New(&picture{err: errors.New("disk on fire")}, c)
 	r := ask(h, "GET", "/?lang=zh", nil)
 	require.Equal(t, 500, r.StatusCode)
 	text := body(t, r)
@@ -174,7 +174,7 @@ func TestAStoreThatCannotBeReadIsAnErrorInTheReadersLanguage(t *testing.T) {
 
 func TestTheStoreIsReadOnceAChange(t *testing.T) {
 	p := &picture{}
-	h := NewWith(p, quiet())
+	h := New(p, quiet())
 	for range 5 {
 		ask(h, "GET", "/", nil)
 	}
@@ -186,7 +186,7 @@ func TestTheStoreIsReadOnceAChange(t *testing.T) {
 
 func TestAFailedReadingIsTriedAgain(t *testing.T) {
 	p := &picture{err: errors.New("busy")}
-	h := NewWith(p, quiet())
+	h := New(p, quiet())
 	require.Equal(t, 500, ask(h, "GET", "/", nil).StatusCode)
 	p.err = nil
 	require.Equal(t, 200, ask(h, "GET", "/", nil).StatusCode)

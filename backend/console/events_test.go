@@ -89,7 +89,7 @@ func pass(d time.Duration) { time.Sleep(d); synctest.Wait() } // in a bubble: no
 func TestAStreamSendsAllThenOnlyWhatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &picture{}
-		b, stop := listen(t, NewWith(p, quiet()), "/events")
+		b, stop := listen(t, New(p, quiet()), "/events")
 		defer stop()
 		require.Equal(t, "text/event-stream", b.Header().Get("Content-Type"))
 		require.Equal(t, "no-store", b.Header().Get("Cache-Control"))
@@ -125,7 +125,7 @@ func TestAStreamSendsAllThenOnlyWhatChanged(t *testing.T) {
 
 func TestAQuietStreamSaysThatItLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, stop := listen(t, NewWith(&picture{}, quiet()), "/events")
+		b, stop := listen(t, New(&picture{}, quiet()), "/events")
 		defer stop()
 		b.take(t)
 		pass(time.Minute)
@@ -136,7 +136,7 @@ func TestAQuietStreamSaysThatItLives(t *testing.T) {
 
 func TestAStreamSpeaksItsReadersLanguage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, stop := listen(t, NewWith(&picture{}, quiet()), "/events?lang=zh")
+		b, stop := listen(t, New(&picture{}, quiet()), "/events?lang=zh")
 		defer stop()
 		_, html := b.take(t)
 		require.Contains(t, html["taps"], texts["zh"]["no_taps"])
@@ -145,7 +145,7 @@ func TestAStreamSpeaksItsReadersLanguage(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewWith(&picture{}, quiet())
+		h := New(&picture{}, quiet())
 		var stops []func()
 		for range MaxStreams {
 			_, stop := listen(t, h, "/events")
@@ -168,7 +168,7 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestAReaderThatHasGoneEndsItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &picture{}
-		h := NewWith(p, quiet())
+		h := New(p, quiet())
 		b := newBrowser()
 		done := make(chan struct{})
 		go func() {
@@ -188,13 +188,13 @@ func TestAStoreThatFailsEndsTheStreamSoThatTheBrowserComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &picture{err: errors.New("disk on fire")}
 		b := newBrowser()
-		NewWith(p, quiet()).ServeHTTP(b, httptest.NewRequest("GET", "/events", nil))
+		New(p, quiet()).ServeHTTP(b, httptest.NewRequest("GET", "/events", nil))
 		require.Equal(t, "retry: 2000\n\n", b.got.String())
 	})
 }
 
 func TestABrowserWithoutFlushGetsNoStream(t *testing.T) {
-	h := NewWith(&picture{}, quiet())
+	h := New(&picture{}, quiet())
 	plain := struct{ http.ResponseWriter }{httptest.NewRecorder()}
 	h.ServeHTTP(plain, httptest.NewRequest("GET", "/events", nil)) // returns, instead of filling a buffer for ever
 }

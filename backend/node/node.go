@@ -141,7 +141,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
-	n.console = console.NewWith(n.store, console.Config{Location: at, Log: c.Log})
+	n.console = console.New(n.store, console.Config{Location: at, Log: c.Log})
 	return nil
 }
 
