@@ -20,7 +20,8 @@ const maxBankRef = 140
 
 // Pay mirrors the payment of a closed day's positions: every acquirer's clearing account and every channel against the
 // trust account. It is the bank's first form: the whole day at once, under one reference. Paying again under the same
-// reference changes nothing; under another it is [ErrPaid], because the money moved once.
+// reference changes nothing; under another it is [ErrPaid], because the money moved once. It asks for nobody's approval: what people do goes
+// through [ProposePay] and [Approve].
 func Pay(ctx context.Context, s *store.Store, day, bankRef string, now time.Time) error {
 	if _, err := calendar.ParseDate(day); err != nil {
 		return err
