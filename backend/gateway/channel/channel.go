@@ -41,6 +41,7 @@ type PayRequest struct {
 	Product   Product
 	Money     Money
 	Subject   string    // what is paid for, for the payer's eyes
+	Sent      time.Time // the second of this attempt as it is kept, which [Ref].Sent repeats; zero: the adapter's clock now
 	Expires   time.Time // after it the channel must refuse to be paid; zero: the channel's own default
 	NotifyURL string    // ours, without a query
 	ReturnURL string    // where the payer's browser goes after paying; proves nothing
@@ -92,7 +93,8 @@ type Ref struct {
 type RefundRequest struct {
 	Number    string // ours for this refund, in the form of [PayRequest].Number; the same number is the same refund
 	Of        Ref
-	Money     Money // of this refund
+	Money     Money     // of this refund
+	Sent      time.Time // as [PayRequest].Sent
 	Reason    string
 	NotifyURL string
 }
@@ -120,7 +122,7 @@ type Capabilities struct {
 	Payout       bool          // implements [Payouts]
 	Bill         bool
 	DayZone      *time.Location // of the channel's day: cut-off, bill, daily limits
-	DayStart     time.Duration  // after midnight there
+	DayStart     time.Duration  // after midnight there; negative: on the evening before
 }
 
 // Channel is one account at one payment channel.
@@ -197,7 +199,8 @@ type Agreements interface {
 type PayoutRequest struct {
 	Number   string
 	Money    Money
-	Account  string // sealed by the caller's rule: a token or an account number that never goes to logs
+	Sent     time.Time // as [PayRequest].Sent
+	Account  string    // sealed by the caller's rule: a token or an account number that never goes to logs
 	Name     string
 	BankCode string // of a corporate account; "" for a person's
 	Purpose  string
