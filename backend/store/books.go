@@ -12,7 +12,8 @@ import (
 // Post writes an entry and moves the balances of its accounts. An entry of the same id and content changes nothing;
 // of the same id and other content is books.ErrConflict. An entry whose lines cancel out is not written.
 //
-// An account whose row was edited, or whose switches forbid it, refuses the entry: [ErrEdited], [books.ErrSwitched]. An entry that tells what
+// An account whose row was edited, whose switches forbid it, or of which not enough would be left for what is held ([Tx.Hold]), refuses the entry:
+// [ErrEdited], [books.ErrSwitched], [books.ErrFunds]. An entry that tells what
 // a card has done already is not refused; its line for that account is set aside in suspense (books.Aside).
 func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 	if err := e.Check(); err != nil {
@@ -72,6 +73,9 @@ func (t *Tx) takes(ctx context.Context, kind string, l books.Line) (books.Line, 
 	}
 	if err == nil {
 		err = allowed(kind, r, l)
+	}
+	if err == nil {
+		err = t.leavesHeld(ctx, kind, r, l)
 	}
 	if err == nil || !books.Fact(kind) || !errors.Is(err, ErrEdited) && !errors.Is(err, books.ErrSwitched) {
 		return l, r, err

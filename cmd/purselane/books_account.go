@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -33,6 +35,9 @@ func (c *BooksAccountCmd) Run(ctx context.Context, k *kong.Kong) error {
 				held += " by our entries; its balance is kept by somebody else"
 			}
 			fmt.Fprintf(k.Stdout, "%s\n  number    %s\n  holds     %s\n  switches  %v\n", a.Name, a.Number, held, a.Switches)
+			if err := showHolds(ctx, k.Stdout, tx, a); err != nil {
+				return err
+			}
 			notes, err := tx.AccountNotes(ctx, a.Name)
 			for _, n := range notes {
 				fmt.Fprintf(k.Stdout, "  note      %d %s by %s: %s\n", n.Version, n.Code, whoever(n.By), n.Detail)
@@ -40,6 +45,27 @@ func (c *BooksAccountCmd) Run(ctx context.Context, k *kong.Kong) error {
 			return err
 		})
 	})
+}
+
+// showHolds prints what of the balance may be used and what is held, where something is.
+func showHolds(ctx context.Context, w io.Writer, tx *store.Tx, a store.BooksAccount) error {
+	open, err := tx.OpenHolds(ctx, a.Name)
+	if err != nil || len(open) == 0 || a.Edited {
+		return err
+	}
+	f, err := tx.Funds(ctx, a.Name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "  may use   %v\n  held      %v\n", f.Available, f.Frozen)
+	for _, h := range open {
+		late := ""
+		if now().After(h.Until) {
+			late = "  OVERDUE"
+		}
+		fmt.Fprintf(w, "    %s  %v  until %s%s\n", h.ID, h.Amount, h.Until.UTC().Format(time.RFC3339), late)
+	}
+	return nil
 }
 
 func whoever(by string) string {

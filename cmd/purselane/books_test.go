@@ -84,6 +84,22 @@ func TestAnAccountThatWasEditedIsReleasedByCommand(t *testing.T) {
 	require.ErrorContains(t, err, "no switch")
 }
 
+func TestAnAccountShowsWhatIsHeldOfIt(t *testing.T) {
+	dir, s := sealedScheme(t)
+	shop := books.MerchantAvailable("shop")
+	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		lines, err := books.Move(books.Trust, shop, money.Minor(10_00))
+		require.NoError(t, err)
+		require.NoError(t, tx.Post(t.Context(), books.Entry{ID: "in", Kind: "test", Day: "2026-11-24", Lines: lines}))
+		require.NoError(t, tx.Hold(t.Context(), "order-2", shop, money.Minor(1_00), time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)))
+		return tx.Hold(t.Context(), "order-1", shop, money.Minor(3_00), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	}))
+	out := must(t, "books", "account", "--dir", dir, string(shop))
+	require.Contains(t, out, "  holds     -10.00\n")
+	require.Contains(t, out, "  may use   6.00\n  held      4.00\n    order-1  3.00  until 2026-01-01T00:00:00Z  OVERDUE\n    order-2  1.00  until 2999-01-01T00:00:00Z\n")
+	require.NotContains(t, must(t, "books", "account", "--dir", dir, "float"), "held")
+}
+
 func flip(t *testing.T, path, query string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
