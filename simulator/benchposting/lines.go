@@ -30,7 +30,7 @@ func bareLine(ctx context.Context, dir string, cards int) (line, error) {
 	if err != nil {
 		return line{}, err
 	}
-	return line{name: "posting-bare", records: size, own: s.posted(s.draw), floor: func() (time.Duration, error) { return f.post(ctx) },
+	return line{records: size, own: s.posted(s.draw), floor: func() (time.Duration, error) { return f.post(ctx) },
 		end: func() error { return errors.Join(s.end(), f.db.Close()) }}, nil
 }
 
@@ -59,7 +59,7 @@ func pipelineLine(ctx context.Context, dir string, cards int) (line, error) {
 			return err
 		})
 	}
-	return line{name: "posting-pipeline", records: size, own: own, floor: func() (time.Duration, error) { return f.post(ctx) },
+	return line{records: size, own: own, floor: func() (time.Duration, error) { return f.post(ctx) },
 		end: func() error { return errors.Join(s.end(), f.db.Close()) }}, nil
 }
 
@@ -75,7 +75,7 @@ func acceptLine(ctx context.Context, dir string, cards int) (line, error) {
 		}
 		return timed(func() error { return s.keep(last) })
 	}
-	return line{name: "posting-accept", records: size, own: own, end: s.end, floor: func() (time.Duration, error) {
+	return line{records: size, own: own, end: s.end, floor: func() (time.Duration, error) {
 		if err := s.read(&last); err != nil {
 			return 0, err
 		}
@@ -96,7 +96,7 @@ func duplicatesLine(ctx context.Context, dir string, cards int) (line, error) {
 		return line{}, err
 	}
 	own := func() (time.Duration, error) { return timed(func() error { return s.keep(last) }) }
-	return line{name: "posting-duplicates", records: size, own: own, end: s.end, floor: func() (time.Duration, error) {
+	return line{records: size, own: own, end: s.end, floor: func() (time.Duration, error) {
 		if last, err = s.draw(); err != nil {
 			return 0, err
 		}
@@ -123,7 +123,7 @@ func hotLine(ctx context.Context, dir string, cards int) (line, error) {
 		}
 		return b, err
 	}
-	return line{name: "posting-hot", records: size, own: s.posted(hot), floor: s.posted(spread), end: s.end}, nil
+	return line{records: size, own: s.posted(hot), floor: s.posted(spread), end: s.end}, nil
 }
 
 // Taps behind the cards of the growth line.
@@ -158,7 +158,7 @@ func growthLine(ctx context.Context, dir string, _ int) (line, error) {
 		}
 	}
 	own := func() (batch, error) { set = 0; return group() }
-	return line{name: "posting-growth", records: size, end: s.end, own: s.posted(own), floor: s.posted(next)}, nil
+	return line{records: size, end: s.end, own: s.posted(own), floor: s.posted(next)}, nil
 }
 
 // even has each of a few cards, from one on, as often as the others.

@@ -17,50 +17,103 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
+	"slices"
+	"strings"
 	"time"
 )
 
 func main() {
 	limit := flag.Duration("limit", 5*time.Second, "time to measure each line")
 	cards := flag.Int("cards", 20_000, "cards that tap at random")
+	only := flag.String("only", "", "measure these lines alone, by name with commas between")
+	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
 	var pg postgres
 	flag.StringVar(&pg.url, "pg", "", "URL of an empty PostgreSQL database: its lines are measured too")
 	flag.StringVar(&pg.floor, "pgbench", "", "name of a database that pgbench has filled, on the same server")
 	flag.Parse()
-	if err := bench(context.Background(), *limit, *cards, pg); err != nil {
+	if err := profiled(*profile, func() error { return bench(context.Background(), *limit, *cards, *only, pg) }); err != nil {
 		fmt.Fprintln(os.Stderr, "benchposting:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, limit time.Duration, cards int, pg postgres) error {
+// profiled runs f, and writes a CPU profile of it to a file if one is named.
+func profiled(file string, f func() error) (err error) {
+	if file == "" {
+		return f()
+	}
+	to, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(to); err != nil {
+		return errors.Join(err, to.Close())
+	}
+	defer func() {
+		pprof.StopCPUProfile()
+		err = errors.Join(err, to.Close())
+	}()
+	return f()
+}
+
+// lineMaker makes a line by its name; dir is a folder for its databases.
+type lineMaker struct {
+	name string
+	make func(ctx context.Context, dir string, cards int) (line, error)
+}
+
+func bench(ctx context.Context, limit time.Duration, cards int, only string, pg postgres) error {
 	dir, err := os.MkdirTemp(".", "benchposting-") // not under /tmp, which may be no disk
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) // a folder of our own
-	var all []result
-	lines := []func(context.Context, string, int) (line, error){bareLine, pipelineLine, acceptLine, duplicatesLine, hotLine, growthLine}
+	all := []lineMaker{{"posting-bare", bareLine}, {"posting-pipeline", pipelineLine}, {"posting-accept", acceptLine}, {"posting-duplicates", duplicatesLine},
+		{"posting-hot", hotLine}, {"posting-growth", growthLine}}
 	if pg.url != "" {
-		lines = append(lines, pg.pgLine, pg.sqliteLine)
+		all = append(all, lineMaker{"posting-pg-1", pg.pgLine}, lineMaker{"posting-sqlite", pg.sqliteLine})
 	}
-	for _, make := range lines {
-		l, err := make(ctx, dir, cards)
+	lines, err := chosen(all, only)
+	if err != nil {
+		return err
+	}
+	var results []result
+	for _, m := range lines {
+		l, err := m.make(ctx, dir, cards)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		l.name = m.name
 		r, err := l.measure(limit)
 		if err := endOf(l, err); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		fmt.Println(r.says())
-		all = append(all, r)
+		results = append(results, r)
 	}
-	for _, r := range all {
+	for _, r := range results {
 		fmt.Println(r)
 	}
 	return nil
+}
+
+// chosen are the lines that are named, with commas between; all if none is.
+func chosen(all []lineMaker, only string) ([]lineMaker, error) {
+	if only == "" {
+		return all, nil
+	}
+	var out []lineMaker
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(all, func(l lineMaker) bool { return l.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no line %q is measured here", name)
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
 }

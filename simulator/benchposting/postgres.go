@@ -31,7 +31,7 @@ func (p postgres) pgLine(ctx context.Context, _ string, cards int) (line, error)
 	if err := p.settle(ctx); err != nil {
 		return line{}, err
 	}
-	return line{name: "posting-pg-1", records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}, nil
+	return line{records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}, nil
 }
 
 // sqliteLine is PostGroup on SQLite; its floor is the same on PostgreSQL.
@@ -50,7 +50,7 @@ func (p postgres) sqliteLine(ctx context.Context, dir string, cards int) (line, 
 	if err := p.settle(ctx); err != nil {
 		return line{}, err
 	}
-	return line{name: "posting-sqlite", records: size, own: s.posted(s.draw), floor: f.posted(f.draw), end: func() error { return errors.Join(s.end(), f.end()) }}, nil
+	return line{records: size, own: s.posted(s.draw), floor: f.posted(f.draw), end: func() error { return errors.Join(s.end(), f.end()) }}, nil
 }
 
 func averaged(group func() (time.Duration, error)) func() (time.Duration, error) {
