@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-latency bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-pn532 bench-posting bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -93,6 +93,10 @@ bench-boot:
 # From the outcome shown to the receipt kept, with the link up; in milliseconds.
 bench-latency:
 	$(GO) test ./simulator/acceptance -run '^$$' -bench TapToReceipt -benchtime 500x
+
+# Labelled faults of channels under three modes, beside published figures; with charts: make bench-channel-health HTML=bin/health.html
+bench-channel-health:
+	$(GO) run ./simulator/benchhealth $(if $(HTML),-html $(HTML))
 
 # What the PN532 reader adds to one exchange, over an emulated chip.
 bench-pn532:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -85,8 +86,8 @@ type cell struct {
 	trial    Trial
 	probesOK int // in a row
 	probed   time.Time
-	alarmed  bool
-	asked    bool // a move is proposed and neither adopted nor refused
+	alarmed  time.Time // when the fault of the last alarm was seen last; zero: none stands
+	asked    bool      // a move is proposed and neither adopted nor refused
 }
 
 // NewBoard has every cell available. set gives the settings of a cell.
@@ -153,8 +154,8 @@ func (b *Board) Observe(o Observation) (*Move, *Alarm) {
 	if !wholeWell && bank.State == Available {
 		return b.observe(whole, o, bank.part) // what the whole channel does says nothing of one bank
 	}
-	if m, a := b.observe(bank, o, bank.part); m != nil && m.On == FaultFound && bank.State == Available {
-		return b.whose(whole, bank, o, m)
+	if m, a := b.observe(bank, o, bank.part); m != nil && m.On == FaultFound && bank.State == Available || a != nil {
+		return b.whose(whole, bank, o, m, a)
 	} else if m != nil || a != nil {
 		return m, a
 	}
@@ -165,18 +166,31 @@ func (b *Board) Observe(o Observation) (*Move, *Alarm) {
 }
 
 // whose decides whether the fault found at a bank is the whole channel's: then the other banks would not fail as they do.
-func (b *Board) whose(whole, bank *cell, o Observation, m *Move) (*Move, *Alarm) {
-	n, failed := whole.detector.without(bank.part, m.Evidence.From)
-	if tail(n, failed, whole.set.tolerated(whole.detector.Usual())) >= 1e-3 {
-		return m, nil
+func (b *Board) whose(whole, bank *cell, o Observation, m *Move, a *Alarm) (*Move, *Alarm) {
+	var e Evidence
+	if m != nil {
+		e = m.Evidence
+	} else {
+		e = a.Evidence
+	}
+	n, failed := whole.detector.without(bank.part, e.From)
+	if !alike(n, failed, whole.detector.Usual(), float64(e.Failed)/float64(e.Payments)) {
+		return m, a
 	}
 	bank.asked = false // the bank's own move is not made
-	e := m.Evidence
 	e.Payments, e.Failed = e.Payments+n, e.Failed+failed
 	if whole.set.Mode == Manual {
 		return nil, whole.alarm(o.At, e)
 	}
 	return whole.propose(FaultFound, o.At, "", "", e), nil
+}
+
+// alike reports that payments of other banks speak rather for the fault of one bank, at which a rate failed, than for what is usual. That bank was found first because
+// it had bad luck on top, so the fault is taken for a good half of its rate.
+func alike(n, failed int, usual, rate float64) bool {
+	usual = min(max(usual, 0.01), 0.5)
+	fault := min(max(0.6*rate, 1.5*usual), 0.99)
+	return float64(failed)*math.Log(fault/usual)+float64(n-failed)*math.Log((1-fault)/(1-usual)) > 0
 }
 
 func (b *Board) observe(x *cell, o Observation, part int) (*Move, *Alarm) {
@@ -185,9 +199,9 @@ func (b *Board) observe(x *cell, o Observation, part int) (*Move, *Alarm) {
 		e, faulty := x.detector.observe(seen{o.At, o.Failed, o.Probe, part})
 		switch {
 		case !faulty:
-			if !o.Failed && x.alarmed && !x.detector.Doubtful(o.At) {
-				x.alarmed = false // well again by itself
-			}
+			return nil, nil
+		case x.set.Mode == Manual && b.cells[x.Cell.Whole()].standing(o.At):
+			b.cells[x.Cell.Whole()].alarmed = o.At // it is the whole channel's fault that is seen here
 			return nil, nil
 		case x.set.Mode == Manual:
 			return nil, x.alarm(o.At, e)
@@ -214,11 +228,20 @@ func (b *Board) observe(x *cell, o Observation, part int) (*Move, *Alarm) {
 	}
 }
 
+// alarmStands is how long after a fault was seen last its alarm still speaks for it.
+const alarmStands = 10 * time.Minute
+
+func (x *cell) standing(at time.Time) bool {
+	return !x.alarmed.IsZero() && at.Sub(x.alarmed) < alarmStands
+}
+
+// alarm speaks once a fault.
 func (x *cell) alarm(at time.Time, e Evidence) *Alarm {
-	if x.alarmed {
+	stood := x.standing(at)
+	x.alarmed = at
+	if stood {
 		return nil
 	}
-	x.alarmed = true
 	return &Alarm{Cell: x.Cell, At: at, Evidence: e}
 }
 
@@ -359,7 +382,7 @@ func (b *Board) Adopt(s Status, now time.Time) {
 		return
 	}
 	was := x.State
-	x.Status, x.alarmed = s, false
+	x.Status, x.alarmed = s, time.Time{}
 	switch {
 	case s.State == Ramping:
 		x.trial = NewTrial(now, x.set, x.detector.Usual())

@@ -9,6 +9,7 @@ const (
 	looked    = 256   // newest observations that a look goes through
 	halfLife  = 20000 // observations after which the usual rate has forgotten half
 	priorSeen = 300   // observations that the expected rate is worth at first
+	doubted   = 12    // newest observations among which one failure is reason to look closer
 	rateSteps = 100   // tolerated rates are told apart to a hundredth
 )
 
@@ -108,7 +109,7 @@ func (d *Detector) look(now time.Time) (Evidence, bool) {
 
 // Doubtful reports that the newest observations are worse than usual, but prove nothing yet: more should be known soon.
 func (d *Detector) Doubtful(now time.Time) bool {
-	for i := 1; i <= min(d.n, 4); i++ {
+	for i := 1; i <= min(d.n, doubted); i++ {
 		if s := d.ring[(d.at-i+looked)%looked]; s.failed && now.Sub(s.at) < d.set.Memory {
 			return true
 		}
