@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/internal/pgtest"
+	"github.com/purselane/purselane/shadowaccount"
 )
 
 // old makes a database as it was at a version of the schema, with rows of then, and returns its address.
@@ -63,6 +64,28 @@ func TestADayOfBeforeHasTheFirstVersion(t *testing.T) {
 		require.Equal(t, 1, day.Version)
 		parties, err := tx.PartyDays(t.Context(), "2026-11-23")
 		require.Equal(t, []PartyDay{{Kind: "acquirer", Party: "a", Name: "A", Fees: "[]"}}, parties)
+		return err
+	}))
+}
+
+// TestClaimsOfBeforeAreFoundByTheNewIndexes: claims that were posted before their indexes began with what grows are found by debit and by day.
+func TestClaimsOfBeforeAreFoundByTheNewIndexes(t *testing.T) {
+	card := make([]byte, 10)
+	row := `INSERT INTO claim (card, counter, terminal, epoch, tap, seq, at_ms, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received_ms)
+		VALUES (?, 7, 'bus-1', 1, 3, 3, 5, 'm', 100, 300, 200, 1, 1, 0, ?, 0, 1, 1, '', '2026-11-23', 9)`
+	at := old(t, 130, row, card, []byte("debit"))
+	s, err := Open(t.Context(), at, Options{NoSync: true})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.View(t.Context(), func(tx *Tx) error {
+		counters, err := tx.countersOfDebit(t.Context(), numberFrom(card), "debit")
+		require.NoError(t, err)
+		require.Equal(t, []uint32{7}, counters)
+		first, err := tx.EarlierOpenDay(t.Context(), "2026-11-22", "2026-11-25")
+		require.NoError(t, err)
+		require.Equal(t, "2026-11-23", first)
+		with, err := tx.cardsWithDebits(t.Context(), []Verified{{Card: numberFrom(card), Claim: shadowaccount.Claim{Debit: "debit"}}})
+		require.True(t, with[numberFrom(card)])
 		return err
 	}))
 }
