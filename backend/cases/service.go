@@ -26,7 +26,7 @@ type Config struct {
 
 	// Clock is how long a case of a kind may run until it is overdue. An overdue case is shown as such, and does not decide itself.
 	//
-	// Default for each kind not given: rejected 10 days, suspect 20, aged 30, claimed 10.
+	// Default for each kind not given: rejected 10 days, suspect 20, aged 30, claimed 10, expired 10.
 	Clock map[Kind]time.Duration
 
 	// Location is the scheme's: the clearing day is in it.
@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.After == 0 {
 		c.After = 30 * day
 	}
-	clocks := map[Kind]time.Duration{Rejected: 10 * day, Suspect: 20 * day, Aged: 30 * day, Claimed: 10 * day}
+	clocks := map[Kind]time.Duration{Rejected: 10 * day, Suspect: 20 * day, Aged: 30 * day, Claimed: 10 * day, Expired: 10 * day}
 	for k, d := range c.Clock {
 		if _, known := clocks[k]; !known || d <= 0 {
 			errs = append(errs, fmt.Errorf("cases: Clock %s %v: want a kind of case and more than nothing", k, d))
@@ -103,7 +103,7 @@ type Proposal string
 
 // Proposals.
 const (
-	Grant Proposal = "grant" // the merchant is paid, at the scheme's loss
+	Grant Proposal = "grant" // the merchant is paid: at the scheme's loss, or of what the card paid if the tap only came too late
 	Deny  Proposal = "deny"  // nothing is owed
 )
 
@@ -115,6 +115,18 @@ func (p Proposal) decision() (shadowaccount.Decision, error) {
 		return shadowaccount.DenyClaim, nil
 	}
 	return shadowaccount.Undecided, fmt.Errorf("%q: want %s or %s: %w", p, Grant, Deny, ErrRequest)
+}
+
+// late is what the proposal makes of a tap that came too late.
+func (p Proposal) late() (store.Late, error) {
+	switch p {
+	case Grant:
+		return store.LateGranted, nil
+	case Deny:
+		return store.LateDenied, nil
+	}
+	_, err := p.decision()
+	return store.TooLate, err
 }
 
 // Case is a case as it stands.
@@ -156,13 +168,13 @@ func (s *Service) Open(ctx context.Context, tap ids.TapID, by, reason string) (C
 	}
 	var out Case
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
-		claim, err := claimOf(ctx, tx, tap)
+		claim, kind, err := claimOf(ctx, tx, tap)
 		if err != nil {
 			return err
 		}
 		have, err := tx.RunningCase(ctx, claim)
 		if errors.Is(err, store.ErrNotFound) {
-			have, err = s.add(ctx, tx, claim, Claimed, by, reason)
+			have, err = s.add(ctx, tx, claim, kind, by, reason)
 		}
 		out = s.caseOf(have)
 		return err
@@ -173,21 +185,28 @@ func (s *Service) Open(ctx context.Context, tap ids.TapID, by, reason string) (C
 	return out, nil
 }
 
-// claimOf is the claim of a tap that officers can decide.
-func claimOf(ctx context.Context, tx *store.Tx, tap ids.TapID) (store.TapKey, error) {
+// claimOf is the claim of a tap that officers can decide, and the kind of its case.
+func claimOf(ctx context.Context, tx *store.Tx, tap ids.TapID) (store.TapKey, Kind, error) {
 	all, err := tx.ClaimsOfTap(ctx, tap)
 	if err != nil {
-		return store.TapKey{}, err
+		return store.TapKey{}, "", err
 	}
 	if len(all) == 0 {
-		return store.TapKey{}, fmt.Errorf("%v: %w", tap, ErrUnknownTap)
+		return store.TapKey{}, "", fmt.Errorf("%v: %w", tap, ErrUnknownTap)
 	}
 	for _, c := range all {
 		if c.Status.Decidable() {
-			return c.TapKey, nil
+			return c.TapKey, Claimed, nil
+		}
+		expired, err := tx.Expired(ctx, c.TapKey)
+		if err != nil {
+			return store.TapKey{}, "", err
+		}
+		if expired {
+			return c.TapKey, Expired, nil
 		}
 	}
-	return store.TapKey{}, fmt.Errorf("%v is %v: %w", tap, all[0].Status, ErrNothingToDecide)
+	return store.TapKey{}, "", fmt.Errorf("%v is %v: %w", tap, all[0].Status, ErrNothingToDecide)
 }
 
 func said(by, reason string) error {
@@ -232,6 +251,9 @@ func (s *Service) Approve(ctx context.Context, id, by, reason string) (Case, err
 		if State(c.State) == Decided {
 			return nil
 		}
+		if Kind(c.Kind) == Expired {
+			return s.approveLate(ctx, tx, c, by, reason)
+		}
 		if !c.Status.Decidable() {
 			return fmt.Errorf("it is %v, and the next sweep ends the case: %w", c.Status, ErrNothingToDecide)
 		}
@@ -250,6 +272,22 @@ func (s *Service) Approve(ctx context.Context, id, by, reason string) (Case, err
 		c.Status, err = tx.DecideClaim(ctx, store.Group{Day: clearing, AtMS: at.UnixMilli()}, c.Claim, d)
 		return err
 	})
+}
+
+// approveLate decides a tap that came too late. What it is worth stays as it is: the next day that closes pays for it, or nobody does.
+func (s *Service) approveLate(ctx context.Context, tx *store.Tx, c *store.Case, by, reason string) error {
+	if err := s.move(ctx, tx, c, Approved, by, reason); err != nil {
+		return err
+	}
+	late, err := Proposal(c.Proposal).late()
+	if err != nil {
+		return err
+	}
+	err = tx.DecideLate(ctx, c.Claim, late)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("it is expired no longer, and the next sweep ends the case: %w", ErrNothingToDecide)
+	}
+	return err
 }
 
 // Refuse sends a proposal back. Errors: [ErrUnknownCase], [ErrState], [ErrSamePerson], [ErrRequest].

@@ -258,3 +258,87 @@ func TestSettingsOfCasesAreChecked(t *testing.T) {
 	_, err = cases.New(nil, nil, cases.Config{Clock: map[cases.Kind]time.Duration{"odd": 1}})
 	require.ErrorContains(t, err, "odd")
 }
+
+// A tap that stands and came too late: a closed day opens its case, and what two officers grant a later day pays.
+func TestATapThatCameTooLateIsGrantedByTwoOfficers(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	late := tap(5, 20, 1_50, shadowaccount.ProofGood)
+	late.Claim.At = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC).UnixMilli()
+	d.post(late)
+	closeDay := func() settlement.MerchantSection {
+		day := d.clock.Now().Format(time.DateOnly)
+		out, err := settlement.Close(ctx, d.store, day, settlement.Options{Now: d.clock.Now(), Location: time.UTC, ExpireAfter: 10})
+		require.NoError(t, err)
+		if len(out.Report.Acquirers[0].Merchants) == 0 {
+			return settlement.MerchantSection{}
+		}
+		return out.Report.Acquirers[0].Merchants[0]
+	}
+	_, err := d.Open(ctx, name(5), "ann", "the merchant asks")
+	require.ErrorIs(t, err, cases.ErrNothingToDecide, "no day has said yet that it is late")
+	require.Equal(t, "2.00", closeDay().Net.String())
+	require.Equal(t, "-1.50", d.balance(books.SuspExpired))
+	for range 2 {
+		_, err = d.Sweep(ctx)
+		require.NoError(t, err)
+	}
+	all, err := d.Cases(ctx, cases.Open, 10)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	c := all[0]
+	require.Equal(t, cases.Expired, c.Kind)
+	require.Equal(t, name(5), c.Tap)
+
+	decide := func(p cases.Proposal) {
+		d.clock.Advance(24 * time.Hour)
+		_, err = d.Propose(ctx, c.ID, p, "ann", "the depot burnt")
+		require.NoError(t, err)
+		_, err = d.Approve(ctx, c.ID, "ann", "seen")
+		require.ErrorIs(t, err, cases.ErrSamePerson)
+		c, err = d.Approve(ctx, c.ID, "bob", "seen")
+		require.NoError(t, err)
+		require.Equal(t, cases.Decided, c.State)
+		require.Equal(t, shadowaccount.Stands, c.Worth)
+	}
+	decide(cases.Deny)
+	require.Zero(t, closeDay())
+	swept, err := d.Sweep(ctx)
+	require.NoError(t, err)
+	require.Zero(t, swept, "what was denied stays so")
+	d.clock.Advance(time.Hour)
+	c, err = d.Open(ctx, name(5), "ann", "the merchant objects")
+	require.NoError(t, err)
+	require.Equal(t, cases.Expired, c.Kind)
+	decide(cases.Grant)
+	require.Equal(t, "1.50", closeDay().Net.String())
+	require.Equal(t, "0.00", d.balance(books.SuspExpired))
+	require.Equal(t, "0.00", d.balance(books.LossGranted), "the card has paid for it")
+	_, err = d.Open(ctx, name(5), "ann", "again")
+	require.ErrorIs(t, err, cases.ErrNothingToDecide)
+}
+
+// An expired tap that loses its slot before anybody decided needs nobody any more.
+func TestACaseOfALateTapEndsWhenTheTapNoLongerStands(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	late := tap(5, 20, 1_50, shadowaccount.ProofGood)
+	late.Claim.At = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC).UnixMilli()
+	d.post(late)
+	closeDay := func() {
+		_, err := settlement.Close(ctx, d.store, d.clock.Now().Format(time.DateOnly), settlement.Options{Now: d.clock.Now(), Location: time.UTC, ExpireAfter: 10})
+		require.NoError(t, err)
+	}
+	closeDay()
+	_, err := d.Sweep(ctx)
+	require.NoError(t, err)
+	older := tap(6, 20, 1_50, shadowaccount.ProofGood)
+	older.Claim.At, older.Day = time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC).UnixMilli(), "2026-11-25"
+	d.post(older)
+	d.clock.Advance(24 * time.Hour)
+	closeDay()
+	swept, err := d.Sweep(ctx)
+	require.NoError(t, err)
+	require.Equal(t, cases.Swept{Opened: 1, Ended: 1}, swept, "the older one is late too")
+	require.Equal(t, "-1.50", d.balance(books.SuspExpired))
+}

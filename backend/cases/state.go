@@ -16,10 +16,11 @@ const (
 	Suspect  Kind = "suspect"  // it is proved, and another tap has its slot
 	Aged     Kind = "aged"     // nobody knows its outcome, and nothing has told for long
 	Claimed  Kind = "claimed"  // somebody claims it, or objects to what was decided
+	Expired  Kind = "expired"  // it stands, and came too late to be paid for
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Rejected, Suspect, Aged, Claimed}
+var Kinds = []Kind{Rejected, Suspect, Aged, Claimed, Expired}
 
 // kindOf is the kind of a case that opens by itself.
 func kindOf(s shadowaccount.Status) (Kind, error) {

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
@@ -15,28 +16,31 @@ const sweeper = "the sweep"
 
 // Swept is what a sweep did.
 type Swept struct {
-	Opened int // cases of taps that nothing has decided for long
+	Opened int // cases of taps that nothing has decided for long, or that came too late
 	Ended  int // cases whose taps have decided themselves
 }
 
-// Sweep ends the cases whose taps have decided themselves, and opens one for each tap that nothing has decided for long. Sweeping again changes nothing.
+// Sweep ends the cases whose taps have decided themselves, and opens one for each tap that nothing has decided for long, or that a closed day let expire. Sweeping again changes nothing.
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	var out Swept
 	for {
-		ended, opened := 0, 0
+		ended, opened, expired := 0, 0, 0
 		err := s.store.Update(ctx, func(tx *store.Tx) error {
 			var err error
 			if ended, err = s.end(ctx, tx); err != nil {
 				return err
 			}
-			opened, err = s.openAged(ctx, tx)
+			if opened, err = s.openAged(ctx, tx); err != nil {
+				return err
+			}
+			expired, err = s.openExpired(ctx, tx)
 			return err
 		})
 		if err != nil {
 			return out, err
 		}
-		out.Opened, out.Ended = out.Opened+opened, out.Ended+ended
-		if ended < atOnce && opened < atOnce {
+		out.Opened, out.Ended = out.Opened+opened+expired, out.Ended+ended
+		if ended < atOnce && opened < atOnce && expired < atOnce {
 			return out, nil
 		}
 	}
@@ -48,7 +52,11 @@ func (s *Service) end(ctx context.Context, tx *store.Tx) (int, error) {
 		return 0, err
 	}
 	for i := range all {
-		if err := s.move(ctx, tx, &all[i], Overcome, sweeper, "the tap is "+all[i].Status.String()); err != nil {
+		why := "the tap is " + all[i].Status.String()
+		if Kind(all[i].Kind) == Expired {
+			why = "the last closed day no longer says that it came too late"
+		}
+		if err := s.move(ctx, tx, &all[i], Overcome, sweeper, why); err != nil {
 			return 0, err
 		}
 	}
@@ -70,6 +78,28 @@ func (s *Service) openAged(ctx context.Context, tx *store.Tx) (int, error) {
 		}
 	}
 	return len(all), nil
+}
+
+func (s *Service) openExpired(ctx context.Context, tx *store.Tx) (int, error) {
+	all, err := tx.ExpiredClaims(ctx, atOnce)
+	if err != nil {
+		return 0, err
+	}
+	opened := 0
+	for _, k := range all {
+		_, err := tx.RunningCase(ctx, k)
+		if err == nil {
+			continue // of another kind, from before it stood: the next sweep ends that one
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return 0, err
+		}
+		if _, err := s.add(ctx, tx, k, Expired, sweeper, "the tap stands, and came too late to be paid for"); err != nil {
+			return 0, err
+		}
+		opened++
+	}
+	return opened, nil
 }
 
 // Run sweeps at once and then every so often, until ctx ends. What fails is logged and made again.

@@ -87,7 +87,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 			require.Contains(t, texts["en"], "susp."+name)
 		}
 	}
-	require.Equal(t, 3, suspense)
+	require.Equal(t, 4, suspense)
 	for s := shadowaccount.Status(-1); s < 10; s++ {
 		require.Contains(t, texts["en"], "verdict."+s.String())
 	}

@@ -219,7 +219,7 @@ func (n *Node) Settle(ctx context.Context, day string) (settlement.Output, error
 	}
 	return settlement.Close(ctx, n.store, day, settlement.Options{
 		Now: n.cfg.Clock.Now(), Location: n.cfg.Scheme.Location(), Term: term, Calendar: n.cfg.Calendar,
-		Currency: n.cfg.Scheme.Currency, CaseAfter: n.cfg.Scheme.CaseAfter,
+		Currency: n.cfg.Scheme.Currency, CaseAfter: n.cfg.Scheme.CaseAfter, ExpireAfter: n.cfg.Scheme.ExpireAfter,
 	})
 }
 

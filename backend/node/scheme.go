@@ -30,15 +30,16 @@ import (
 
 // Scheme is what an operator writes into scheme.yaml; docs/scheme.md is its page.
 type Scheme struct {
-	Name       string             `yaml:"name"`
-	TimeZone   string             `yaml:"time_zone"`   // IANA name; clearing days and purse times are in it
-	MaxLoad    money.Amount       `yaml:"max_load"`    // of one load
-	MaxBalance money.Amount       `yaml:"max_balance"` // on a card after a load
-	Term       string             `yaml:"term"`        // T+n working days or D+n calendar days until positions are due
-	Holidays   string             `yaml:"holidays"`    // file with the calendar, beside this one; empty: plain weeks
-	Currency   string             `yaml:"currency"`    // of the settlement files, ISO 4217 letters; empty: CNY
-	CaseAfter  int                `yaml:"case_after"`  // days that a record is held before the acquirer's report calls it a case, and until its case opens; 0: 30
-	CaseDue    map[cases.Kind]int `yaml:"case_due"`    // days until a case of a kind is overdue; others have the usual
+	Name        string             `yaml:"name"`
+	TimeZone    string             `yaml:"time_zone"`    // IANA name; clearing days and purse times are in it
+	MaxLoad     money.Amount       `yaml:"max_load"`     // of one load
+	MaxBalance  money.Amount       `yaml:"max_balance"`  // on a card after a load
+	Term        string             `yaml:"term"`         // T+n working days or D+n calendar days until positions are due
+	Holidays    string             `yaml:"holidays"`     // file with the calendar, beside this one; empty: plain weeks
+	Currency    string             `yaml:"currency"`     // of the settlement files, ISO 4217 letters; empty: CNY
+	CaseAfter   int                `yaml:"case_after"`   // days that a record is held before the acquirer's report calls it a case, and until its case opens; 0: 30
+	ExpireAfter int                `yaml:"expire_after"` // days between a tap and its arrival after which it is not paid for; 0: it always is
+	CaseDue     map[cases.Kind]int `yaml:"case_due"`     // days until a case of a kind is overdue; others have the usual
 
 	API     Listen `yaml:"api"`
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
@@ -150,6 +151,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.CaseAfter < 0 || s.CaseAfter > maxCaseAfter {
 		bad("case_after: %d: want 1 to %d days, or none for the usual 30", s.CaseAfter, maxCaseAfter)
+	}
+	if s.ExpireAfter < 0 || s.ExpireAfter > maxCaseAfter {
+		bad("expire_after: %d: want 1 to %d days, or none: taps that come late are paid for, however late", s.ExpireAfter, maxCaseAfter)
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.CaseDue)) {
 		if d := s.CaseDue[k]; !slices.Contains(cases.Kinds, k) || d < 1 || d > maxCaseAfter {

@@ -58,6 +58,7 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		{"a currency", "name: test\n", "name: test\ncurrency: yuan\n", "currency: \"yuan\""},
 		{"a case of no kind", "name: test\n", "name: test\ncase_due: {odd: 3}\n", "case_due: odd"},
 		{"a case that is due before it opens", "name: test\n", "name: test\ncase_due: {aged: 0}\n", "case_due: aged: 0"},
+		{"a tap late before it is made", "name: test\n", "name: test\nexpire_after: -1\n", "expire_after: -1"},
 		{"a case before it is held", "name: test\n", "name: test\ncase_after: -1\n", "case_after: -1"},
 		{"half an HSM", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme}", "hsm: module, token and pin_file go together"},
 		{"sessions below none", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme, pin_file: p, sessions: -1}", "hsm.sessions: -1"},

@@ -3,6 +3,7 @@ package settlement
 import (
 	"fmt"
 
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/shadowaccount"
 )
 
@@ -25,12 +26,22 @@ const (
 	ReasonClone   = "clone"   // suspect: a second proved debit with one counter
 	ReasonGranted = "granted" // accepted: nothing proves it, and the issuer decided to pay
 	ReasonDenied  = "denied"  // rejected: nothing proves it, and the issuer decided not to pay
+	ReasonExpired = "expired" // rejected: it came too late
+	// ReasonLateGranted: accepted: it came too late, and the issuer decided to pay all the same.
+	ReasonLateGranted = "late-granted"
 )
 
-// classify reads class and reason from a tap's status in its slot.
-func classify(s shadowaccount.Status) (Class, string, error) {
+// classify reads class and reason from a tap's status in its slot, and from whether it came in time. Only what stands can expire: of what does not, nobody is
+// owed anything yet, and what officers granted they granted.
+func classify(s shadowaccount.Status, late store.Late) (Class, string, error) {
 	switch s {
 	case shadowaccount.Stands, shadowaccount.Inferred:
+		switch late {
+		case store.TooLate, store.LateDenied:
+			return Rejected, ReasonExpired, nil
+		case store.LateGranted:
+			return Accepted, ReasonLateGranted, nil
+		}
 		return Accepted, "", nil
 	case shadowaccount.Granted:
 		return Accepted, ReasonGranted, nil

@@ -22,6 +22,9 @@ type Options struct {
 	Currency string         // of the files, ISO 4217 letters; "": CNY
 	// CaseAfter is how many days a record is held before the acquirer's report calls it a case; 0: 30.
 	CaseAfter int
+	// ExpireAfter is how many calendar days of the scheme may lie between a tap, by its terminal's clock, and the arrival of its first record. One that comes later
+	// expires: the card has paid, and the acquirer is not. 0: none expires.
+	ExpireAfter int
 }
 
 // What a scheme has that says nothing else.
@@ -34,6 +37,7 @@ const (
 const (
 	kindPrefix  = "settle-"
 	kindClose   = kindPrefix + "close"
+	kindExpired = kindPrefix + "expired"
 	kindPayment = kindPrefix + "pay"
 )
 
@@ -76,11 +80,12 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		if out, err = loadDay(ctx, tx, day); !errors.Is(err, ErrNotClosed) {
 			return err // somebody closed it while we waited
 		}
-		c := closing{tx: tx, day: day}
+		c := closing{tx: tx, day: day, expireAfter: o.ExpireAfter, location: o.Location}
 		if err := c.allowed(ctx); err != nil {
 			return err
 		}
-		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now, Version: Version, Currency: o.Currency, CaseAfter: o.CaseAfter}
+		head := store.ClearingDay{Day: day, Term: o.Term.String(), Due: string(due), ClosedAt: o.Now, Version: Version, Currency: o.Currency, CaseAfter: o.CaseAfter,
+			ExpireAfter: o.ExpireAfter}
 		if err := tx.CloseDay(ctx, head); err != nil {
 			return err
 		}
@@ -110,8 +115,10 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 
 // closing is one close under way.
 type closing struct {
-	tx  *store.Tx
-	day string
+	tx          *store.Tx
+	day         string
+	expireAfter int
+	location    *time.Location
 }
 
 // allowed reports why the day cannot be closed now.
@@ -140,62 +147,112 @@ func (c closing) allowed(ctx context.Context) error {
 	return nil
 }
 
+// atOnce is how many taps are frozen with one look at the store: a day of a million is never held in memory.
+const atOnce = 5000
+
 // freeze writes the day's items and its parties' inputs.
 func (c closing) freeze(ctx context.Context) error {
-	taps, err := c.tx.UnsettledTaps(ctx, c.day)
-	if err != nil {
-		return err
-	}
-	for _, u := range taps {
-		if err := c.freezeTap(ctx, u); err != nil {
-			return fmt.Errorf("tap %v: %w", ids.TapID{Terminal: u.Terminal, Epoch: u.Epoch, Tap: u.Tap}, err)
+	var after store.TapKey
+	for {
+		taps, err := c.tx.UnsettledTaps(ctx, c.day, after, atOnce)
+		if err != nil {
+			return err
 		}
+		if err := c.freezeTaps(ctx, taps); err != nil {
+			return err
+		}
+		if len(taps) < atOnce {
+			break
+		}
+		after = taps[len(taps)-1].TapKey
 	}
 	rejects, err := c.tx.UnsettledRejects(ctx, c.day)
 	if err != nil {
 		return err
 	}
+	var items []store.Item
 	for _, r := range rejects {
 		if r.Acquirer == "" {
 			return fmt.Errorf("record %s/%x/%d: its terminal is not registered: register it, so that its acquirer can be told", r.Terminal, r.Epoch, r.Seq)
 		}
-		if err := c.tx.PutItem(ctx, c.day, store.Item{TapKey: store.TapKey{Terminal: r.Terminal, Epoch: r.Epoch}, Seq: r.Seq, Merchant: r.Merchant,
-			Acquirer: r.Acquirer, Arrived: r.Arrived, Class: string(Rejected), Reason: r.Verdict}); err != nil {
-			return err
-		}
+		items = append(items, store.Item{TapKey: store.TapKey{Terminal: r.Terminal, Epoch: r.Epoch}, Seq: r.Seq, Merchant: r.Merchant,
+			Acquirer: r.Acquirer, Arrived: r.Arrived, Class: string(Rejected), Reason: r.Verdict})
+	}
+	if err := c.tx.PutItems(ctx, c.day, items); err != nil {
+		return err
 	}
 	return c.freezeParties(ctx)
 }
 
-func (c closing) freezeTap(ctx context.Context, u store.Unsettled) error {
-	class, reason, err := classify(u.Status)
-	if err != nil {
-		return err
-	}
-	item := store.Item{TapKey: u.TapKey, Seq: u.Seq, Merchant: u.Merchant, Acquirer: u.Acquirer, Arrived: u.Arrived,
-		Class: string(class), Reason: reason, Amount: u.Amount}
-	same := false
-	if u.Was.Day != "" {
-		wasClass, wasReason, err := classify(u.Was.Status)
+func (c closing) freezeTaps(ctx context.Context, taps []store.Unsettled) error {
+	var items []store.Item
+	settled := make([]store.SettledTap, 0, len(taps))
+	for _, u := range taps {
+		late, err := c.late(ctx, u)
 		if err != nil {
 			return err
 		}
+		item, state, tell, err := c.freezeTap(u, late)
+		if err != nil {
+			return fmt.Errorf("tap %v: %w", ids.TapID{Terminal: u.Terminal, Epoch: u.Epoch, Tap: u.Tap}, err)
+		}
+		settled = append(settled, store.SettledTap{TapKey: u.TapKey, SettledState: state})
+		if tell {
+			items = append(items, item)
+		}
+	}
+	if err := c.tx.PutSettled(ctx, settled); err != nil {
+		return err
+	}
+	return c.tx.PutItems(ctx, c.day, items)
+}
+
+// late says whether a tap came too late. The first day that settles it says so for good: neither a new rule nor a record that corrects its time changes what
+// was told.
+func (c closing) late(ctx context.Context, u store.Unsettled) (store.Late, error) {
+	if u.Was.Day != "" {
+		return u.Was.Late, nil
+	}
+	if !tooLate(u.At, u.ReceivedAt, c.location, c.expireAfter) {
+		return store.InTime, nil
+	}
+	// A terminal that says itself that it does not know the time does not make its taps late by it.
+	known, err := c.clockKnown(ctx, u)
+	if err != nil || !known {
+		return store.InTime, err
+	}
+	return store.TooLate, nil
+}
+
+// freezeTap works out what the day says of a tap, and whether it tells its acquirer of it.
+func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, store.SettledState, bool, error) {
+	class, reason, err := classify(u.Status, late)
+	if err != nil {
+		return store.Item{}, store.SettledState{}, false, err
+	}
+	item := store.Item{TapKey: u.TapKey, Seq: u.Seq, Merchant: u.Merchant, Acquirer: u.Acquirer, Arrived: u.Arrived,
+		Class: string(class), Reason: reason, Amount: u.Amount, Expired: reason == ReasonExpired}
+	same := false
+	if u.Was.Day != "" {
+		wasLate := u.Was.Late
+		if u.Was.Expired {
+			wasLate = store.TooLate // whatever officers have decided since
+		}
+		wasClass, wasReason, err := classify(u.Was.Status, wasLate)
+		if err != nil {
+			return store.Item{}, store.SettledState{}, false, err
+		}
 		// A correction goes to whom the tap was settled with, also if the merchant has changed its acquirer since.
 		item.Acquirer = u.Was.Acquirer
-		item.WasDay, item.WasClass, item.WasAmount = u.Was.Day, string(wasClass), u.Was.Amount
+		item.WasDay, item.WasClass, item.WasAmount, item.WasExpired = u.Was.Day, string(wasClass), u.Was.Amount, u.Was.Expired
 		same = class == wasClass && reason == wasReason && u.Amount == u.Was.Amount
 	}
 	if item.Acquirer == "" {
-		return fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)
+		return store.Item{}, store.SettledState{}, false, fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)
 	}
-	if err := c.tx.PutSettled(ctx, u.TapKey, store.SettledState{Day: c.day, Acquirer: item.Acquirer, Status: u.Status, Amount: u.Amount}); err != nil {
-		return err
-	}
+	state := store.SettledState{Day: c.day, Acquirer: item.Acquirer, Status: u.Status, Amount: u.Amount, Late: late, Expired: item.Expired}
 	// Proved instead of inferred is worth the same; and a tap that never happened was never anybody's.
-	if same || class == Void && u.Was.Day == "" {
-		return nil
-	}
-	return c.tx.PutItem(ctx, c.day, item)
+	return item, state, !same && (class != Void || u.Was.Day != ""), nil
 }
 
 // freezeParties notes each party's fee standards as they are now, and what its loads came to since the last close.
@@ -276,6 +333,9 @@ func (c closing) freezeMerchants(ctx context.Context) error {
 // post writes the day's entries: merchant pending → available and fees, available and sold loads → acquirer clearing,
 // channel fees. Their ids name day and party, so that no day is posted twice.
 func (c closing) post(ctx context.Context, r Report) error {
+	if err := c.postExpired(ctx); err != nil {
+		return err
+	}
 	for _, a := range r.Acquirers {
 		id := ids.AcquirerID(a.ID)
 		var clearing []books.Line
@@ -309,6 +369,22 @@ func (c closing) post(ctx context.Context, r Report) error {
 func (c closing) entry(ctx context.Context, what string, lines []books.Line) error {
 	id := kindClose + ":" + c.day + ":" + what // ids hold no colon, so no two entries share a name
 	return c.tx.Post(ctx, books.Entry{ID: id, Kind: kindClose, Day: c.day, Ref: c.day, Lines: lines})
+}
+
+// postExpired moves what expires out of what merchants have pending, and back what an earlier day let expire and no longer does.
+func (c closing) postExpired(ctx context.Context) error {
+	all, err := c.tx.ExpiredSums(ctx, c.day)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		lines := move(books.MerchantPending(e.Merchant), books.SuspExpired, e.Amount)
+		id := kindExpired + ":" + c.day + ":" + string(e.Merchant)
+		if err := c.tx.Post(ctx, books.Entry{ID: id, Kind: kindExpired, Day: c.day, Ref: c.day, Lines: lines}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merchantLines moves a merchant's gross out of pending: what is left of it becomes available, each kind of fee and tax gets its part,
@@ -357,6 +433,21 @@ func (c closing) check(ctx context.Context, r Report) error {
 		if err := c.holds(ctx, books.MerchantPending(m.ID), left[m.ID]); err != nil {
 			return err
 		}
+	}
+	expired, err := c.tx.ExpiredSums(ctx, "")
+	if err != nil {
+		return err
+	}
+	var s sum
+	var lies money.Amount
+	for _, e := range expired {
+		s.add(&lies, e.Amount)
+	}
+	if s.err != nil {
+		return s.err
+	}
+	if err := c.holds(ctx, books.SuspExpired, lies); err != nil {
+		return err
 	}
 	for _, a := range r.Acquirers {
 		unpaid, err := c.tx.UnpaidNet(ctx, partyAcquirer, a.ID)

@@ -464,7 +464,7 @@ func TestAClosedDayThatWasEditedIsFoundAndNotPaid(t *testing.T) {
 	w.tap(monday, good(1, bus, "1.00"))
 	w.close(monday)
 	w.update(func(tx *store.Tx) error {
-		return tx.PutItem(w.ctx, monday, store.Item{TapKey: store.TapKey{Terminal: "bus", Epoch: 9, Tap: 9}, Merchant: "bus", Acquirer: bus, Arrived: monday, Class: "accepted", Amount: amt("50.00")})
+		return tx.PutItems(w.ctx, monday, []store.Item{{TapKey: store.TapKey{Terminal: "bus", Epoch: 9, Tap: 9}, Merchant: "bus", Acquirer: bus, Arrived: monday, Class: "accepted", Amount: amt("50.00")}})
 	})
 	_, err := settlement.Close(w.ctx, w.store, monday, at(monday))
 	require.ErrorIs(t, err, settlement.ErrChanged)

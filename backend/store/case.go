@@ -128,10 +128,59 @@ func (t *Tx) RunningCase(ctx context.Context, k TapKey) (Case, error) {
 	return all[0], nil
 }
 
-// OvercomeCases lists running cases whose claims have decided themselves, at most limit.
+// isExpired says of the claim of a case x that the last closed day let it expire.
+const isExpired = `EXISTS (SELECT 1 FROM settled s WHERE s.card = x.card AND s.counter = x.counter AND s.terminal = x.terminal AND s.epoch = x.epoch AND s.tap = x.tap AND s.expired = 1)`
+
+// OvercomeCases lists running cases whose claims have decided themselves, at most limit: a claim that came too late has when it no longer stands so.
 func (t *Tx) OvercomeCases(ctx context.Context, limit int) ([]Case, error) {
-	return t.cases(ctx, `WHERE x.state IN ('open', 'proposed') AND c.status IN (?, ?, ?) ORDER BY x.id LIMIT ?`,
+	return t.cases(ctx, `WHERE x.state IN ('open', 'proposed') AND (x.kind <> 'expired' AND c.status IN (?, ?, ?) OR x.kind = 'expired' AND NOT `+isExpired+`) ORDER BY x.id LIMIT ?`,
 		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Void), limit)
+}
+
+// ExpiredClaims lists claims that closed days let expire and of which officers have not decided, and that never had a case which ended otherwise than by the
+// claim itself; at most limit.
+func (t *Tx) ExpiredClaims(ctx context.Context, limit int) ([]TapKey, error) {
+	return t.expiredClaims(ctx, `s.expired = 1 AND s.late = 1 AND NOT EXISTS (SELECT 1 FROM claim_case x
+			WHERE x.card = s.card AND x.counter = s.counter AND x.terminal = s.terminal AND x.epoch = s.epoch AND x.tap = s.tap AND x.kind = 'expired' AND x.state <> 'moot')
+		ORDER BY s.card, s.counter, s.terminal, s.epoch, s.tap LIMIT ?`, limit)
+}
+
+func (t *Tx) expiredClaims(ctx context.Context, where string, args ...any) ([]TapKey, error) {
+	var out []TapKey
+	err := t.rows(ctx, "expired claims", func(scan func(...any) error) error {
+		var k TapKey
+		var epoch int64
+		err := scan(&k.Card, &k.Counter, &k.Terminal, &epoch, &k.Tap)
+		k.Epoch = uint64(epoch)
+		out = append(out, k)
+		return err
+	}, `SELECT s.card, s.counter, s.terminal, s.epoch, s.tap FROM settled s WHERE `+where, args...)
+	return out, err
+}
+
+const ofClaim = `s.card = ? AND s.counter = ? AND s.terminal = ? AND s.epoch = ? AND s.tap = ? AND s.expired = 1`
+
+func (k TapKey) args() []any {
+	return []any{k.Card, int64(k.Counter), string(k.Terminal), int64(k.Epoch), int64(k.Tap)}
+}
+
+// Expired reports whether the last closed day let a claim expire.
+func (t *Tx) Expired(ctx context.Context, k TapKey) (bool, error) {
+	all, err := t.expiredClaims(ctx, ofClaim, k.args()...)
+	return len(all) > 0, err
+}
+
+// DecideLate notes what officers decided of a claim that the last closed day let expire; the next day that closes does it. Error: [ErrNotFound] if it did not.
+func (t *Tx) DecideLate(ctx context.Context, k TapKey, l Late) error {
+	r, err := t.exec(ctx, "decide late", `UPDATE settled SET late = ? WHERE card = ? AND counter = ? AND terminal = ? AND epoch = ? AND tap = ? AND expired = 1`,
+		append([]any{int(l)}, k.args()...)...)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("store: expired claim of tap %v: %d rows changed: %w", ids.TapID{Terminal: k.Terminal, Epoch: k.Epoch, Tap: k.Tap}, n, errors.Join(err, ErrNotFound))
+	}
+	return nil
 }
 
 // UndecidedClaim is a claim that nothing has decided.

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -51,6 +53,7 @@ type ClearingDay struct {
 	Version        int    // of the report's format when it closed
 	Currency       string // ISO 4217 letters
 	CaseAfter      int    // days after which what is held becomes a case
+	ExpireAfter    int    // days between tap and arrival after which a tap is not paid for; 0: never
 }
 
 // Paid reports whether the day's positions were paid.
@@ -58,8 +61,8 @@ func (d ClearingDay) Paid() bool { return !d.PaidAt.IsZero() }
 
 // CloseDay writes a clearing day that has just been closed. A day is closed once.
 func (t *Tx) CloseDay(ctx context.Context, d ClearingDay) error {
-	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest, version, currency, case_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest, d.Version, d.Currency, d.CaseAfter)
+	_, err := t.exec(ctx, "close day", `INSERT INTO settlement_day (day, term, due, closed_ms, digest, version, currency, case_after, expire_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.Day, d.Term, d.Due, d.ClosedAt.UnixMilli(), d.Digest, d.Version, d.Currency, d.CaseAfter, d.ExpireAfter)
 	return err
 }
 
@@ -103,14 +106,14 @@ func (t *Tx) closedDays(ctx context.Context, where string, args ...any) ([]Clear
 	err := t.rows(ctx, "closed days", func(scan func(...any) error) error {
 		var d ClearingDay
 		var closed, paid int64
-		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef, &d.Version, &d.Currency, &d.CaseAfter)
+		err := scan(&d.Day, &d.Term, &d.Due, &closed, &d.Digest, &paid, &d.BankRef, &d.Version, &d.Currency, &d.CaseAfter, &d.ExpireAfter)
 		d.ClosedAt = time.UnixMilli(closed)
 		if paid != 0 {
 			d.PaidAt = time.UnixMilli(paid)
 		}
 		out = append(out, d)
 		return err
-	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref, version, currency, case_after FROM settlement_day `+where, args...)
+	}, `SELECT day, term, due, closed_ms, digest, paid_ms, bank_ref, version, currency, case_after, expire_after FROM settlement_day `+where, args...)
 	return out, err
 }
 
@@ -209,44 +212,61 @@ type TapKey struct {
 	Epoch, Tap uint64
 }
 
+// Late is what is known of a tap that came too late to be paid for. Numbers are stored: they are never given a new meaning.
+type Late int8
+
+// Values of Late. The first day that settles a tap says whether it came in time, and that stays.
+const (
+	InTime      Late = 0
+	TooLate     Late = 1 // not paid for; officers may decide otherwise
+	LateGranted Late = 2 // too late, and officers decided to pay
+	LateDenied  Late = 3 // too late, and officers decided that it stays so
+)
+
 // SettledState is what the last closed day left a tap in. Day is empty for a tap never settled.
 type SettledState struct {
 	Day      string
 	Acquirer ids.AcquirerID
 	Status   shadowaccount.Status
 	Amount   money.Amount
+	Late     Late
+	Expired  bool // the day paid nothing for it, for it came too late
 }
 
 // Unsettled is a tap that is worth something else than the last closed day settled.
 type Unsettled struct {
 	TapKey
-	Seq      uint64
-	Merchant ids.MerchantID
-	Acquirer ids.AcquirerID // the merchant's now; empty: the merchant is not registered
-	Arrived  string
-	Status   shadowaccount.Status
-	Amount   money.Amount
-	Was      SettledState
+	Seq        uint64
+	Merchant   ids.MerchantID
+	Acquirer   ids.AcquirerID // the merchant's now; empty: the merchant is not registered
+	Arrived    string         // clearing day
+	At         time.Time      // by the terminal's clock
+	ReceivedAt time.Time      // when the tap's first record came
+	Status     shadowaccount.Status
+	Amount     money.Amount
+	Was        SettledState
 }
 
-// UnsettledTaps lists the taps that arrived on or before a day and are worth something else than was settled, in one
-// fixed order.
-func (t *Tx) UnsettledTaps(ctx context.Context, through string) ([]Unsettled, error) {
+// UnsettledTaps lists taps that arrived on or before a day and are worth something else than was settled: at most limit of them, those after a key, in
+// the order of their keys. The zero key is before all.
+func (t *Tx) UnsettledTaps(ctx context.Context, through string, after TapKey, limit int) ([]Unsettled, error) {
 	var out []Unsettled
 	err := t.rows(ctx, "unsettled taps", func(scan func(...any) error) error {
 		var u Unsettled
-		var epoch, amount, wasAmount int64
-		err := scan(&u.Card, &u.Counter, &u.Terminal, &epoch, &u.Tap, &u.Seq, &u.Merchant, &u.Acquirer, &u.Arrived, &u.Status, &amount,
-			&u.Was.Day, &u.Was.Acquirer, &u.Was.Status, &wasAmount)
-		u.Epoch, u.Amount, u.Was.Amount = uint64(epoch), money.Minor(amount), money.Minor(wasAmount)
+		var epoch, amount, at, received, wasAmount int64
+		err := scan(&u.Card, &u.Counter, &u.Terminal, &epoch, &u.Tap, &u.Seq, &u.Merchant, &u.Acquirer, &u.Arrived, &at, &received, &u.Status, &amount,
+			&u.Was.Day, &u.Was.Acquirer, &u.Was.Status, &wasAmount, &u.Was.Late, &u.Was.Expired)
+		u.Epoch, u.Amount, u.Was.Amount, u.At, u.ReceivedAt = uint64(epoch), money.Minor(amount), money.Minor(wasAmount), time.UnixMilli(at), time.UnixMilli(received)
 		out = append(out, u)
 		return err
-	}, `SELECT c.card, c.counter, c.terminal, c.epoch, c.tap, c.seq, c.merchant, COALESCE(m.acquirer, ''), c.day, c.status, c.amount,
-			COALESCE(s.day, ''), COALESCE(s.acquirer, ''), COALESCE(s.status, 0), COALESCE(s.amount, 0)
+	}, `SELECT c.card, c.counter, c.terminal, c.epoch, c.tap, c.seq, c.merchant, COALESCE(m.acquirer, ''), c.day, c.at_ms, c.received_ms, c.status, c.amount,
+			COALESCE(s.day, ''), COALESCE(s.acquirer, ''), COALESCE(s.status, 0), COALESCE(s.amount, 0), COALESCE(s.late, 0), COALESCE(s.expired, 0)
 		FROM claim c LEFT JOIN merchant m ON m.id = c.merchant
 		LEFT JOIN settled s ON s.card = c.card AND s.counter = c.counter AND s.terminal = c.terminal AND s.epoch = c.epoch AND s.tap = c.tap
-		WHERE c.day <= ? AND (s.day IS NULL OR s.status <> c.status OR s.amount <> c.amount)
-		ORDER BY c.terminal, c.epoch, c.tap, c.card, c.counter`, through)
+		WHERE (c.card, c.counter, c.terminal, c.epoch, c.tap) > (?, ?, ?, ?, ?)
+			AND c.day <= ? AND (s.day IS NULL OR s.status <> c.status OR s.amount <> c.amount OR s.late = ? AND s.expired = 1)
+		ORDER BY c.card, c.counter, c.terminal, c.epoch, c.tap LIMIT ?`,
+		blob(after.Card), int64(after.Counter), string(after.Terminal), int64(after.Epoch), int64(after.Tap), through, LateGranted, limit)
 	return out, err
 }
 
@@ -298,16 +318,18 @@ func (t *Tx) EarlierOpenDay(ctx context.Context, lastClosed, day string) (string
 // Item is what a closed day settled of one tap or of one unreadable record.
 type Item struct {
 	TapKey
-	Seq       uint64
-	Merchant  ids.MerchantID
-	Acquirer  ids.AcquirerID
-	Arrived   string
-	Class     string
-	Reason    string
-	Amount    money.Amount
-	WasDay    string
-	WasClass  string
-	WasAmount money.Amount
+	Seq        uint64
+	Merchant   ids.MerchantID
+	Acquirer   ids.AcquirerID
+	Arrived    string
+	Class      string
+	Reason     string
+	Amount     money.Amount
+	Expired    bool // it stands, and is not paid for: it came too late
+	WasDay     string
+	WasClass   string
+	WasAmount  money.Amount
+	WasExpired bool
 }
 
 // CardNumber is the card the item names; zero for a record that could not be read.
@@ -316,21 +338,47 @@ func (i Item) CardNumber() (n ids.CardNumber) {
 	return n
 }
 
-// PutItem freezes an item of a day.
-func (t *Tx) PutItem(ctx context.Context, day string, i Item) error {
-	_, err := t.exec(ctx, "freeze item", `INSERT INTO settlement_item (day, card, counter, terminal, epoch, tap, seq, merchant, acquirer, arrived,
-		class, reason, amount, was_day, was_class, was_amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		day, blob(i.Card), int(i.Counter), string(i.Terminal), int64(i.Epoch), i.Tap, i.Seq, string(i.Merchant), string(i.Acquirer), i.Arrived,
-		i.Class, i.Reason, i.Amount.Minor(), i.WasDay, i.WasClass, i.WasAmount.Minor())
-	return err
+// perStatement is how many rows one statement writes: enough that a statement costs little a row, and far below the number of placeholders that the
+// engines allow.
+const perStatement = 500
+
+// writeRows writes rows of n columns, many with a statement. fill appends one row's values.
+func writeRows[T any](ctx context.Context, t *Tx, what, insert, rest string, n int, rows []T, fill func([]any, T) []any) error {
+	one := "(" + strings.Repeat("?, ", n-1) + "?)"
+	for part := range slices.Chunk(rows, perStatement) {
+		args := make([]any, 0, n*len(part))
+		for _, r := range part {
+			args = fill(args, r)
+		}
+		if _, err := t.exec(ctx, what, insert+" VALUES "+strings.Repeat(one+", ", len(part)-1)+one+rest, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// PutSettled notes the state a closing day leaves a tap in.
-func (t *Tx) PutSettled(ctx context.Context, k TapKey, s SettledState) error {
-	_, err := t.exec(ctx, "note settled", `INSERT INTO settled (card, counter, terminal, epoch, tap, day, acquirer, status, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET day = excluded.day, status = excluded.status, amount = excluded.amount`,
-		blob(k.Card), int(k.Counter), string(k.Terminal), int64(k.Epoch), k.Tap, s.Day, string(s.Acquirer), int(s.Status), s.Amount.Minor())
-	return err
+// PutItems freezes items of a day.
+func (t *Tx) PutItems(ctx context.Context, day string, items []Item) error {
+	return writeRows(ctx, t, "freeze items", `INSERT INTO settlement_item (day, card, counter, terminal, epoch, tap, seq, merchant, acquirer, arrived,
+		class, reason, amount, expired, was_day, was_class, was_amount, was_expired)`, "", 18, items, func(args []any, i Item) []any {
+		return append(args, day, blob(i.Card), int(i.Counter), string(i.Terminal), int64(i.Epoch), i.Tap, i.Seq, string(i.Merchant), string(i.Acquirer), i.Arrived,
+			i.Class, i.Reason, i.Amount.Minor(), i.Expired, i.WasDay, i.WasClass, i.WasAmount.Minor(), i.WasExpired)
+	})
+}
+
+// SettledTap is a tap with the state that a closing day leaves it in.
+type SettledTap struct {
+	TapKey
+	SettledState
+}
+
+// PutSettled notes the states a closing day leaves taps in.
+func (t *Tx) PutSettled(ctx context.Context, taps []SettledTap) error {
+	return writeRows(ctx, t, "note settled", `INSERT INTO settled (card, counter, terminal, epoch, tap, day, acquirer, status, amount, late, expired)`,
+		` ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET day = excluded.day, status = excluded.status, amount = excluded.amount, late = excluded.late,
+			expired = excluded.expired`, 11, taps, func(args []any, s SettledTap) []any {
+			return append(args, blob(s.Card), int(s.Counter), string(s.Terminal), int64(s.Epoch), s.Tap, s.Day, string(s.Acquirer), int(s.Status), s.Amount.Minor(), int(s.Late), s.Expired)
+		})
 }
 
 // blob keeps an empty card number from becoming NULL.
@@ -342,7 +390,7 @@ func blob(b []byte) []byte {
 }
 
 const itemColumns = `i.card, i.counter, i.terminal, i.epoch, i.tap, i.seq, i.merchant, i.acquirer, i.arrived, i.class, i.reason, i.amount,
-	i.was_day, i.was_class, i.was_amount FROM settlement_item i`
+	i.expired, i.was_day, i.was_class, i.was_amount, i.was_expired FROM settlement_item i`
 
 // Items lists the items of a closed day in one fixed order.
 func (t *Tx) Items(ctx context.Context, day string) ([]Item, error) {
@@ -362,7 +410,7 @@ func (t *Tx) items(ctx context.Context, where string, args ...any) ([]Item, erro
 		var i Item
 		var epoch, amount, was int64
 		err := scan(&i.Card, &i.Counter, &i.Terminal, &epoch, &i.Tap, &i.Seq, &i.Merchant, &i.Acquirer, &i.Arrived, &i.Class, &i.Reason, &amount,
-			&i.WasDay, &i.WasClass, &was)
+			&i.Expired, &i.WasDay, &i.WasClass, &was, &i.WasExpired)
 		i.Epoch, i.Amount, i.WasAmount = uint64(epoch), money.Minor(amount), money.Minor(was)
 		out = append(out, i)
 		return err
@@ -391,7 +439,7 @@ func (t *Tx) ItemTokens(ctx context.Context, items []Item) (map[ids.CardNumber]s
 	return out, nil
 }
 
-// UnsettledValues sums, by merchant, what its accepted taps of all days are worth less what closed days settled: what the
+// UnsettledValues sums, by merchant, what its accepted taps of all days are worth less what closed days settled or let expire: what the
 // books must hold as pending. A merchant without taps has no entry.
 func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amount, error) {
 	out := map[ids.MerchantID]money.Amount{}
@@ -403,8 +451,29 @@ func (t *Tx) UnsettledValues(ctx context.Context) (map[ids.MerchantID]money.Amou
 		return err
 	}, `SELECT merchant, SUM(amount) FROM (
 			SELECT merchant, amount FROM claim WHERE status IN (?, ?, ?)
-			UNION ALL SELECT merchant, -amount FROM settlement_item WHERE class = 'accepted'
-			UNION ALL SELECT merchant, was_amount FROM settlement_item WHERE was_class = 'accepted')
+			UNION ALL SELECT merchant, -amount FROM settlement_item WHERE class = 'accepted' OR expired = 1
+			UNION ALL SELECT merchant, was_amount FROM settlement_item WHERE was_class = 'accepted' OR was_expired = 1)
 		AS worth GROUP BY merchant ORDER BY merchant`, int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Granted))
+	return out, err
+}
+
+// ExpiredSum is what expired of a merchant's taps, less what an earlier day let expire and this one takes back.
+type ExpiredSum struct {
+	Merchant ids.MerchantID
+	Amount   money.Amount
+}
+
+// ExpiredSums lists what expired in a closed day, or with an empty one in all, by merchant; merchants of whose taps nothing did are not in it.
+func (t *Tx) ExpiredSums(ctx context.Context, day string) ([]ExpiredSum, error) {
+	var out []ExpiredSum
+	err := t.rows(ctx, "expired", func(scan func(...any) error) error {
+		var e ExpiredSum
+		var sum int64
+		err := scan(&e.Merchant, &sum)
+		e.Amount = money.Minor(sum)
+		out = append(out, e)
+		return err
+	}, `SELECT merchant, SUM(CASE WHEN expired = 1 THEN amount ELSE 0 END) - SUM(CASE WHEN was_expired = 1 THEN was_amount ELSE 0 END)
+		FROM settlement_item WHERE (? = '' OR day = ?) AND (expired = 1 OR was_expired = 1) GROUP BY merchant ORDER BY merchant`, day, day)
 	return out, err
 }

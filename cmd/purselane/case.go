@@ -86,7 +86,7 @@ func (c *CaseOpenCmd) Run(ctx context.Context, k *kong.Kong) error {
 type CaseProposeCmd struct {
 	caseStep
 	ID       string         `arg:"" help:"The case."`
-	Proposal cases.Proposal `arg:"" enum:"grant,deny" help:"grant: the merchant is paid, at the scheme's loss; deny: nothing is owed."`
+	Proposal cases.Proposal `arg:"" enum:"grant,deny" help:"grant: the merchant is paid, at the scheme's loss, or if the tap came too late of what the card paid; deny: nothing is owed."`
 }
 
 // Run proposes.

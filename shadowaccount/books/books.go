@@ -34,6 +34,7 @@ const (
 	SuspUnknown    Account = "suspense:unknown" // taps whose outcome nobody knows yet
 	SuspClone      Account = "suspense:clone"   // second records of one counter
 	SuspBadTAC     Account = "suspense:bad-tac" // records whose TAC does not verify
+	SuspExpired    Account = "suspense:expired" // what cards paid by taps that came too late to be paid for
 )
 
 // MerchantPending is what a merchant earned in days not yet settled; MerchantAvailable what is settled and not paid out;

@@ -47,6 +47,7 @@ var Chart = []Subject{
 	{"411", "outcome unknown"},
 	{"412", "second debits of a counter"},
 	{"413", "proof does not verify"},
+	{"414", "came too late"},
 	{"419", "other"},
 	{"42", "accounts"},
 	{"421", "set aside for a frozen account"},
@@ -110,6 +111,8 @@ func TypeOf(a Account) (string, error) {
 		return "412", nil
 	case a == SuspBadTAC:
 		return "413", nil
+	case a == SuspExpired:
+		return "414", nil
 	case part[0] == "suspense" && len(part) == 2:
 		return "419", nil
 	case a == Rounding:
