@@ -41,7 +41,7 @@ type PayRequest struct {
 	Product   Product
 	Money     Money
 	Subject   string    // what is paid for, for the payer's eyes
-	Sent      time.Time // the second of this attempt as it is kept, which [Ref].Sent repeats; zero: the adapter's clock now
+	Sent      time.Time // the second of this attempt as it is kept, which [Ref].Sent repeats; zero: now, or refused where that could charge twice
 	Expires   time.Time // after it the channel must refuse to be paid; zero: the channel's own default
 	NotifyURL string    // ours, without a query
 	ReturnURL string    // where the payer's browser goes after paying; proves nothing

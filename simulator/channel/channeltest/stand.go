@@ -160,7 +160,7 @@ func (s *stand) pay(amount int64) string {
 
 func (s *stand) refundOf(payment, refund string, amount int64) channel.RefundRequest {
 	r := s.requests[payment]
-	return channel.RefundRequest{Number: refund, Of: s.ref(payment), Reason: "returned", NotifyURL: r.NotifyURL,
+	return channel.RefundRequest{Number: refund, Of: s.ref(payment), Sent: s.Clock.Now(), Reason: "returned", NotifyURL: r.NotifyURL,
 		Money: channel.Money{Amount: money.Minor(amount), Currency: r.Money.Currency}}
 }
 
@@ -171,10 +171,9 @@ func refundRef(r channel.RefundRequest, sent time.Time) channel.RefundRef {
 // settle asks for a refund and waits for the channel's last word on it.
 func (s *stand) settle(r channel.RefundRequest) channel.Result {
 	s.t.Helper()
-	sent := s.Clock.Now()
 	res, err := s.Channel.Refund(s.ctx, r)
 	require.NoError(s.t, err)
-	return s.settled(r, sent, res)
+	return s.settled(r, r.Sent, res)
 }
 
 func (s *stand) settled(r channel.RefundRequest, sent time.Time, res channel.Result) channel.Result {
