@@ -136,8 +136,12 @@ const (
 	KindRecords = "records"         // a posting group
 	KindLoaded  = "load-loaded"     // a load that is on its card
 	KindRelease = "account-release" // what was set aside goes back to its account
+
+	KindPaidOnline = "gateway-paid" // a payer's money that a channel has
 )
 
-// Fact reports whether an entry of a kind tells what a card has done already. Refusing it would not undo it, so what it means for a
+// Fact reports whether an entry of a kind tells what a card, or a payer, has done already. Refusing it would not undo it, so what it means for a
 // frozen account is set aside.
-func Fact(kind string) bool { return kind == KindRecords || kind == KindLoaded }
+func Fact(kind string) bool {
+	return kind == KindRecords || kind == KindLoaded || kind == KindPaidOnline
+}
