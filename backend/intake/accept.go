@@ -19,14 +19,19 @@ func (p *Pipeline) Accept(ctx context.Context, a uplink.Accepted) (uplink.Commit
 	if reason := badRange(a); reason != "" {
 		return p.keepUnread(ctx, a, reason)
 	}
+	lanes := make([]int, len(a.Records))
 	for i, body := range a.Records {
 		seq := a.FirstSeq + uint64(i)
-		if _, err := read(p.readers, body, a.Terminal, a.Epoch, seq); err != nil {
+		d, err := read(p.readers, body, a.Terminal, a.Epoch, seq)
+		if err != nil {
 			unreadable = append(unreadable, uplink.Unreadable{Seq: seq, Reason: err.Error()})
 		}
+		lanes[i] = store.LaneOf(d.called)
 	}
 	return p.commit(ctx, a, unreadable, func(tx *store.Tx, day string) (store.Kept, error) {
-		return tx.Keep(ctx, arrived(a, day))
+		kept := arrived(a, day)
+		kept.Lanes = lanes
+		return tx.Keep(ctx, kept)
 	})
 }
 

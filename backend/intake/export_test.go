@@ -57,5 +57,22 @@ func (w Windows) Pause(unposted int) (time.Duration, error) {
 	return w.pause(unposted), err
 }
 
+// Poster is a poster of a pipeline.
+type Poster struct{ *poster }
+
+// NewPoster makes one.
+func (p *Pipeline) NewPoster() Poster { return Poster{p.poster()} }
+
+// ID is its name.
+func (o Poster) ID() string { return o.id }
+
+// Beat, Step and Leave are what Run does with it.
+func (o Poster) Beat(ctx context.Context) error        { return o.beat(ctx) }
+func (o Poster) Step(ctx context.Context) (int, error) { return o.step(ctx) }
+func (o Poster) Leave(ctx context.Context) error       { return o.leave(ctx) }
+
+// Patience is how long a beat may stand still.
+const Patience = patience
+
 // OneDay is what a group takes of pending records.
 var OneDay = oneDay

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
@@ -72,6 +73,7 @@ type Pipeline struct {
 	slots    *slots
 	pressure pressure
 
+	turn atomic.Uint64 // the lane that the next group begins with
 	step sync.Mutex    // one Step at a time: two would post the same records, the second one in vain
 	work chan struct{} // something was accepted
 }
@@ -122,14 +124,36 @@ func (p *Pipeline) Device(ctx context.Context, id ids.TerminalID) (ed25519.Publi
 	return m.PublicKey, err == nil && m.Active, err
 }
 
-// Run posts what is accepted until ctx ends. A step that fails is logged and made again.
+// Run posts what is accepted until ctx ends. A step that fails is logged and made again. Where other processes may have the same database, it posts its share.
 func (p *Pipeline) Run(ctx context.Context) error {
 	const (
 		retry = time.Second     // after a failure
 		look  = 5 * time.Second // for what nobody tells of: a load that changes what a card's taps are worth
 	)
+	if !p.store.Shared() {
+		return p.run(ctx, p.Step, retry, look)
+	}
+	o := p.poster()
+	defer func() {
+		if err := o.leave(ctx); err != nil {
+			p.opt.Log.WarnContext(ctx, "intake: lanes not given back: others take them in a while", "error", err)
+		}
+	}()
+	var beaten time.Time
+	return p.run(ctx, func(ctx context.Context) (int, error) {
+		if now := time.Now(); now.Sub(beaten) >= beatEvery {
+			if err := o.beat(ctx); err != nil {
+				return 0, err
+			}
+			beaten = now
+		}
+		return o.step(ctx)
+	}, retry, beatEvery) // others accept for these lanes too, and nobody tells of that
+}
+
+func (p *Pipeline) run(ctx context.Context, step func(context.Context) (int, error), retry, look time.Duration) error {
 	for {
-		n, err := p.Step(ctx)
+		n, err := step(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

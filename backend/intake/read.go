@@ -17,6 +17,7 @@ import (
 type debit struct {
 	family     string
 	evidence   evidence
+	called     ids.CardNumber // the card's number, or what terminals call it; zero if that is none
 	counter    uint32
 	amount     money.Amount
 	before     money.Amount
@@ -74,6 +75,7 @@ func read(readers map[string]reader, body []byte, terminal ids.TerminalID, epoch
 	}).check(); err != nil {
 		return debit{}, err
 	}
+	take(d.called[:], r.GetCardNumber())
 	var ok bool
 	if d.said, d.wantsProof, ok = said(r.GetState(), r.GetEvidence()); !ok {
 		return debit{}, badForm("state %d with evidence %d says nothing", r.GetState(), r.GetEvidence())

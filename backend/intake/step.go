@@ -18,32 +18,33 @@ const (
 	VerdictUnreadable = "unreadable"
 )
 
-// Step verifies and posts one group of accepted records, in one transaction, and returns how many; zero means that all is
-// posted. Doing it again after a failure changes nothing that is done. Another process may do it at the same time: a record is posted once.
+// Step verifies and posts one group of accepted records, whoever shares their posting, and returns how many; zero means that all is
+// posted. Doing it again after a failure changes nothing that is done. Others may post at the same time: a record is posted once.
 func (p *Pipeline) Step(ctx context.Context) (int, error) {
 	p.step.Lock()
 	defer p.step.Unlock()
 	for {
-		n, err := p.postNext(ctx)
-		if !errors.Is(err, errMeanwhile) {
+		n, err := p.postNext(ctx, func(tx *store.Tx) (store.Held, error) { return tx.EveryLane(ctx) })
+		if err == nil && n == 0 {
+			n, err = p.review(ctx)
+		}
+		if !errors.Is(err, store.ErrPostedMeanwhile) {
 			return n, err
 		}
 	}
 }
 
-// errMeanwhile says that another process has posted a group since the records were read: what was read may be posted by now.
-var errMeanwhile = errors.New("another process posts too")
-
-func (p *Pipeline) postNext(ctx context.Context) (int, error) {
+// postNext posts one group of the lanes that lanes tells. It returns how many records it is done with, zero if none wait.
+func (p *Pipeline) postNext(ctx context.Context, lanes func(*store.Tx) (store.Held, error)) (int, error) {
+	var held store.Held
 	var pending []store.Pending
 	var terminals map[ids.TerminalID]store.Terminal
-	var group int64 // the last one
 	err := p.store.View(ctx, func(tx *store.Tx) error {
 		var err error
-		if group, err = tx.LastGroup(ctx); err != nil {
+		if held, err = lanes(tx); err != nil {
 			return err
 		}
-		if pending, err = tx.PendingRecords(ctx, p.opt.Group); err != nil || len(pending) == 0 {
+		if pending, err = tx.PendingOf(ctx, held, int(p.turn.Add(1)), p.opt.Group); err != nil || len(pending) == 0 {
 			return err
 		}
 		pending = oneDay(pending)
@@ -54,26 +55,32 @@ func (p *Pipeline) postNext(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("read accepted records: %w", err)
 	}
 	if len(pending) == 0 {
-		return p.review(ctx)
+		return 0, nil
 	}
 	verified, err := p.verifyAll(ctx, pending, terminals)
 	if err != nil {
 		return 0, fmt.Errorf("verify: %w", err)
 	}
+	var unnamed, named []looked
+	for _, v := range verified {
+		if v.unnamed != nil {
+			unnamed = append(unnamed, v)
+		} else {
+			named = append(named, v)
+		}
+	}
+	if err := p.await(ctx, held, unnamed); err != nil {
+		return 0, fmt.Errorf("keep %d records of cards without a name: %w", len(unnamed), err)
+	}
+	if len(named) == 0 {
+		return len(pending), nil
+	}
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
-		if last, err := tx.LastGroup(ctx); err != nil {
+		if err := tx.HoldLanes(ctx, held); err != nil {
 			return err
-		} else if last != group {
-			return errMeanwhile
 		}
 		var good []store.Verified
-		for _, v := range verified {
-			if v.unnamed != nil {
-				if err := tx.AwaitName(ctx, v.Pending, *v.unnamed); err != nil {
-					return err
-				}
-				continue
-			}
+		for _, v := range named {
 			if v.form == nil {
 				good = append(good, v.Verified)
 				continue
@@ -88,9 +95,28 @@ func (p *Pipeline) postNext(ctx context.Context) (int, error) {
 		return tx.PostGroup(ctx, p.group(pending[0].Day), good)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("post %d records: %w", len(pending), err)
+		return 0, fmt.Errorf("post %d records: %w", len(named), err)
 	}
 	return len(pending), nil
+}
+
+// await keeps records apart whose cards have no name yet. It is a change like any other, not a poster's: a name may be given meanwhile by whoever registers
+// the card, and of the two one must see the other.
+func (p *Pipeline) await(ctx context.Context, held store.Held, unnamed []looked) error {
+	if len(unnamed) == 0 {
+		return nil
+	}
+	return p.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.KeepLanes(ctx, held); err != nil {
+			return err
+		}
+		for _, v := range unnamed {
+			if err := tx.AwaitName(ctx, v.Pending, *v.unnamed); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // review decides again the cards whose loads have changed since their taps were decided. It returns how many.

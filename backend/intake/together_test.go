@@ -66,7 +66,7 @@ func TestTwoBackendsOnOneDatabasePostEverythingOnce(t *testing.T) {
 	require.Equal(t, alone.codes(), s.codes())
 	posted := map[string]bool{}
 	s.view(func(tx *store.Tx) error {
-		last, err := tx.LastGroup(t.Context())
+		last, err := tx.LastGroup(t.Context(), 0)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, last, int64(taps/3), "groups of 3")
 		require.LessOrEqual(t, last, int64(taps))

@@ -21,6 +21,15 @@ type Arrived struct {
 	Envelope []byte
 	At       time.Time
 	Day      string // clearing day by arrival
+	Lanes    []int  // of Records (LaneOf); nil: all of lane 0
+}
+
+// lane is that of a record.
+func (a Arrived) lane(record int) int {
+	if a.Lanes == nil {
+		return 0
+	}
+	return a.Lanes[record]
 }
 
 // Kept says what a batch changed.
@@ -44,10 +53,10 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 	for i, body := range a.Records {
 		seq := a.FirstSeq + uint64(i)
 		hash := sha256.Sum256(body)
-		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms)
-			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, day = excluded.day,
-			received_ms = excluded.received_ms, verdict = NULL, reason = '' WHERE record.verdict = ?`,
-			string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli(), verdictQuarantined)
+		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, lane)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, day = excluded.day,
+			received_ms = excluded.received_ms, lane = excluded.lane, verdict = NULL, reason = '' WHERE record.verdict = ?`,
+			string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli(), a.lane(i), verdictQuarantined)
 		if err != nil {
 			return k, err
 		}
@@ -234,6 +243,10 @@ type Pending struct {
 
 // PendingRecords lists accepted records that are not posted, in one fixed order, at most limit.
 func (t *Tx) PendingRecords(ctx context.Context, limit int) ([]Pending, error) {
+	return t.pendingRecords(ctx, `verdict IS NULL`, limit)
+}
+
+func (t *Tx) pendingRecords(ctx context.Context, where string, args ...any) ([]Pending, error) {
 	var out []Pending
 	err := t.rows(ctx, "pending records", func(scan func(...any) error) error {
 		var p Pending
@@ -244,7 +257,7 @@ func (t *Tx) PendingRecords(ctx context.Context, limit int) ([]Pending, error) {
 		p.Epoch = uint64(epoch)
 		out = append(out, p)
 		return nil
-	}, `SELECT terminal, epoch, seq, body, day, received_ms, hash FROM record WHERE verdict IS NULL ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, limit)
+	}, `SELECT terminal, epoch, seq, body, day, received_ms, hash FROM record WHERE `+where+` ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, args...)
 	return out, err
 }
 

@@ -61,6 +61,14 @@ func (d dialect) reading() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true}
 }
 
+// forUpdate is what locks the rows that a query reads until the transaction ends. SQLite's writer has locked all of them.
+func (d dialect) forUpdate() string {
+	if d == postgres {
+		return ` FOR UPDATE`
+	}
+	return ""
+}
+
 // noBytes is a literal of no bytes. A query over an index of some rows must repeat its condition to the letter, so it cannot bind them.
 func (d dialect) noBytes() string {
 	if d == postgres {

@@ -14,18 +14,35 @@ import (
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
-// Posting groups are numbered from 1 and chained by hash. A group's hash covers its entry in the journal and the records it
-// posted, so neither can be changed later without a trace.
+// Posting groups are chained by hash. A group's hash covers its entry in the journal and the records it posted, so neither can be changed later
+// without a trace. There is a chain for each lane, so that posters do not wait for each other, and one beside them, all in one range of numbers: the
+// groups of chain c have the numbers c·2^40 + 1, + 2 … The first chain has all groups on SQLite and of databases from before lanes.
+
+// chainSpan is how many numbers a chain has.
+const chainSpan = int64(1) << 40
+
+// Chains is how many chains there are. The last one is of groups that no poster makes: reviews and officers' decisions.
+const Chains = Lanes + 1
+
+// ChainOf is the chain of a group.
+func ChainOf(group int64) int { return int(group / chainSpan) }
+
+// asideChain has the group of a transaction made beside the posters, and not wait for them. On SQLite nobody can be beside.
+func (t *Tx) asideChain() {
+	if t.dialect == postgres {
+		t.lane = Lanes
+	}
+}
 
 func (t *Tx) nextGroup(ctx context.Context) (int64, error) {
-	last, err := t.LastGroup(ctx)
+	last, err := t.LastGroup(ctx, t.lane)
 	return last + 1, err
 }
 
-// LastGroup is the number of the newest posting group, 0 for none.
-func (t *Tx) LastGroup(ctx context.Context) (int64, error) {
-	var last int64
-	_, err := t.one(ctx, "last group", `SELECT COALESCE(MAX(number), 0) FROM posting_group`, nil, &last)
+// LastGroup is the number of the newest posting group of a chain, that before its first for none.
+func (t *Tx) LastGroup(ctx context.Context, chain int) (int64, error) {
+	last := int64(chain) * chainSpan
+	_, err := t.one(ctx, "last group", `SELECT number FROM posting_group WHERE number > ? AND number < ? ORDER BY number DESC LIMIT 1`, []any{last, last + chainSpan}, &last)
 	return last, err
 }
 
@@ -142,12 +159,15 @@ func (t *Tx) verifyGroups(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var faults []string
-	prev := ""
-	for i, r := range all {
-		if r.number != int64(i+1) || r.p != prev || r.h != groupHash(prev, r.number, r.digest, r.evidence) {
+	prev, last := "", int64(0)
+	for _, r := range all {
+		if ChainOf(r.number) != ChainOf(last) {
+			prev, last = "", int64(ChainOf(r.number))*chainSpan
+		}
+		if r.number != last+1 || r.p != prev || r.h != groupHash(prev, r.number, r.digest, r.evidence) {
 			faults = append(faults, fmt.Sprintf("posting group %d: the chain is broken", r.number))
 		}
-		prev = r.h
+		prev, last = r.h, r.number
 		records, err := t.recordsOf(ctx, r.number)
 		if err != nil {
 			return nil, err

@@ -114,6 +114,7 @@ func (t *Tx) CardsToReview(ctx context.Context, limit int) ([]ids.CardNumber, er
 
 // ReviewCards decides the unproved claims of cards again and books what has changed.
 func (t *Tx) ReviewCards(ctx context.Context, g Group, cards []ids.CardNumber) error {
+	t.asideChain()
 	p := posting{t: t, g: g, cards: map[ids.CardNumber]*cardWork{}}
 	for _, n := range cards {
 		w, err := p.card(ctx, n)

@@ -12,6 +12,7 @@ import (
 // DecideClaim notes what officers decided of a tap's claim, decides its slot again and books what has changed, as posting does. It returns what the claim is worth
 // now: a proof is stronger than a decision, whichever comes first. Error: [ErrNotFound].
 func (t *Tx) DecideClaim(ctx context.Context, g Group, k TapKey, d shadowaccount.Decision) (shadowaccount.Status, error) {
+	t.asideChain()
 	p := posting{t: t, g: g, cards: map[ids.CardNumber]*cardWork{}}
 	w, err := p.card(ctx, numberFrom(k.Card))
 	if err != nil {

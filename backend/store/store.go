@@ -82,6 +82,9 @@ func Open(ctx context.Context, at string, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// Shared reports whether several processes may share the posting of what they accept: a file's one writer posts all.
+func (s *Store) Shared() bool { return s.dialect == postgres }
+
 // Close closes the database.
 func (s *Store) Close() error {
 	return errors.Join(s.reading.close(), s.writing.close(), s.reader.Close(), s.writer.Close())
@@ -99,6 +102,7 @@ type Tx struct {
 	rerun   rerun                // what the engine said of this transaction
 	seal    sealer               // of account rows
 	edited  []books.Account      // rows found whose seal does not fit
+	lane    int                  // whose chain a group goes into
 }
 
 // Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run

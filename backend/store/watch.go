@@ -39,10 +39,11 @@ func (t *Tx) MoveWatchMark(ctx context.Context, name string, from, to int64) err
 	return err
 }
 
-// GroupAfter is the number of the first posting group after one that posted records; zero: there is none.
-func (t *Tx) GroupAfter(ctx context.Context, number int64) (int64, error) {
+// GroupAfter is the number of the first posting group of a chain, after one of it or from its begin, that posted records; zero: there is none.
+func (t *Tx) GroupAfter(ctx context.Context, chain int, number int64) (int64, error) {
 	var n int64
-	_, err := t.one(ctx, "group after", `SELECT number FROM posting_group WHERE number > ? AND records > 0 ORDER BY number LIMIT 1`, []any{number}, &n)
+	first := int64(chain) * chainSpan
+	_, err := t.one(ctx, "group after", `SELECT number FROM posting_group WHERE number > ? AND number < ? AND records > 0 ORDER BY number LIMIT 1`, []any{max(number, first), first + chainSpan}, &n)
 	return n, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -102,12 +103,28 @@ func (w *Watch) Pass(ctx context.Context) (Report, error) {
 // Again forgets how far the watch has come: the next pass looks at every record, as after a change of the settings.
 func (w *Watch) Again(ctx context.Context) error {
 	return w.store.Update(ctx, func(tx *store.Tx) error {
-		was, err := tx.WatchMark(ctx, markGroups)
-		if err != nil {
-			return err
+		for chain := range store.Chains {
+			was, err := tx.WatchMark(ctx, markOf(chain))
+			if err != nil {
+				return err
+			}
+			if was == 0 {
+				continue
+			}
+			if err := tx.MoveWatchMark(ctx, markOf(chain), was, 0); err != nil {
+				return err
+			}
 		}
-		return tx.MoveWatchMark(ctx, markGroups, was, 0)
+		return nil
 	})
+}
+
+// markOf is the mark of a chain of posting groups. The first has that of before there were others.
+func markOf(chain int) string {
+	if chain == 0 {
+		return markGroups
+	}
+	return markGroups + "/" + strconv.Itoa(chain)
 }
 
 // Catch makes steps until the watch has seen all that is posted.
@@ -133,11 +150,16 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 	var records []store.Posted
 	var looks []store.Look
 	if err := w.store.View(ctx, func(tx *store.Tx) (err error) {
-		if mark, err = tx.WatchMark(ctx, markGroups); err != nil {
-			return err
-		}
-		if group, err = tx.GroupAfter(ctx, mark); err != nil {
-			return err
+		for chain := range store.Chains {
+			if mark, err = tx.WatchMark(ctx, markOf(chain)); err != nil {
+				return err
+			}
+			if group, err = tx.GroupAfter(ctx, chain, mark); err != nil {
+				return err
+			}
+			if group != 0 {
+				break
+			}
 		}
 		if looks, err = tx.WantedLooks(ctx, chunk); err != nil || group == 0 {
 			return err
@@ -199,7 +221,7 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 		if group == 0 {
 			return nil
 		}
-		return tx.MoveWatchMark(ctx, markGroups, mark, group)
+		return tx.MoveWatchMark(ctx, markOf(store.ChainOf(group)), mark, group)
 	})
 	if errors.Is(err, store.ErrWatchMoved) {
 		return Report{}, true, nil // nothing was written: look again

@@ -1,0 +1,158 @@
+package intake_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/pgtest"
+)
+
+// lanes counts the lanes of posters.
+func (s *scheme) lanes(posters ...intake.Poster) []int {
+	out := make([]int, len(posters))
+	s.view(func(tx *store.Tx) error {
+		for i, o := range posters {
+			held, err := tx.LanesOf(s.ctx, o.ID())
+			require.NoError(s.t, err)
+			out[i] = len(held.Lanes())
+		}
+		return nil
+	})
+	return out
+}
+
+// posterOn is a poster of another backend on the scheme's database.
+func (s *scheme) posterOn(t *testing.T, hsm keys.HSM) intake.Poster {
+	db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	p, err := intake.New(db, hsm, s.clock, s.options())
+	require.NoError(t, err)
+	return p.NewPoster()
+}
+
+func beat(t *testing.T, posters ...intake.Poster) {
+	for _, o := range posters {
+		require.NoError(t, o.Beat(t.Context()))
+	}
+}
+
+// TestPostersShareTheLanes: who comes gets its share, who leaves or dies leaves it to the others.
+func TestPostersShareTheLanes(t *testing.T) {
+	s := start(t, store.Options{})
+	a, b := s.posterOn(t, s.hsm), s.posterOn(t, s.hsm)
+	beat(t, a)
+	require.Equal(t, []int{16, 0}, s.lanes(a, b))
+	beat(t, b, a, b) // b is there, a gives back, b takes
+	require.Equal(t, []int{8, 8}, s.lanes(a, b))
+	require.NoError(t, a.Leave(context.WithoutCancel(t.Context())))
+	beat(t, b)
+	require.Equal(t, []int{0, 16}, s.lanes(a, b), "what was given back is taken at once")
+
+	c := s.posterOn(t, s.hsm)
+	beat(t, c)
+	s.clock.Advance(intake.Patience - time.Millisecond)
+	beat(t, c)
+	require.Equal(t, []int{16, 0}, s.lanes(b, c), "b may live")
+	s.clock.Advance(time.Millisecond)
+	beat(t, c)
+	require.Equal(t, []int{0, 16}, s.lanes(b, c), "b is gone")
+	beat(t, b, c, b)
+	require.Equal(t, []int{8, 8}, s.lanes(b, c), "b was not gone after all")
+}
+
+// held is an HSM that waits before it answers.
+type held struct {
+	*keys.Soft
+	asked, goOn chan struct{}
+}
+
+func (h held) TACs(ctx context.Context, all []keys.TACRequest) []keys.TACAnswer {
+	h.asked <- struct{}{}
+	<-h.goOn
+	return h.Soft.TACs(ctx, all)
+}
+
+// TestAPosterThatWakesPostsNothing: it has read and verified its records, is taken for dead, and another posts them.
+func TestAPosterThatWakesPostsNothing(t *testing.T) {
+	s := start(t, store.Options{})
+	s.opt.Workers = 1
+	door := held{s.hsm, make(chan struct{}), make(chan struct{})}
+	paused, other := s.posterOn(t, door), s.posterOn(t, s.hsm)
+	s.send("bus-1", tap{tap: 1, card: 1, before: 10_00, amount: 2_00}, tap{tap: 2, card: 2, before: 10_00, amount: 3_00})
+	beat(t, paused, other)
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		n, err := paused.Step(context.Background())
+		done <- result{n, err}
+	}()
+	<-door.asked
+	s.clock.Advance(intake.Patience)
+	beat(t, other)
+	require.Equal(t, []int{0, 16}, s.lanes(paused, other))
+	n, err := other.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	close(door.goOn)
+	require.Equal(t, result{}, <-done, "it was fenced off")
+	require.Equal(t, "8.00", s.card(1).Shadow.String())
+	require.Equal(t, "7.00", s.card(2).Shadow.String())
+	s.proveBooks()
+}
+
+// TestPostersTogetherEndWhereOneDoes: two backends post their shares of many cards, one of them leaves in the middle, and each record is posted once.
+func TestPostersTogetherEndWhereOneDoes(t *testing.T) {
+	const taps = 30
+	story := func(s *scheme) {
+		for i := range taps {
+			s.send("bus-1", tap{tap: uint64(i + 1), card: byte(1 + i%9), counter: uint16(i / 9), before: 10_00 - int64(i/9)*10, amount: 10})
+		}
+	}
+	alone := start(t, store.Options{})
+	story(alone)
+	alone.drain()
+	s := start(t, store.Options{})
+	s.opt.Group = 2
+	a, b := s.posterOn(t, s.hsm), s.posterOn(t, s.hsm)
+	beat(t, a, b, a, b)
+	require.Equal(t, []int{8, 8}, s.lanes(a, b))
+	story(s)
+	posted := map[string]int{}
+	for range 3 {
+		for name, o := range map[string]intake.Poster{"a": a, "b": b} {
+			n, err := o.Step(t.Context())
+			require.NoError(t, err)
+			posted[name] += n
+		}
+	}
+	require.NotZero(t, posted["a"])
+	require.NotZero(t, posted["b"])
+	require.NoError(t, b.Leave(t.Context()))
+	beat(t, a)
+	require.Equal(t, []int{16, 0}, s.lanes(a, b))
+	total := posted["a"] + posted["b"]
+	for {
+		n, err := a.Step(t.Context())
+		require.NoError(t, err)
+		if total += n; n == 0 {
+			break
+		}
+	}
+	require.Equal(t, taps, total)
+	s.proveBooks()
+	require.Equal(t, alone.balances(), s.balances())
+	require.Equal(t, alone.codes(), s.codes())
+	for card := byte(1); card <= 9; card++ {
+		require.Equal(t, alone.statuses(card), s.statuses(card))
+	}
+}
