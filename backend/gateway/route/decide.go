@@ -1,0 +1,375 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/health"
+)
+
+// maxChoices is the most accounts of a rule.
+const maxChoices = 32
+
+// Question is a payment that wants a channel.
+type Question struct {
+	Product  channel.Product
+	Currency string
+	Amount   int64 // minor units
+	Bank     string
+	Card     string
+	App      string
+	Key      uint64 // belongs to the payment: the same key is answered alike while nothing has changed
+	Tolerant bool   // its payer is among those who take a failure well
+	Tried    []string
+	Now      time.Time
+}
+
+// Health says how much of its traffic a cell may take, as [health.Board.Share] does. It is called for each account and must be quick.
+type Health interface {
+	Share(health.Cell) float64
+}
+
+// Router decides. It is safe for concurrent use.
+type Router struct {
+	plan     atomic.Pointer[compiled]
+	health   Health
+	tolerant float64 // part of payers who are
+	turn     atomic.Uint64
+	known    sync.Map // memoryKey → *learned
+	spent    sync.Map // spendKey → *spend
+	machines sync.Pool
+}
+
+type memoryKey struct{ account, bank string }
+type spendKey struct{ account, bank string }
+
+type spend struct {
+	mu     sync.Mutex
+	day    int64
+	amount int64
+}
+
+// New makes a router that has no plan: it has no answer until [Router.Use]. tolerant is the part of payers who take a failure well, 0 for not known.
+func New(h Health, tolerant float64) *Router {
+	return &Router{health: h, tolerant: tolerant, machines: sync.Pool{New: func() any { return &vm.VM{} }}}
+}
+
+// Use takes a plan for all decisions from now on. A plan that is wrong changes nothing; one with a version below that of the one in use is refused.
+func (r *Router) Use(p Plan) error {
+	c, err := compile(p)
+	if err != nil {
+		return fmt.Errorf("routing plan %d: %w", p.Version, err)
+	}
+	for {
+		old := r.plan.Load()
+		if old != nil && p.Version < old.plan.Version {
+			return fmt.Errorf("routing plan %d: plan %d is in use: %w", p.Version, old.plan.Version, ErrOld)
+		}
+		if r.plan.CompareAndSwap(old, c) {
+			return nil
+		}
+	}
+}
+
+// Plan is the one in use; the second value is false where there is none yet.
+func (r *Router) Plan() (Plan, bool) {
+	c := r.plan.Load()
+	if c == nil {
+		return Plan{}, false
+	}
+	return c.plan, true
+}
+
+// Learn tells what became of a payment on an account: whether it succeeded, of those where the channel or the bank had a say.
+func (r *Router) Learn(account, bank string, good bool) {
+	r.memory(account, bank).add(good)
+	if bank != "" {
+		r.memory(account, "").add(good)
+	}
+}
+
+func (r *Router) memory(account, bank string) *learned {
+	k := memoryKey{account, bank}
+	if l, ok := r.known.Load(k); ok {
+		return l.(*learned)
+	}
+	l, _ := r.known.LoadOrStore(k, &learned{})
+	return l.(*learned)
+}
+
+// success is what is known of an account with a bank; with little of the bank, of the account.
+func (r *Router) success(account, bank string) (mean, weight float64) {
+	if bank != "" {
+		if l, ok := r.known.Load(memoryKey{account, bank}); ok {
+			if mean, weight = l.(*learned).get(); weight >= 20 {
+				return mean, weight
+			}
+		}
+	}
+	if l, ok := r.known.Load(memoryKey{account, ""}); ok {
+		return l.(*learned).get()
+	}
+	return priorMean, priorWeight
+}
+
+// Spend counts a payment against the limits of a day of its account; a negative amount gives it back.
+func (r *Router) Spend(accountName, bank string, amount int64, now time.Time) {
+	c := r.plan.Load()
+	if c == nil {
+		return
+	}
+	for i := range c.accounts {
+		if a := &c.accounts[i]; a.Name == accountName {
+			r.add(spendKey{a.Name, ""}, a.day(now), amount)
+			if bank != "" {
+				r.add(spendKey{a.Name, bank}, a.day(now), amount)
+			}
+		}
+	}
+}
+
+func (r *Router) add(k spendKey, day, amount int64) {
+	v, ok := r.spent.Load(k)
+	if !ok {
+		v, _ = r.spent.LoadOrStore(k, &spend{day: day})
+	}
+	s := v.(*spend)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if day > s.day {
+		s.day, s.amount = day, 0
+	}
+	if day == s.day {
+		s.amount += amount
+	}
+}
+
+func (r *Router) spentOn(k spendKey, day int64) int64 {
+	v, ok := r.spent.Load(k)
+	if !ok {
+		return 0
+	}
+	s := v.(*spend)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.day != day {
+		return 0
+	}
+	return s.amount
+}
+
+// Verdict says why an account may take a payment or not.
+type Verdict string
+
+// Verdicts.
+const (
+	May          Verdict = "may"
+	Disabled     Verdict = "disabled"
+	Tried        Verdict = "tried"
+	NotSupported Verdict = "not-supported" // product, currency, bank or card: nobody's fault
+	OverLimit    Verdict = "over-limit"
+	DayLimit     Verdict = "day-limit"
+	Faulty       Verdict = "faulty" // supports it, and is out or takes a share that this payment is not part of
+)
+
+// Errors.
+var (
+	ErrNoPlan = fmt.Errorf("there is no routing plan")
+	ErrOld    = fmt.Errorf("an older routing plan")
+)
+
+// judge decides whether an account may take a payment.
+func (r *Router) judge(a *account, q *Question) Verdict {
+	switch {
+	case a.Disabled:
+		return Disabled
+	case slices.Contains(q.Tried, a.Name):
+		return Tried
+	case !slices.Contains(a.Products, q.Product) || !slices.Contains(a.Currencies, q.Currency):
+		return NotSupported
+	}
+	var bank *Serves
+	if len(a.Serves) > 0 {
+		for i := range a.Serves {
+			if s := &a.Serves[i]; s.Bank == q.Bank && (s.Card == "" || s.Card == q.Card) {
+				bank = s
+				break
+			}
+		}
+		if bank == nil {
+			return NotSupported
+		}
+	}
+	if q.Amount < a.Min || a.Max > 0 && q.Amount > a.Max || bank != nil && bank.Max > 0 && q.Amount > bank.Max {
+		return OverLimit
+	}
+	if a.PerDay > 0 && q.Amount > a.PerDay-r.spentOn(spendKey{a.Name, ""}, a.day(q.Now)) {
+		return DayLimit
+	}
+	if bank != nil && bank.PerDay > 0 && q.Amount > bank.PerDay-r.spentOn(spendKey{a.Name, bank.Bank}, a.day(q.Now)) {
+		return DayLimit
+	}
+	if r.health != nil {
+		share := r.health.Share(health.Cell{Channel: a.Channel, Bank: q.Bank, Card: q.Card})
+		if !health.Admit(share, r.tolerant, q.Tolerant, part(q.Key^0x9e3779b97f4a7c15)) {
+			return Faulty
+		}
+	}
+	return May
+}
+
+func (r *Router) fits(x *rule, f *Facts) (bool, error) {
+	if x.when == nil {
+		return true, nil
+	}
+	m := r.machines.Get().(*vm.VM)
+	defer r.machines.Put(m)
+	out, err := m.Run(x.when, *f)
+	if err != nil {
+		return false, fmt.Errorf("rule %s: %w", x.Name, err)
+	}
+	return out.(bool), nil
+}
+
+func factsOf(q *Question) Facts {
+	return Facts{Product: string(q.Product), Currency: q.Currency, Amount: q.Amount, Bank: q.Bank, Card: q.Card, App: q.App, Hour: q.Now.UTC().Hour(), Attempt: len(q.Tried) + 1}
+}
+
+// Decide appends the accounts that may take a payment to into, best first, and returns them with the name of the rule. None means that nobody
+// can take it now. Errors: [ErrNoPlan], or a rule that cannot be evaluated.
+func (r *Router) Decide(into []string, q *Question) ([]string, string, error) {
+	c := r.plan.Load()
+	if c == nil {
+		return into, "", ErrNoPlan
+	}
+	f := factsOf(q)
+	for i := range c.rules {
+		x := &c.rules[i]
+		ok, err := r.fits(x, &f)
+		if err != nil {
+			return into, x.Name, err
+		}
+		if !ok {
+			continue
+		}
+		var may [maxChoices]scored
+		n := 0
+		for _, j := range x.order {
+			if a := &c.accounts[j]; r.judge(a, q) == May {
+				may[n] = scored{a: a}
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		r.order(x, may[:n], q)
+		for _, s := range may[:n] {
+			into = append(into, s.a.Name)
+		}
+		return into, x.Name, nil
+	}
+	return into, "", nil
+}
+
+type scored struct {
+	a     *account
+	score float64
+}
+
+// order sorts accounts that may take a payment, best first.
+func (r *Router) order(x *rule, may []scored, q *Question) {
+	switch x.Strategy {
+	case InOrder:
+		return
+	case RoundRobin:
+		k := int(r.turn.Add(1)-1) % len(may)
+		rotate(may, k)
+		return
+	case Ratio:
+		total := 0
+		for _, s := range may {
+			total += s.a.Weight
+		}
+		if total == 0 {
+			return
+		}
+		at := int(part(q.Key) * float64(total))
+		for k, s := range may {
+			if at -= s.a.Weight; at < 0 {
+				rotate(may, k)
+				return
+			}
+		}
+	case Best:
+		for i := range may {
+			a := may[i].a
+			mean, weight := r.success(a.Name, q.Bank)
+			may[i].score = drawn(mean, weight, part(q.Key+uint64(i)*0xbf58476d1ce4e5b9)) * float64(q.Amount-a.fee(q.Amount))
+		}
+		for i := 1; i < len(may); i++ { // few, and mostly in order
+			for j := i; j > 0 && may[j].score > may[j-1].score; j-- {
+				may[j], may[j-1] = may[j-1], may[j]
+			}
+		}
+	}
+}
+
+// rotate brings the k-th to the front and keeps the order of the others.
+func rotate(all []scored, k int) {
+	first := all[k]
+	copy(all[1:k+1], all[:k])
+	all[0] = first
+}
+
+// Reason is why one account stands where it does.
+type Reason struct {
+	Rule    string
+	Account string
+	Verdict Verdict
+	Success float64 // learned, 0 to 1
+	Seen    int     // payments that it is learned from, newest weighing most
+	Fee     int64   // minor units
+	Share   float64 // of its traffic that its health allows
+}
+
+// Explain says why, for each account of each rule that fits, up to the rule that decides. It decides nothing and counts nothing.
+func (r *Router) Explain(q *Question) ([]Reason, error) {
+	c := r.plan.Load()
+	if c == nil {
+		return nil, ErrNoPlan
+	}
+	f := factsOf(q)
+	var out []Reason
+	for i := range c.rules {
+		x := &c.rules[i]
+		ok, err := r.fits(x, &f)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		decides := false
+		for _, j := range x.order {
+			a := &c.accounts[j]
+			mean, weight := r.success(a.Name, q.Bank)
+			why := Reason{Rule: x.Name, Account: a.Name, Verdict: r.judge(a, q), Success: mean, Seen: int(weight), Fee: a.fee(q.Amount), Share: 1}
+			if r.health != nil {
+				why.Share = r.health.Share(health.Cell{Channel: a.Channel, Bank: q.Bank, Card: q.Card})
+			}
+			decides = decides || why.Verdict == May
+			out = append(out, why)
+		}
+		if decides {
+			break
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,165 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+)
+
+// Account is one of our accounts at a channel, as routing sees it. Amounts are minor units.
+type Account struct {
+	Name       string            `json:"name"`
+	Channel    string            `json:"channel"` // whose health counts
+	Products   []channel.Product `json:"products"`
+	Currencies []string          `json:"currencies"`
+	Serves     []Serves          `json:"serves,omitempty"` // banks and cards; empty: whatever comes
+	Min        int64             `json:"min,omitempty"`
+	Max        int64             `json:"max,omitempty"`      // of a payment; 0: no limit
+	PerDay     int64             `json:"perDay,omitempty"`   // of the channel's own day; 0: no limit
+	Zone       string            `json:"zone,omitempty"`     // of that day, as the time zone database names it; "" is UTC
+	DayStart   int               `json:"dayStart,omitempty"` // minutes after midnight
+	FeeFlat    int64             `json:"feeFlat,omitempty"`
+	FeePPM     int64             `json:"feePPM,omitempty"` // millionths of the amount
+	Weight     int               `json:"weight,omitempty"` // of a ratio
+	Disabled   bool              `json:"disabled,omitempty"`
+}
+
+// Serves is a bank and kind of card that an account takes, with the bank's own limits there. One entry is a single-card channel, many are a
+// cross-card one.
+type Serves struct {
+	Bank   string `json:"bank"`
+	Card   string `json:"card,omitempty"` // debit or credit; "" both
+	Max    int64  `json:"max,omitempty"`
+	PerDay int64  `json:"perDay,omitempty"`
+}
+
+// Strategy orders the accounts of a rule.
+type Strategy string
+
+// Strategies.
+const (
+	Best       Strategy = "best"        // by learned success, the amount and the cost, with exploration
+	InOrder    Strategy = "in-order"    // as the rule names them
+	Ratio      Strategy = "ratio"       // by the accounts' weights
+	RoundRobin Strategy = "round-robin" // in turn
+)
+
+// Rule says which accounts may take payments for which its condition holds. The first rule that fits and leaves an account counts; there is no hidden
+// list behind the last one.
+type Rule struct {
+	Name     string   `json:"name"`
+	When     string   `json:"when,omitempty"` // over [Facts], in the expr language; "" fits all
+	Accounts []string `json:"accounts"`
+	Strategy Strategy `json:"strategy"`
+}
+
+// Facts are what a rule's condition may ask.
+type Facts struct {
+	Product  string `expr:"product"`
+	Currency string `expr:"currency"`
+	Amount   int64  `expr:"amount"` // minor units
+	Bank     string `expr:"bank"`
+	Card     string `expr:"card"`
+	App      string `expr:"app"`
+	Hour     int    `expr:"hour"` // of the day in UTC
+	Attempt  int    `expr:"attempt"`
+}
+
+// Plan is all that operators decide of routing.
+type Plan struct {
+	Version  int       `json:"version"` // goes up with each change
+	Accounts []Account `json:"accounts"`
+	Rules    []Rule    `json:"rules"`
+}
+
+const maxNodes = 200 // of a condition: enough for a person to read, too few to be slow
+
+// compiled is a plan that is ready to decide by.
+type compiled struct {
+	plan     Plan
+	accounts []account
+	rules    []rule
+}
+
+type account struct {
+	Account
+	zone *time.Location
+}
+
+type rule struct {
+	Rule
+	when  *vm.Program // nil fits all
+	order []int       // of accounts
+	total int         // weight
+}
+
+// compile checks a plan. The error names the account or rule and what is wrong with it.
+func compile(p Plan) (*compiled, error) {
+	c := &compiled{plan: p}
+	byName := map[string]int{}
+	for i, a := range p.Accounts {
+		if _, twice := byName[a.Name]; twice || a.Name == "" {
+			return nil, fmt.Errorf("account %q: the name is empty or taken", a.Name)
+		}
+		zone, err := time.LoadLocation(a.Zone)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: zone %q is not known", a.Name, a.Zone)
+		}
+		switch {
+		case a.Channel == "" || len(a.Products) == 0 || len(a.Currencies) == 0:
+			return nil, fmt.Errorf("account %s: wants a channel, products and currencies", a.Name)
+		case a.Min < 0 || a.Max < 0 || a.PerDay < 0 || a.FeeFlat < 0 || a.FeePPM < 0 || a.FeePPM > 1_000_000 || a.Weight < 0 || a.DayStart < 0 || a.DayStart >= 24*60:
+			return nil, fmt.Errorf("account %s: a limit, fee, weight or start of the day is out of range", a.Name)
+		case a.Max > 0 && a.Min > a.Max:
+			return nil, fmt.Errorf("account %s: takes at least %d and at most %d", a.Name, a.Min, a.Max)
+		}
+		byName[a.Name] = i
+		c.accounts = append(c.accounts, account{a, zone})
+	}
+	for _, r := range p.Rules {
+		x := rule{Rule: r}
+		if !slices.Contains([]Strategy{Best, InOrder, Ratio, RoundRobin}, r.Strategy) {
+			return nil, fmt.Errorf("rule %s: strategy %q: want best, in-order, ratio or round-robin", r.Name, r.Strategy)
+		}
+		if r.When != "" {
+			when, err := expr.Compile(r.When, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxNodes))
+			if err != nil {
+				return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+			}
+			x.when = when
+		}
+		for _, name := range r.Accounts {
+			i, known := byName[name]
+			if !known {
+				return nil, fmt.Errorf("rule %s: there is no account %q", r.Name, name)
+			}
+			x.order = append(x.order, i)
+			x.total += c.accounts[i].Weight
+		}
+		if len(x.order) == 0 || len(x.order) > maxChoices {
+			return nil, fmt.Errorf("rule %s: names %d accounts: want 1 to %d", r.Name, len(x.order), maxChoices)
+		}
+		if r.Strategy == Ratio && x.total == 0 {
+			return nil, fmt.Errorf("rule %s: a ratio wants weights", r.Name)
+		}
+		c.rules = append(c.rules, x)
+	}
+	return c, nil
+}
+
+// day is the number of the account's day at a time.
+func (a *account) day(now time.Time) int64 {
+	t := now.In(a.zone).Add(-time.Duration(a.DayStart) * time.Minute)
+	_, offset := t.Zone()
+	return (t.Unix() + int64(offset)) / 86400
+}
+
+// fee of an amount, in minor units, rounded up.
+func (a *account) fee(amount int64) int64 {
+	return a.FeeFlat + (amount/1_000_000)*a.FeePPM + (amount%1_000_000*a.FeePPM+999_999)/1_000_000
+}
