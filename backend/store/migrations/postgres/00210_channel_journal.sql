@@ -1,0 +1,11 @@
+-- +goose Up
+-- What an adapter of a payment channel must not forget, such as a reversal that is still owed. The value is the adapter's own.
+CREATE TABLE channel_journal (
+    channel TEXT COLLATE "C" NOT NULL, -- account at the channel
+    key     TEXT COLLATE "C" NOT NULL,
+    value   BYTEA NOT NULL,
+    PRIMARY KEY (channel, key)
+);
+
+-- +goose Down
+DROP TABLE channel_journal;
