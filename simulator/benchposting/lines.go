@@ -21,6 +21,24 @@ func (s *scheme) posted(draw func() (batch, error)) func() (time.Duration, error
 	}
 }
 
+// stepped times a whole step of the intake over what it draws; that this is kept first is not timed.
+func (s *scheme) stepped() (time.Duration, error) {
+	b, err := s.draw()
+	if err != nil {
+		return 0, err
+	}
+	if err := s.keep(b); err != nil {
+		return 0, err
+	}
+	return timed(func() error {
+		n, err := s.pipe.Step(s.ctx)
+		if err == nil && n != size {
+			err = fmt.Errorf("a step posted %d of %d records", n, size)
+		}
+		return err
+	})
+}
+
 func bareLine(ctx context.Context, dir string, cards int) (line, error) {
 	s, err := newScheme(ctx, dir, cards)
 	if err != nil {
@@ -43,23 +61,7 @@ func pipelineLine(ctx context.Context, dir string, cards int) (line, error) {
 	if err != nil {
 		return line{}, err
 	}
-	own := func() (time.Duration, error) {
-		b, err := s.draw()
-		if err != nil {
-			return 0, err
-		}
-		if err := s.keep(b); err != nil {
-			return 0, err
-		}
-		return timed(func() error {
-			n, err := s.pipe.Step(ctx)
-			if err == nil && n != size {
-				err = fmt.Errorf("a step posted %d of %d records", n, size)
-			}
-			return err
-		})
-	}
-	return line{records: size, own: own, floor: func() (time.Duration, error) { return f.post(ctx) },
+	return line{records: size, own: s.stepped, floor: func() (time.Duration, error) { return f.post(ctx) },
 		end: func() error { return errors.Join(s.end(), f.db.Close()) }}, nil
 }
 

@@ -24,6 +24,9 @@ type postgres struct {
 
 // pgLine is PostGroup on PostgreSQL with one poster; its floor is pgbench's simple-update by one client on the same server.
 func (p postgres) pgLine(ctx context.Context, _ string, cards int) (line, error) {
+	if err := p.empty(ctx); err != nil {
+		return line{}, err
+	}
 	s, err := newSchemeAt(ctx, p.url, cards)
 	if err != nil {
 		return line{}, err
@@ -32,6 +35,25 @@ func (p postgres) pgLine(ctx context.Context, _ string, cards int) (line, error)
 		return line{}, err
 	}
 	return line{records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}, nil
+}
+
+// pipelineLine is a whole step of the intake on PostgreSQL; its floor is the bare set statement on the same server.
+func (p postgres) pipelineLine(ctx context.Context, _ string, cards int) (line, error) {
+	if err := p.empty(ctx); err != nil {
+		return line{}, err
+	}
+	s, err := newSchemeAt(ctx, p.url, cards)
+	if err != nil {
+		return line{}, err
+	}
+	f, err := newBareSet(ctx, p.url, cards)
+	if err != nil {
+		return line{}, err
+	}
+	if err := p.settle(ctx); err != nil {
+		return line{}, err
+	}
+	return line{records: size, own: s.stepped, floor: func() (time.Duration, error) { return f.post(ctx) }, end: func() error { return errors.Join(s.end(), f.db.Close()) }}, nil
 }
 
 // sqliteLine is PostGroup on SQLite; its floor is the same on PostgreSQL.
