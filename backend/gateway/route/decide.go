@@ -57,12 +57,12 @@ type spend struct {
 
 // New makes a router that has no plan: it has no answer until [Router.Use]. tolerant is the part of payers who take a failure well, 0 for not known.
 func New(h Health, tolerant float64) *Router {
-	return &Router{health: h, tolerant: tolerant, machines: sync.Pool{New: func() any { return &vm.VM{} }}}
+	return &Router{health: h, tolerant: tolerant, machines: sync.Pool{New: func() any { return &machine{} }}}
 }
 
 // Use takes a plan for all decisions from now on. A plan that is wrong changes nothing; one with a version below that of the one in use is refused.
 func (r *Router) Use(p Plan) error {
-	c, err := compile(p)
+	c, err := r.compile(p)
 	if err != nil {
 		return fmt.Errorf("routing plan %d: %w", p.Version, err)
 	}
@@ -104,18 +104,15 @@ func (r *Router) memory(account, bank string) *learned {
 }
 
 // success is what is known of an account with a bank; with little of the bank, of the account.
-func (r *Router) success(account, bank string) (mean, weight float64) {
+func (r *Router) success(a *account, bank string) (mean, weight float64) {
 	if bank != "" {
-		if l, ok := r.known.Load(memoryKey{account, bank}); ok {
+		if l, ok := r.known.Load(memoryKey{a.Name, bank}); ok {
 			if mean, weight = l.(*learned).get(); weight >= 20 {
 				return mean, weight
 			}
 		}
 	}
-	if l, ok := r.known.Load(memoryKey{account, ""}); ok {
-		return l.(*learned).get()
-	}
-	return priorMean, priorWeight
+	return a.memory.get()
 }
 
 // Spend counts a payment against the limits of a day of its account; a negative amount gives it back.
@@ -126,20 +123,23 @@ func (r *Router) Spend(accountName, bank string, amount int64, now time.Time) {
 	}
 	for i := range c.accounts {
 		if a := &c.accounts[i]; a.Name == accountName {
-			r.add(spendKey{a.Name, ""}, a.day(now), amount)
+			a.today.add(a.day(now), amount)
 			if bank != "" {
-				r.add(spendKey{a.Name, bank}, a.day(now), amount)
+				r.spending(spendKey{a.Name, bank}).add(a.day(now), amount)
 			}
 		}
 	}
 }
 
-func (r *Router) add(k spendKey, day, amount int64) {
-	v, ok := r.spent.Load(k)
-	if !ok {
-		v, _ = r.spent.LoadOrStore(k, &spend{day: day})
+func (r *Router) spending(k spendKey) *spend {
+	if v, ok := r.spent.Load(k); ok {
+		return v.(*spend)
 	}
-	s := v.(*spend)
+	v, _ := r.spent.LoadOrStore(k, &spend{})
+	return v.(*spend)
+}
+
+func (s *spend) add(day, amount int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if day > s.day {
@@ -150,12 +150,7 @@ func (r *Router) add(k spendKey, day, amount int64) {
 	}
 }
 
-func (r *Router) spentOn(k spendKey, day int64) int64 {
-	v, ok := r.spent.Load(k)
-	if !ok {
-		return 0
-	}
-	s := v.(*spend)
+func (s *spend) on(day int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.day != day {
@@ -209,10 +204,10 @@ func (r *Router) judge(a *account, q *Question) Verdict {
 	if q.Amount < a.Min || a.Max > 0 && q.Amount > a.Max || bank != nil && bank.Max > 0 && q.Amount > bank.Max {
 		return OverLimit
 	}
-	if a.PerDay > 0 && q.Amount > a.PerDay-r.spentOn(spendKey{a.Name, ""}, a.day(q.Now)) {
+	if a.PerDay > 0 && q.Amount > a.PerDay-a.today.on(a.day(q.Now)) {
 		return DayLimit
 	}
-	if bank != nil && bank.PerDay > 0 && q.Amount > bank.PerDay-r.spentOn(spendKey{a.Name, bank.Bank}, a.day(q.Now)) {
+	if bank != nil && bank.PerDay > 0 && q.Amount > bank.PerDay-r.spending(spendKey{a.Name, bank.Bank}).on(a.day(q.Now)) {
 		return DayLimit
 	}
 	if r.health != nil {
@@ -224,13 +219,17 @@ func (r *Router) judge(a *account, q *Question) Verdict {
 	return May
 }
 
-func (r *Router) fits(x *rule, f *Facts) (bool, error) {
+// machine evaluates conditions. It is kept for the next decision.
+type machine struct {
+	vm    vm.VM
+	facts Facts
+}
+
+func (x *rule) fits(m *machine) (bool, error) {
 	if x.when == nil {
 		return true, nil
 	}
-	m := r.machines.Get().(*vm.VM)
-	defer r.machines.Put(m)
-	out, err := m.Run(x.when, *f)
+	out, err := m.vm.Run(x.when, &m.facts)
 	if err != nil {
 		return false, fmt.Errorf("rule %s: %w", x.Name, err)
 	}
@@ -248,10 +247,12 @@ func (r *Router) Decide(into []string, q *Question) ([]string, string, error) {
 	if c == nil {
 		return into, "", ErrNoPlan
 	}
-	f := factsOf(q)
+	m := r.machines.Get().(*machine)
+	defer r.machines.Put(m)
+	m.facts = factsOf(q)
 	for i := range c.rules {
 		x := &c.rules[i]
-		ok, err := r.fits(x, &f)
+		ok, err := x.fits(m)
 		if err != nil {
 			return into, x.Name, err
 		}
@@ -310,7 +311,7 @@ func (r *Router) order(x *rule, may []scored, q *Question) {
 	case Best:
 		for i := range may {
 			a := may[i].a
-			mean, weight := r.success(a.Name, q.Bank)
+			mean, weight := r.success(a, q.Bank)
 			may[i].score = drawn(mean, weight, part(q.Key+uint64(i)*0xbf58476d1ce4e5b9)) * float64(q.Amount-a.fee(q.Amount))
 		}
 		for i := 1; i < len(may); i++ { // few, and mostly in order
@@ -345,11 +346,13 @@ func (r *Router) Explain(q *Question) ([]Reason, error) {
 	if c == nil {
 		return nil, ErrNoPlan
 	}
-	f := factsOf(q)
+	m := r.machines.Get().(*machine)
+	defer r.machines.Put(m)
+	m.facts = factsOf(q)
 	var out []Reason
 	for i := range c.rules {
 		x := &c.rules[i]
-		ok, err := r.fits(x, &f)
+		ok, err := x.fits(m)
 		if err != nil {
 			return nil, err
 		}
@@ -359,7 +362,7 @@ func (r *Router) Explain(q *Question) ([]Reason, error) {
 		decides := false
 		for _, j := range x.order {
 			a := &c.accounts[j]
-			mean, weight := r.success(a.Name, q.Bank)
+			mean, weight := r.success(a, q.Bank)
 			why := Reason{Rule: x.Name, Account: a.Name, Verdict: r.judge(a, q), Success: mean, Seen: int(weight), Fee: a.fee(q.Amount), Share: 1}
 			if r.health != nil {
 				why.Share = r.health.Share(health.Cell{Channel: a.Channel, Bank: q.Bank, Card: q.Card})

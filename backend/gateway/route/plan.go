@@ -88,7 +88,9 @@ type compiled struct {
 
 type account struct {
 	Account
-	zone *time.Location
+	zone   *time.Location
+	memory *learned // of all banks
+	today  *spend
 }
 
 type rule struct {
@@ -99,7 +101,7 @@ type rule struct {
 }
 
 // compile checks a plan. The error names the account or rule and what is wrong with it.
-func compile(p Plan) (*compiled, error) {
+func (r *Router) compile(p Plan) (*compiled, error) {
 	c := &compiled{plan: p}
 	byName := map[string]int{}
 	for i, a := range p.Accounts {
@@ -119,33 +121,33 @@ func compile(p Plan) (*compiled, error) {
 			return nil, fmt.Errorf("account %s: takes at least %d and at most %d", a.Name, a.Min, a.Max)
 		}
 		byName[a.Name] = i
-		c.accounts = append(c.accounts, account{a, zone})
+		c.accounts = append(c.accounts, account{a, zone, r.memory(a.Name, ""), r.spending(spendKey{a.Name, ""})})
 	}
-	for _, r := range p.Rules {
-		x := rule{Rule: r}
-		if !slices.Contains([]Strategy{Best, InOrder, Ratio, RoundRobin}, r.Strategy) {
-			return nil, fmt.Errorf("rule %s: strategy %q: want best, in-order, ratio or round-robin", r.Name, r.Strategy)
+	for _, given := range p.Rules {
+		x := rule{Rule: given}
+		if !slices.Contains([]Strategy{Best, InOrder, Ratio, RoundRobin}, given.Strategy) {
+			return nil, fmt.Errorf("rule %s: strategy %q: want best, in-order, ratio or round-robin", given.Name, given.Strategy)
 		}
-		if r.When != "" {
-			when, err := expr.Compile(r.When, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxNodes))
+		if given.When != "" {
+			when, err := expr.Compile(given.When, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxNodes))
 			if err != nil {
-				return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+				return nil, fmt.Errorf("rule %s: %w", given.Name, err)
 			}
 			x.when = when
 		}
-		for _, name := range r.Accounts {
+		for _, name := range given.Accounts {
 			i, known := byName[name]
 			if !known {
-				return nil, fmt.Errorf("rule %s: there is no account %q", r.Name, name)
+				return nil, fmt.Errorf("rule %s: there is no account %q", given.Name, name)
 			}
 			x.order = append(x.order, i)
 			x.total += c.accounts[i].Weight
 		}
 		if len(x.order) == 0 || len(x.order) > maxChoices {
-			return nil, fmt.Errorf("rule %s: names %d accounts: want 1 to %d", r.Name, len(x.order), maxChoices)
+			return nil, fmt.Errorf("rule %s: names %d accounts: want 1 to %d", given.Name, len(x.order), maxChoices)
 		}
-		if r.Strategy == Ratio && x.total == 0 {
-			return nil, fmt.Errorf("rule %s: a ratio wants weights", r.Name)
+		if given.Strategy == Ratio && x.total == 0 {
+			return nil, fmt.Errorf("rule %s: a ratio wants weights", given.Name)
 		}
 		c.rules = append(c.rules, x)
 	}
@@ -154,6 +156,9 @@ func compile(p Plan) (*compiled, error) {
 
 // day is the number of the account's day at a time.
 func (a *account) day(now time.Time) int64 {
+	if a.zone == time.UTC {
+		return (now.Unix() - int64(a.DayStart)*60) / 86400
+	}
 	t := now.In(a.zone).Add(-time.Duration(a.DayStart) * time.Minute)
 	_, offset := t.Zone()
 	return (t.Unix() + int64(offset)) / 86400
