@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-pn532 bench-posting bench-route bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-pn532 bench-posting bench-route bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -24,7 +24,7 @@ demo:
 # Everything CI runs. The steps print what they ran; none is skipped in silence.
 test:
 	scripts/setup.sh test
-	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-pg test-deb
+	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-pg test-stripe test-deb
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
@@ -45,6 +45,10 @@ test-hsm:
 # The backend's tests again, on PostgreSQL.
 test-pg:
 	scripts/pg-test.sh
+
+# The shape of the requests to Stripe, against stripe-mock.
+test-stripe:
+	scripts/stripe-test.sh
 
 # Debian packages of the terminal for amd64 and arm64, without C, in bin/; with PCSC=1 for this machine alone, with PC/SC.
 deb:

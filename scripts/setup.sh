@@ -4,6 +4,7 @@
 #   scripts/setup.sh pcsc       also pcscd with its virtual reader and a C compiler
 #   scripts/setup.sh hsm        SoftHSM and a C compiler
 #   scripts/setup.sh pg         a PostgreSQL server
+#   scripts/setup.sh stripe     stripe-mock, a Go program, into the folder of `go install`
 #   scripts/setup.sh test       all of it, and Chromium
 set -euo pipefail
 
@@ -20,6 +21,15 @@ if [ "${minor:-0}" -lt 26 ]; then
 	exit 1
 fi
 [ "$want" != build ] || exit 0
+
+stripe_mock=github.com/stripe/stripe-mock@v0.203.0
+if [ "$want" = stripe ] || [ "$want" = test ]; then
+	if ! PATH="$PATH:$(go env GOPATH)/bin" command -v stripe-mock >/dev/null; then
+		echo "setup: installing $stripe_mock"
+		go install "$stripe_mock" || { echo "setup: stripe-mock is missing and could not be installed: go install $stripe_mock" >&2; exit 1; }
+	fi
+fi
+[ "$want" != stripe ] || exit 0
 
 missing=()
 need() { # need PACKAGE FILE

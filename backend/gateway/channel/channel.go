@@ -252,8 +252,9 @@ type BillRow struct {
 	Number    string  // ours; of a refund the refund's
 	Of        string  // of a refund: the payment's number, if the bill says it
 	ChannelID string
-	Money     Money // positive
-	Fee       money.Amount
+	Money     Money        // positive, as it was asked for
+	Settled   Money        // what the channel made of it in the currency of our account there; zero: the same as Money
+	Fee       money.Amount // in the currency of Settled, or of Money where that is zero
 	At        time.Time
 }
 

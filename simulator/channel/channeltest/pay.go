@@ -144,7 +144,9 @@ func doneButAnsweredWithAnError(s *stand) {
 
 func anotherAmount(s *stand) {
 	n := s.pay(700)
-	res, err := s.Channel.Pay(s.ctx, s.Request(n, 800, Pays))
+	other := s.requests[n]
+	other.Money = s.Request(n, 800, Pays).Money
+	res, err := s.Channel.Pay(s.ctx, other)
 	_ = s.Act(n)
 	require.False(s.t, err == nil && res.Outcome == channel.Succeeded && minor(res.Money) != 700, "the second amount was taken for paid")
 	require.Equal(s.t, Truth{Charges: 1, Paid: 700}, s.Truth(n))

@@ -74,6 +74,9 @@ func (s *stand) request(number string, amount int64, will Will) channel.PayReque
 	r := s.Request(number, amount, will)
 	require.Equal(s.t, number, r.Number, "the bench must keep the number")
 	require.Equal(s.t, amount, minor(r.Money), "the bench must keep the amount")
+	if r.Sent.IsZero() {
+		r.Sent = s.Clock.Now().Truncate(time.Second) // as the gateway does
+	}
 	s.requests[number] = r
 	return r
 }
@@ -81,7 +84,7 @@ func (s *stand) request(number string, amount int64, will Will) channel.PayReque
 // ask sends a payment request, and holds the answer to the rules that hold for every answer.
 func (s *stand) ask(r channel.PayRequest) (channel.Result, error) {
 	if _, again := s.sent[r.Number]; !again {
-		s.sent[r.Number] = s.Clock.Now()
+		s.sent[r.Number] = r.Sent
 	}
 	res, err := s.Channel.Pay(s.ctx, r)
 	s.check(r.Number, res, err)
