@@ -1,0 +1,41 @@
+package gateway
+
+import "errors"
+
+// Kinds of refusal. Any other error means that the service could not do its work, and says nothing about the money.
+var (
+	// ErrRequest: a part of the request is missing or does not fit.
+	ErrRequest = errors.New("the request does not fit")
+	// ErrUnknownOrder: there is no such order, or it is another app's.
+	ErrUnknownOrder = errors.New("no such order")
+	// ErrUnknownAccount: we have no such account at a channel.
+	ErrUnknownAccount = errors.New("no such channel account")
+	// ErrConflict: the idempotency key was used before for something else.
+	ErrConflict = errors.New("the idempotency key was used for something else")
+	// ErrExpired: the order's time is over.
+	ErrExpired = errors.New("the order's time is over")
+	// ErrNoChannel: no channel can take it. The text says what was asked for.
+	ErrNoChannel = errors.New("no channel takes this")
+	// ErrUnsupported: the order's channel cannot do it.
+	ErrUnsupported = errors.New("the channel cannot do this")
+	// ErrTooMuch: more would be given back than was paid.
+	ErrTooMuch = errors.New("more than is left of the payment")
+	// ErrFunds: the payee does not have as much.
+	ErrFunds = errors.New("the payee's account does not hold as much")
+	// ErrWindow: the channel refunds no more.
+	ErrWindow = errors.New("the channel's time for refunds is over")
+	// ErrCardNumber: something looks like a card number. It was not stored.
+	ErrCardNumber = errors.New("looks like a card number: send the channel's token of the card instead")
+)
+
+// Codes of findings. Codes are an outside contract: they are never given a new meaning.
+const (
+	FindConflict      = "PAY_KEY_REUSED"     // an idempotency key came again with other content
+	FindAmount        = "PAY_AMOUNT_DIFFERS" // a channel says that another amount was paid
+	FindContradiction = "PAY_CONTRADICTION"  // a channel unsays what it has said
+	FindOtherNumber   = "PAY_OTHER_NUMBER"   // a channel gives one payment a second number of its own
+	FindOtherChannel  = "PAY_OTHER_CHANNEL"  // a notification about a payment that was made on another channel
+	FindSurplus       = "PAY_TWICE"          // an order was paid twice, or after it was closed; the surplus goes back by itself
+	FindUnknownNumber = "PAY_UNKNOWN_NUMBER" // a channel tells of a payment or a refund that we never asked for
+	FindStuck         = "PAY_REFUND_STUCK"   // a surplus or a top-up could not be given back: a person must
+)

@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+)
+
+// Wanted is what a route is looked for.
+type Wanted struct {
+	Product channel.Product
+	Money   channel.Money
+	Bank    string // chosen by the payer, "" for none
+	Context string // of the order, without a channel
+}
+
+// Router names our accounts that may take a payment, best first. What a channel cannot do is left out by the gateway itself. Naming none means
+// that nobody can take it now.
+type Router interface {
+	Route(context.Context, Wanted) ([]string, error)
+}
+
+// Rule of a [FixedRouter]. Empty fields fit everything.
+type Rule struct {
+	Product  channel.Product
+	Currency string
+	Accounts []string
+}
+
+// FixedRouter takes the first rule that fits.
+type FixedRouter []Rule
+
+// Route implements [Router].
+func (r FixedRouter) Route(_ context.Context, w Wanted) ([]string, error) {
+	for _, rule := range r {
+		if (rule.Product == "" || rule.Product == w.Product) && (rule.Currency == "" || rule.Currency == w.Money.Currency) {
+			return rule.Accounts, nil
+		}
+	}
+	return nil, nil
+}
+
+// candidates asks the router, and leaves out what cannot do it.
+func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
+	names, err := s.cfg.Router.Route(ctx, w)
+	if err != nil {
+		return nil, fmt.Errorf("route: %w", err)
+	}
+	var out []Account
+	for _, name := range names {
+		a, known := s.accounts[name]
+		if !known {
+			return nil, fmt.Errorf("route: the router names %q, which is no channel account", name)
+		}
+		if able(a.Channel, w) {
+			out = append(out, a)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s of %v %s: %w", w.Product, w.Money.Amount, w.Money.Currency, ErrNoChannel)
+	}
+	return out, nil
+}
+
+// able reports whether a channel can do it at all.
+func able(ch channel.Channel, w Wanted) bool {
+	caps := ch.Capabilities()
+	return slices.Contains(caps.Products, w.Product) && slices.Contains(caps.Currencies, w.Money.Currency)
+}
+
+// Assessed is what risk is asked about.
+type Assessed struct {
+	Order   Order
+	Payment Payment
+	Payer   channel.Payer
+	IP      string // of the payer, "" if not known
+	Proof   string // what the payer proved after a challenge, "" for nothing
+}
+
+// Verdict is what risk says. The zero value blocks.
+type Verdict int
+
+// Verdicts.
+const (
+	Block     Verdict = iota // refuse it, and try no other channel
+	Challenge                // the payer must prove more: the same attempt comes again with a proof
+	Pass
+)
+
+// Risk assesses attempts. It may be asked about one more than once. An error leaves the attempt as it is: it may be made again.
+type Risk interface {
+	Assess(context.Context, Assessed) (v Verdict, why string, err error)
+}
+
+// PassAll lets everything pass.
+type PassAll struct{}
+
+// Assess implements [Risk].
+func (PassAll) Assess(context.Context, Assessed) (Verdict, string, error) { return Pass, "", nil }
+
+// Tracer sees the steps of the pipeline. The context it returns is used within the step; done is told how it ended.
+type Tracer interface {
+	Step(ctx context.Context, name, order, code string) (inner context.Context, done func(error))
+}
+
+type noTrace struct{}
+
+func (noTrace) Step(ctx context.Context, _, _, _ string) (context.Context, func(error)) {
+	return ctx, func(error) {}
+}

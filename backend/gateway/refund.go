@@ -1,0 +1,426 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// NewRefund asks to give back a part or the whole of what an order received.
+type NewRefund struct {
+	Key    string // names the refund within the order, for ever; 1 to 64 characters
+	Amount money.Amount
+	Reason string // for the payer's eyes, at most 80 bytes
+}
+
+// Refund gives back. What is ordered is booked at once and booked back if the channel refuses, so that no two refunds can give more than was paid. A
+// payment of the channel's same day goes back as a void, if it goes back as a whole and the channel has such; if that is refused, as a refund.
+//
+// The same key with the same content is the same refund, as it is by now. A refund in doubt is no error: it is asked about by [Service.Scan].
+//
+// Errors: [ErrUnknownOrder], [ErrRequest], [ErrConflict], [ErrTooMuch], [ErrFunds], [ErrWindow], [ErrUnsupported], [order.ErrState], those of Config.OnRefund.
+func (s *Service) Refund(ctx context.Context, app, id string, n NewRefund) (Operation, error) {
+	row, err := s.orderRefund(ctx, app, id, n)
+	if err == nil && row.State == string(order.Ordered) {
+		row, err = s.send(ctx, row, ByAnswer)
+	}
+	if err != nil {
+		return Operation{}, fmt.Errorf("refund of order %s: %w", id, err)
+	}
+	return operationOf(row), nil
+}
+
+func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund) (store.GatewayOperation, error) {
+	var row store.GatewayOperation
+	if n.Key == "" || len(n.Key) > 64 || n.Amount.Sign() <= 0 || len(n.Reason) > 80 {
+		return row, fmt.Errorf("want a key of 1 to 64 characters, an amount above zero and a reason of at most 80 bytes: %w", ErrRequest)
+	}
+	digest, err := digestOf(n)
+	if err != nil {
+		return row, err
+	}
+	key := "app:" + n.Key // beside our own keys
+	if err := s.store.View(ctx, func(tx *store.Tx) error { _, err := owned(ctx, tx, app, id); return err }); err != nil {
+		return row, err
+	}
+	conflict := false
+	err = s.change(ctx, id, func(c *change) error {
+		conflict = false
+		all, err := c.tx.GatewayOperations(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, o := range all {
+			if o.IdempotencyKey != key {
+				continue
+			}
+			if conflict = o.Digest != digest; conflict {
+				return s.find(ctx, c.tx, id, FindConflict, fmt.Sprintf("refund key %q came again with other content", n.Key))
+			}
+			row = instead(all, o)
+			return nil
+		}
+		if !order.State(c.o.State).Refundable() {
+			return fmt.Errorf("order is %s: %w", c.o.State, order.ErrState)
+		}
+		left, err := c.left()
+		if err != nil {
+			return err
+		}
+		if n.Amount.Cmp(left) > 0 {
+			return fmt.Errorf("%v, and %v is left of %v: %w", n.Amount, left, c.o.Received, ErrTooMuch)
+		}
+		p, err := c.tx.GatewayPayment(ctx, c.o.Payment)
+		if err != nil {
+			return err
+		}
+		source, err := c.source(ctx, all, n.Amount)
+		if err != nil {
+			return err
+		}
+		row, err = c.giveBack(ctx, &p, back{key: key, digest: digest, amount: n.Amount, reason: n.Reason, source: source, others: all})
+		return err
+	})
+	if err == nil && conflict {
+		err = fmt.Errorf("key %q: %w", n.Key, ErrConflict)
+	}
+	return row, err
+}
+
+// instead is the refund that took the place of a void that was refused, or the operation itself.
+func instead(all []store.GatewayOperation, o store.GatewayOperation) store.GatewayOperation {
+	for _, x := range all {
+		if x.IdempotencyKey == insteadOf(o.Number) {
+			return x
+		}
+	}
+	return o
+}
+
+func insteadOf(number string) string { return "instead:" + number }
+
+// left is what may still be given back.
+func (c *change) left() (money.Amount, error) {
+	given, err := c.o.Refunding.Add(c.o.Refunded)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return c.o.Received.Sub(given)
+}
+
+// source is the account of the books that a refund is taken from, and has what it needs.
+func (c *change) source(ctx context.Context, all []store.GatewayOperation, amount money.Amount) (books.Account, error) {
+	from := c.earns()
+	if c.typeOf() == code.TopUp {
+		for _, o := range all {
+			if o.Payment == c.o.Payment && o.State == string(order.OpFailed) {
+				return surplusAccount, nil // it was taken from the card's load once, and came back to here
+			}
+		}
+		return from, c.s.cfg.OnRefund(ctx, c.tx, orderOf(c.o), amount)
+	}
+	has, err := c.tx.Balance(ctx, from)
+	if err != nil {
+		return from, err
+	}
+	if has, err = has.Neg(); err != nil { // a liability: what is owed is negative
+		return from, err
+	}
+	if has.Cmp(amount) < 0 {
+		return from, fmt.Errorf("%s holds %v of %v: %w", from, has, amount, ErrFunds)
+	}
+	return from, nil
+}
+
+// back is what is given back.
+type back struct {
+	key, digest string
+	amount      money.Amount
+	reason      string
+	source      books.Account
+	others      []store.GatewayOperation // of the order, as they are now
+	noVoid      bool
+}
+
+// giveBack writes and books a refund or a void of a payment; it is called after the transaction, or by the next scan.
+func (c *change) giveBack(ctx context.Context, p *store.GatewayPayment, b back) (store.GatewayOperation, error) {
+	a, known := c.s.accounts[p.Channel]
+	if !known {
+		return store.GatewayOperation{}, fmt.Errorf("channel account %s is not there any more: %w", p.Channel, ErrUnsupported)
+	}
+	caps := a.Channel.Capabilities()
+	void := !b.noVoid && voidable(a.Channel, *p, b, c.at)
+	if !void && !p.Surplus {
+		switch {
+		case !caps.Refund:
+			return store.GatewayOperation{}, fmt.Errorf("channel account %s gives nothing back: %w", p.Channel, ErrUnsupported)
+		case caps.RefundWindow > 0 && c.at.Sub(p.PaidAt) > caps.RefundWindow:
+			return store.GatewayOperation{}, fmt.Errorf("channel account %s, %v after the payment: %w", p.Channel, caps.RefundWindow, ErrWindow)
+		}
+	}
+	number, err := c.s.number(order.OfOperation)
+	if err != nil {
+		return store.GatewayOperation{}, err
+	}
+	of, err := code.Parse(p.Context)
+	if err != nil {
+		return store.GatewayOperation{}, err
+	}
+	kind := code.Refund
+	if void {
+		kind = code.Void
+	}
+	fee, err := feeBack(*p, b)
+	if err != nil {
+		return store.GatewayOperation{}, err
+	}
+	o := store.GatewayOperation{Number: number, Order: c.o.ID, Payment: p.Number, Kind: kind.String(), IdempotencyKey: b.key, Digest: b.digest, Channel: p.Channel, Context: of.With(kind).String(),
+		Amount: b.amount, Currency: p.Currency, Reason: b.reason, Source: b.source, Fee: fee, State: string(order.Ordered), Created: c.at, Changed: c.at,
+		Asking: store.Asking{Slice: order.Slice(c.at), Ask: c.at}}
+	if b.digest != "" { // an app's: it is called right after this, and by a scan only if that dies
+		o.Ask = c.at.Add(c.s.cfg.CallTimeout + time.Second)
+	}
+	if err := c.tx.AddGatewayOperation(ctx, o); err != nil {
+		return o, err
+	}
+	if !p.Surplus {
+		if c.o.Refunding, err = c.o.Refunding.Add(b.amount); err != nil {
+			return o, err
+		}
+	}
+	if err := c.postOut(ctx, &o); err != nil {
+		return o, err
+	}
+	by := ByRequest
+	if b.digest == "" {
+		by = ByTime
+	}
+	return o, c.tell(ctx, number, o.Kind, "", o.State, by, o.Context, b.reason)
+}
+
+// voidable reports that a payment is not settled at its channel and goes back as a whole.
+func voidable(ch channel.Channel, p store.GatewayPayment, b back, at time.Time) bool {
+	caps := ch.Capabilities()
+	if _, can := ch.(channel.Voider); !can || !caps.Void || b.amount.Cmp(p.Amount) != 0 {
+		return false
+	}
+	for _, o := range b.others {
+		if o.Payment == p.Number { // also one that was refused: it may have been refused because it cannot be
+			return false
+		}
+	}
+	return channelDay(caps, p.PaidAt) == channelDay(caps, at)
+}
+
+// channelDay is the day of a moment as the channel counts it.
+func channelDay(c channel.Capabilities, at time.Time) string {
+	zone := c.DayZone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return at.In(zone).Add(-c.DayStart).Format(time.DateOnly)
+}
+
+// feeBack is what the channel gives back of its fee: all refunds of a payment together give back as much of it as they give of the payment.
+func feeBack(p store.GatewayPayment, b back) (money.Amount, error) {
+	gone, fees := b.amount, money.Amount{}
+	var err error
+	for _, o := range b.others {
+		if o.Payment != p.Number || !order.OperationState(o.State).Counts() {
+			continue
+		}
+		if gone, err = gone.Add(o.Amount); err != nil {
+			return fees, err
+		}
+		if fees, err = fees.Add(o.Fee); err != nil {
+			return fees, err
+		}
+	}
+	due, err := p.Fee.MulRatio(gone.Minor(), p.Amount.Minor())
+	if err != nil {
+		return fees, err
+	}
+	if due.Cmp(fees) < 0 { // by the rounding of one that was refused since
+		return money.Amount{}, nil
+	}
+	return due.Sub(fees)
+}
+
+// send calls the channel for an operation, outside of any transaction, and writes the answer. It may be called again: the number is the same.
+func (s *Service) send(ctx context.Context, o store.GatewayOperation, by Source) (store.GatewayOperation, error) {
+	p, a, err := s.of(ctx, o)
+	if err != nil {
+		return o, err
+	}
+	if err := s.fault("call"); err != nil {
+		return o, err
+	}
+	limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer stop()
+	in := channel.RefundRequest{Number: o.Number, Of: refOf(p), Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Sent: o.Created.Truncate(time.Second), Reason: o.Reason, NotifyURL: a.NotifyURL}
+	var r channel.Result
+	if void, can := a.Channel.(channel.Voider); can && o.Kind == code.Void.String() {
+		r, err = void.Void(limited, in)
+	} else {
+		r, err = a.Channel.Refund(limited, in)
+	}
+	return s.heardOperation(ctx, o, r, err, by)
+}
+
+// of finds an operation's payment and our account at its channel.
+func (s *Service) of(ctx context.Context, o store.GatewayOperation) (p store.GatewayPayment, a Account, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		p, err = tx.GatewayPayment(ctx, o.Payment)
+		return err
+	})
+	a, known := s.accounts[o.Channel]
+	if err == nil && !known {
+		err = fmt.Errorf("channel account %s is not there any more: %w", o.Channel, ErrUnsupported)
+	}
+	return p, a, err
+}
+
+func refOf(p store.GatewayPayment) channel.Ref {
+	return channel.Ref{Number: p.Number, ChannelID: p.ChannelID, Money: channel.Money{Amount: p.Amount, Currency: p.Currency}, Sent: p.Sent}
+}
+
+// heardOperation writes what a channel answered about an operation, and when it is asked next.
+func (s *Service) heardOperation(ctx context.Context, o store.GatewayOperation, r channel.Result, callErr error, by Source) (store.GatewayOperation, error) {
+	if err := s.fault("called"); err != nil {
+		return o, err
+	}
+	if callErr != nil {
+		s.cfg.Log.WarnContext(ctx, "payment channel did not answer", "order", o.Order, "operation", o.Number, "context", o.Context, "error", callErr)
+		r = channel.Result{}
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := s.change(ctx, o.Order, func(c *change) error {
+		var err error
+		if o, err = c.tx.GatewayOperation(ctx, o.Number); err != nil {
+			return err
+		}
+		was := o.State
+		if err := c.hearOperation(ctx, &o, r, by); err != nil || !order.OperationState(o.State).InDoubt() || o.State != was {
+			return err
+		}
+		o.Tries++
+		o.Ask = c.at.Add(s.cfg.Schedule.Operation(o.Tries))
+		return c.tx.SetGatewayOperation(ctx, o)
+	})
+	return o, err
+}
+
+// hearOperation is what a channel's word on an operation does, from whatever side it came.
+func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r channel.Result, by Source) error {
+	if r.Number != "" && r.Number != o.Number && o.Kind != code.Void.String() { // some channels answer a void with the payment's number
+		if err := c.s.find(ctx, c.tx, c.o.ID, FindOtherNumber, fmt.Sprintf("%s %s: the channel speaks of %s", o.Kind, o.Number, r.Number)); err != nil {
+			return err
+		}
+		r = channel.Result{}
+	}
+	if r.Outcome == channel.Succeeded && !r.Money.Amount.IsZero() && (r.Money.Amount.Cmp(o.Amount) != 0 || r.Money.Currency != o.Currency) {
+		if err := c.s.find(ctx, c.tx, c.o.ID, FindAmount, fmt.Sprintf("%s %s over %v %s: the channel says %v %s", o.Kind, o.Number, o.Amount, o.Currency, r.Money.Amount, r.Money.Currency)); err != nil {
+			return err
+		}
+		r = channel.Result{}
+	}
+	state := order.OperationState(o.State)
+	e, means := order.OperationEventOf(state, r.Outcome, false)
+	if !means {
+		if state == order.Done && (r.Outcome == channel.Failed || r.Outcome == channel.Closed) {
+			return c.s.find(ctx, c.tx, c.o.ID, FindContradiction, fmt.Sprintf("%s %s was done, and the channel says %v %s", o.Kind, o.Number, r.Outcome, r.Code))
+		}
+		return nil
+	}
+	next, err := order.NextOperation(state, e)
+	if err != nil {
+		return err
+	}
+	o.State, o.Changed, o.Tries, o.Ask = string(next), c.at, 0, time.Time{}
+	o.Code, o.Class, o.Message = r.Code, int(r.Class), r.Message
+	if o.ChannelID == "" {
+		o.ChannelID = r.ChannelID
+	}
+	if next.InDoubt() {
+		o.Ask = c.at.Add(c.s.cfg.Schedule.Operation(0))
+	}
+	if next == order.Done {
+		if o.DoneAt = r.At; r.At.IsZero() {
+			o.DoneAt = c.at
+		}
+	}
+	if err := c.tx.SetGatewayOperation(ctx, *o); err != nil {
+		return err
+	}
+	if err := c.tell(ctx, o.Number, string(e), string(state), o.State, by, o.Context, r.Code); err != nil {
+		return err
+	}
+	switch next {
+	case order.Done:
+		return c.given(ctx, o, by)
+	case order.OpFailed:
+		return c.refused(ctx, o)
+	}
+	return nil
+}
+
+// given: the payer has the money back.
+func (c *change) given(ctx context.Context, o *store.GatewayOperation, by Source) error {
+	p, err := c.tx.GatewayPayment(ctx, o.Payment)
+	if err != nil || p.Surplus {
+		return err
+	}
+	if c.o.Refunding, err = c.o.Refunding.Sub(o.Amount); err != nil {
+		return err
+	}
+	if c.o.Refunded, err = c.o.Refunded.Add(o.Amount); err != nil {
+		return err
+	}
+	e := order.GivenPart
+	if c.o.Refunded.Cmp(c.o.Received) == 0 {
+		e = order.GivenAll
+	}
+	return c.move(ctx, e, by, o.Number)
+}
+
+// refused: what was ordered is booked back. A void that was refused is tried as a refund.
+func (c *change) refused(ctx context.Context, o *store.GatewayOperation) error {
+	p, err := c.tx.GatewayPayment(ctx, o.Payment)
+	if err != nil {
+		return err
+	}
+	if !p.Surplus {
+		if c.o.Refunding, err = c.o.Refunding.Sub(o.Amount); err != nil {
+			return err
+		}
+	}
+	if err := c.postBack(ctx, o); err != nil {
+		return err
+	}
+	if o.Kind == code.Void.String() {
+		all, err := c.tx.GatewayOperations(ctx, c.o.ID)
+		if err != nil {
+			return err
+		}
+		source := o.Source
+		if source == books.Funding {
+			source = surplusAccount // see postBack
+		}
+		_, err = c.giveBack(ctx, &p, back{key: insteadOf(o.Number), amount: o.Amount, reason: o.Reason, source: source, others: all, noVoid: true})
+		if !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrWindow) {
+			return err
+		}
+	}
+	if p.Surplus || c.typeOf() == code.TopUp {
+		return c.s.find(ctx, c.tx, c.o.ID, FindStuck, fmt.Sprintf("%s %s over %v: the channel says %s", o.Kind, o.Number, o.Amount, o.Code))
+	}
+	return nil
+}
