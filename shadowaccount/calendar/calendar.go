@@ -6,7 +6,7 @@
 // far it reaches, and a date beyond that is an error: a holiday nobody has entered yet must not be taken for a working day.
 //
 // A [Party] is cleared by a place's calendar, in a time zone, with a cut-off: [Party.DayOf] says which clearing day an
-// arrival belongs to, [Party.Due] when that day's money is due. [ParsePlan] reads all of them.
+// arrival belongs to, [Party.Due] when that day's money is due.
 //
 // The package is pure: it knows no clock, and is handed its time zones. A date is a date.
 package calendar

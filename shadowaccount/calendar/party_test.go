@@ -12,12 +12,35 @@ import (
 	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
-func plan(t *testing.T) calendar.Plan {
+// plan is the parties that the tests speak of, each with the calendar of its place.
+func plan(t *testing.T) map[string]calendar.Party {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/places.yaml")
-	require.NoError(t, err)
-	out, err := calendar.ParsePlan(raw, time.LoadLocation)
-	require.NoError(t, err)
+	out := map[string]calendar.Party{}
+	for _, p := range []struct{ id, place, zone, cutOff, days, term string }{
+		{"bus", "china", "Asia/Shanghai", "23:30", "", "T+1"},
+		{"night-bus", "china", "Asia/Shanghai", "27:00", "", "D+1"},
+		{"shop", "china", "Asia/Shanghai", "24:00", "working", "T+1"},
+		{"tram", "target", "Europe/Berlin", "26:30", "", "T+1"},
+		{"tube", "england", "Europe/London", "25:30", "", "T+2"},
+		{"ferry", "friday", "Africa/Cairo", "24:00", "", "T+1"},
+	} {
+		raw, err := os.ReadFile("testdata/" + p.place + ".txt")
+		require.NoError(t, err)
+		party := calendar.Party{ID: p.id}
+		party.Table, err = calendar.Parse(raw)
+		require.NoError(t, err)
+		party.Zone, err = time.LoadLocation(p.zone)
+		require.NoError(t, err)
+		party.CutOff, err = calendar.ParseCutOff(p.cutOff)
+		require.NoError(t, err)
+		party.Term, err = calendar.ParseTerm(p.term)
+		require.NoError(t, err)
+		party.Days = calendar.Calendar
+		if p.days == "working" {
+			party.Days = calendar.Working
+		}
+		out[p.id] = party
+	}
 	return out
 }
 
@@ -152,53 +175,4 @@ func TestCutOffs(t *testing.T) {
 		_, err := calendar.ParseCutOff(s)
 		require.Error(t, err, "%q", s)
 	}
-}
-
-func TestAllFaultsOfAPlanAtOnce(t *testing.T) {
-	_, err := calendar.ParsePlan([]byte(`
-places:
-  - {id: a b, through: 2026-13-01, weekend: [caturday]}
-  - {id: x, through: 2026-06-30, holidays: [2026-10-01, 2026-03-05 to 2026-03-01, 2026-01-01 to 2026-12-31, 2026-03-02, 2026-03-02], workdays: [2026-03-03]}
-  - {id: x, through: 2026-06-30, weekend: []}
-parties:
-  - {id: p, place: nowhere, time_zone: Asia/Nowhere, cut_off: noon, days: some, term: X+1}
-  - {id: p, place: x}
-  - {id: "", place: x, time_zone: UTC}
-  - {id: q, place: x, time_zone: Local}
-`), time.LoadLocation)
-	for _, want := range []string{"places[0].id", "places[0].through", "caturday", "holidays[1]", "holidays[2]", "holidays[4]: 2026-03-02 is there twice",
-		"workdays[0]: 2026-03-03 is a weekday", "2026-10-01 lies beyond", "places[2].id: x is there twice", "places[2].weekend", "parties[0].place", "parties[0].time_zone",
-		"parties[0].cut_off", "parties[0].days", "parties[0].term", "parties[1].id: p is there twice", "parties[1].time_zone", "parties[2].id", "parties[3].time_zone"} {
-		require.ErrorContains(t, err, want)
-	}
-	for _, raw := range []string{"", "[]", "holidays: []", "places: []\n---\nplaces: []"} {
-		_, err := calendar.ParsePlan([]byte(raw), time.LoadLocation)
-		require.Error(t, err, "%q", raw)
-	}
-}
-
-func FuzzParsePlan(f *testing.F) {
-	raw, err := os.ReadFile("testdata/places.yaml")
-	require.NoError(f, err)
-	f.Add(raw)
-	f.Add([]byte("places: [{id: x, through: 2026-12-31}]\nparties: [{id: p, place: x, time_zone: UTC, cut_off: '36:00', days: working, term: D+0}]"))
-	at := time.Date(2026, 10, 25, 1, 30, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := calendar.ParsePlan(raw, func(string) (*time.Location, error) { return time.UTC, nil })
-		if err != nil {
-			return
-		}
-		for _, party := range p {
-			day, err := party.DayOf(at)
-			if err != nil {
-				require.ErrorIs(t, err, calendar.ErrBeyond)
-				continue
-			}
-			if due, err := party.Due(day); err != nil {
-				require.ErrorIs(t, err, calendar.ErrBeyond)
-			} else {
-				require.GreaterOrEqual(t, due, day)
-			}
-		}
-	})
 }

@@ -4,7 +4,4 @@
 // Two proofs come with every result. Zero sum: what all parties are owed and what the trust account moves by add up
 // to nothing. Identity: the trust account moves by what the holders' money moves by, plus the fees earned, less the
 // fees paid. The two are computed from different inputs, so that one wrong sum breaks one of them.
-//
-// What is owed between any parties is netted by [Bilateral] and [Multilateral]. Who then pays whom is said by [ThroughHub],
-// with one payment a party as a settlement bank does it, and by [Instruct], between the parties and with as few as can be.
 package netting
