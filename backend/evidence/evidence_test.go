@@ -36,7 +36,10 @@ func TestAClosedDayIsTheSameBytesWhateverHappensSince(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, m, got)
 
-	require.NoError(t, settlement.Pay(s.ctx, s.store, day, "bank-1", s.clock.Now()))
+	paid, err := settlement.ProposePay(s.ctx, s.store, day, "bank-1", "ann", "paid by hand", s.clock.Now())
+	require.NoError(t, err)
+	_, _, err = settlement.Approve(s.ctx, s.store, paid.ID, "ben", settlement.BankOptions{Now: s.clock.Now()})
+	require.NoError(t, err)
 	require.Equal(t, "quarantined", s.verdict(7))
 	require.Equal(t, "unknown", s.status(4))
 	s.clock.Set(noon.AddDate(0, 0, 1))

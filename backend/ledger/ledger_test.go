@@ -49,6 +49,14 @@ func schemeAt(t require.TestingT, ctx context.Context, at string) *scheme {
 	return &scheme{t: t, ctx: ctx, store: s, counter: map[byte]uint32{}, balance: map[byte]int64{}, loads: map[byte]uint16{}}
 }
 
+// settleByHand notes that a closed day was paid: one person proposes it, and another approves.
+func (w *scheme) settleByHand(day string) {
+	p, err := settlement.ProposePay(w.ctx, w.store, day, "bank 1", "ann", "paid by hand", evening)
+	require.NoError(w.t, err)
+	_, _, err = settlement.Approve(w.ctx, w.store, p.ID, "ben", settlement.BankOptions{Now: evening})
+	require.NoError(w.t, err)
+}
+
 func newScheme(t require.TestingT, ctx context.Context, at string) *scheme {
 	w := schemeAt(t, ctx, at)
 	w.update(func(tx *store.Tx) error {
@@ -172,7 +180,7 @@ func TestSoundBooksAreProvedBeforeAndAfterADayIsPaid(t *testing.T) {
 	require.Equal(t, "65.00", figure(t, p, "clearing", "acquirer:bus:clearing"), "closed and not paid")
 	require.Equal(t, "4.00", figure(t, p, "float-identity", "payables"))
 
-	require.NoError(t, settlement.Pay(t.Context(), w.store, "2026-11-23", "bank 1", evening))
+	w.settleByHand("2026-11-23")
 	p = w.prove("2026-11-23", evening)
 	require.Empty(t, failed(p))
 	require.Equal(t, "0.00", figure(t, p, "clearing", "acquirer:bus:clearing"))
@@ -418,7 +426,7 @@ func TestALoadWhoseEntryNobodyKnowsLiesBeforeAllDays(t *testing.T) {
 
 func TestTheBalanceOfAnExternalAccountIsNotOurs(t *testing.T) {
 	w := aDay(t)
-	require.NoError(t, settlement.Pay(t.Context(), w.store, "2026-11-23", "bank 1", evening))
+	w.settleByHand("2026-11-23")
 	require.NoError(t, w.store.View(t.Context(), func(tx *store.Tx) error {
 		_, err := ledger.BalanceAt(t.Context(), tx, books.Trust, "2026-11-25")
 		require.ErrorIs(t, err, ledger.ErrExternal)

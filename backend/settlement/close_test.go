@@ -420,7 +420,8 @@ func TestDaysThatCannotBeClosed(t *testing.T) {
 	require.ErrorContains(t, err, "no date")
 	require.ErrorIs(t, settlement.Pay(w.ctx, w.store, monday, "ref", at(monday).Now), settlement.ErrNotClosed)
 	for _, ref := range []string{"", "two\nlines", strings.Repeat("x", 141)} {
-		require.ErrorContains(t, settlement.Pay(w.ctx, w.store, monday, ref, at(monday).Now), "bank reference")
+		_, err := settlement.ProposePay(w.ctx, w.store, monday, ref, "ann", "why", at(monday).Now)
+		require.ErrorContains(t, err, "bank reference")
 	}
 
 	w.close(monday)

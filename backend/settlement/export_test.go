@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"time"
 
 	"github.com/purselane/purselane/backend/store"
 )
@@ -26,4 +27,9 @@ func Resend(ctx context.Context, s *store.Store, day, kind, party string, o Bank
 		return err
 	})
 	return out, err
+}
+
+// Pay notes that a day was paid by hand, as an approved proposal does.
+func Pay(ctx context.Context, s *store.Store, day, bankRef string, now time.Time) error {
+	return s.Update(ctx, func(tx *store.Tx) error { return pay(ctx, tx, day, bankRef, now) })
 }

@@ -12,29 +12,15 @@ import (
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
-	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 // maxBankRef is the longest reference a bank's files carry (ISO 20022 Max140Text).
 const maxBankRef = 140
 
-// Pay mirrors the payment of a closed day's positions: every acquirer's clearing account and every channel against the
+// pay mirrors the payment of a closed day's positions: every acquirer's clearing account and every channel against the
 // trust account. It is the bank's first form: the whole day at once, under one reference. Paying again under the same
-// reference changes nothing; under another it is [ErrPaid], because the money moved once. It asks for nobody's approval: what people do goes
-// through [ProposePay] and [Approve].
-func Pay(ctx context.Context, s *store.Store, day, bankRef string, now time.Time) error {
-	if _, err := calendar.ParseDate(day); err != nil {
-		return err
-	}
-	if err := checkBankRef(bankRef); err != nil {
-		return fmt.Errorf("pay %s: %w", day, err)
-	}
-	if err := s.Update(ctx, func(tx *store.Tx) error { return pay(ctx, tx, day, bankRef, now) }); err != nil {
-		return fmt.Errorf("pay %s: %w", day, err)
-	}
-	return nil
-}
-
+// reference changes nothing; under another it is [ErrPaid], because the money moved once. It asks for nobody's approval, so it is reached
+// through [ProposePay] and [Approve] alone.
 func pay(ctx context.Context, tx *store.Tx, day, bankRef string, now time.Time) error {
 	head, err := tx.ClosedDay(ctx, day)
 	if errors.Is(err, store.ErrNotFound) {

@@ -3,6 +3,7 @@ package town
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -71,15 +72,23 @@ func (w *town) closeDays(o owed) {
 	}
 }
 
-// pay pays every closed day, and again: then nobody is owed anything but the holders, and the trust account holds that and
-// what the scheme has earned.
+// pay pays every closed day by two persons, and proposes it again, which must be refused: then nobody is owed anything but the holders, and the
+// trust account holds that and what the scheme has earned.
 func (w *town) pay() {
 	b := w.backend
-	for range 2 {
-		for _, day := range b.closed {
-			if err := settlement.Pay(w.ctx, b.store, day.Report.Day, "bank "+day.Report.Day, w.clock.Now()); err != nil {
-				w.fail("settlement", nobody, "%v", err)
-			}
+	propose := func(day string) (store.Proposal, error) {
+		return settlement.ProposePay(w.ctx, b.store, day, "bank "+day, "clerk", "the town's books end here", w.clock.Now())
+	}
+	for _, day := range b.closed {
+		p, err := propose(day.Report.Day)
+		if err == nil {
+			_, _, err = settlement.Approve(w.ctx, b.store, p.ID, "cashier", settlement.BankOptions{Now: w.clock.Now(), Location: w.zone})
+		}
+		if err != nil {
+			w.fail("settlement", nobody, "%v", err)
+		}
+		if _, err := propose(day.Report.Day); !errors.Is(err, settlement.ErrPaid) {
+			w.fail("settlement", nobody, "%s is paid, and paying it again says: %v", day.Report.Day, err)
 		}
 	}
 	b.view(func(ctx context.Context, tx *store.Tx) error {
