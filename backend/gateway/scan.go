@@ -25,6 +25,10 @@ const (
 // how many things it looked at. Workers share the slices of time by leases; what one that died had is another's when its lease is over. That is also
 // the recovery after a crash: whatever was being done is a row that is due. An error is the store's; a channel that does not answer is asked again later.
 func (s *Service) Scan(ctx context.Context) (int, error) {
+	next, err := s.next(ctx)
+	if err != nil || next.IsZero() || next.After(s.now()) {
+		return 0, err
+	}
 	n, err := s.endOrders(ctx)
 	if err != nil {
 		return n, fmt.Errorf("gateway scan: %w", err)
@@ -139,8 +143,10 @@ func (s *Service) heardPayment(ctx context.Context, p store.GatewayPayment, r ch
 		}
 		p.Tries++
 		p.Ask = c.at.Add(s.cfg.Schedule.Payment(order.PaymentState(p.State), p.Tries))
-		if p.Expires.After(c.at) && p.Ask.After(p.Expires) {
-			p.Ask = p.Expires // then it is closed
+		for _, t := range []time.Time{p.Expires, p.Sent.Add(s.cfg.MissingAfter)} { // then it is closed; and then a channel that does not know it never will
+			if t.After(c.at) && p.Ask.After(t) {
+				p.Ask = t
+			}
 		}
 		return c.tx.SetGatewayPayment(ctx, p)
 	})
@@ -266,10 +272,18 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 func (s *Service) pause(ctx context.Context) time.Duration {
-	var next time.Time
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) { next, err = tx.GatewayNextAsk(ctx); return err })
+	next, err := s.next(ctx)
 	if err != nil || next.IsZero() {
 		return scanEvery
 	}
 	return min(max(next.Sub(s.now()), scanPause), scanEvery)
+}
+
+// next is when the next thing is due, zero for nothing.
+func (s *Service) next(ctx context.Context) (next time.Time, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error { next, err = tx.GatewayNextAsk(ctx); return err })
+	if err != nil {
+		return next, fmt.Errorf("gateway scan: %w", err)
+	}
+	return next, nil
 }
