@@ -115,7 +115,8 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 		}
 		r = channel.Result{} // not what was asked for, so it proves nothing: a person looks, and the payment stays in doubt
 	}
-	gone := !p.Sent.IsZero() && c.at.Sub(p.Sent) >= c.s.cfg.MissingAfter
+	// What the payer was handed may be known to the channel only once he opens it, as an Alipay QR code: until its end nothing is gone.
+	gone := !p.Sent.IsZero() && c.at.Sub(p.Sent) >= c.s.cfg.MissingAfter && (p.Action == "" || !c.at.Before(p.Expires))
 	e, means := order.EventOf(state, r.Outcome, false, gone)
 	if !means {
 		if state == order.PaymentPaid && (r.Outcome == channel.Failed || r.Outcome == channel.Closed) {

@@ -13,7 +13,7 @@ const (
 	Succeeded Outcome = 2 // the money has moved, or will for certain. Final
 	Failed    Outcome = 3 // the channel has refused, and it cannot succeed any more. Final
 	Closed    Outcome = 4 // nobody has paid and nobody can any more: closed, expired or taken back before it was paid. Final
-	Missing   Outcome = 5 // the channel does not know it. Final only where the request cannot be on its way any more
+	Missing   Outcome = 5 // the channel does not know it. Final only where the request cannot be on its way any more, and no QR code or page that the payer has can still bring it about
 )
 
 var outcomeNames = []string{"unknown", "pending", "succeeded", "failed", "closed", "missing"}
