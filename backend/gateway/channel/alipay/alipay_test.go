@@ -6,11 +6,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +63,29 @@ func TestASettingThatIsWrongIsNamed(t *testing.T) {
 		_, err := New(s)
 		require.ErrorContains(t, err, tt.says)
 	}
+}
+
+// TestTheNameOfAlipaysRoots takes the file of Alipay's roots, which anybody can download, and the name that Alipay's own libraries make of it.
+// Of its four roots one is of SM2, which Go does not read, and one signs with ECDSA: neither counts.
+func TestTheNameOfAlipaysRoots(t *testing.T) {
+	file, err := os.ReadFile("testdata/alipayRootCert.crt")
+	require.NoError(t, err)
+	require.Equal(t, "687b59193f3f462dd5336e5abf83c5d8_02941eef3187dddf3d3b83462e1dfcf6", serialOfRoots(file))
+	require.Empty(t, serialOfRoots([]byte("x")))
+}
+
+// TestTheTextThatIsSigned: all parameters but the signature, sorted by name; what is empty is neither signed nor sent.
+func TestTheTextThatIsSigned(t *testing.T) {
+	c, err := New(settings())
+	require.NoError(t, err)
+	v, err := c.signed(methodQuery, map[string]string{"out_trade_no": "1&2"}, "", "")
+	require.NoError(t, err)
+	signature, err := base64.StdEncoding.DecodeString(v.Get("sign"))
+	require.NoError(t, err)
+	text := `app_id=2021000118604126&biz_content={"out_trade_no":"1\u00262"}&charset=utf-8&format=JSON&method=alipay.trade.query&sign_type=RSA2&timestamp=2026-03-02 09:00:00&version=1.0`
+	require.True(t, fits(&testKeys()[0].PublicKey, []byte(text), signature))
+	require.NotContains(t, v, "notify_url")
+	require.NotContains(t, v, "app_cert_sn")
 }
 
 func TestWhatCanNeverBeAskedIsNotSent(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
@@ -98,7 +99,7 @@ func (c *Channel) why(text, signature []byte, sn string, bare bool) string {
 		return fmt.Sprintf("signed under Alipay's certificate %s, but only a public key is set here: the app is in certificate mode, set its certificates", sn)
 	case bare:
 		return "signed without a certificate, but only certificates are set here: the app is in key mode, set Alipay's public key"
-	case sn != "" && !strings.Contains(strings.Join(set, ","), sn):
+	case sn != "" && !slices.Contains(set, sn):
 		return fmt.Sprintf("signed under Alipay's certificate %s, which is not among those set here (%s): download it from the open platform", sn, strings.Join(set, ", "))
 	}
 	var compact bytes.Buffer
