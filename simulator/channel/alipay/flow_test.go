@@ -299,3 +299,69 @@ func TestTheAddressOfABillDies(t *testing.T) {
 	s.Proxy(func(b []byte) []byte { at.Advance(29 * time.Second); return b })
 	require.NoError(t, c.Bill(t.Context(), "2026-03-02", none))
 }
+
+// TestANotificationAboutSomebodyElseSaysNothing: Alipay's own word, but not about us.
+func TestANotificationAboutSomebodyElseSaysNothing(t *testing.T) {
+	s, c, _ := open(t, alipay.Options{Mode: alipay.ByCertificate})
+	var genuine channel.Notification
+	s.Notices.Receive(func(_ context.Context, _ string, n channel.Notification) channel.Reply {
+		genuine = n
+		return c.Answer(nil)
+	})
+	_, err := c.Pay(t.Context(), request(number, 100, channel.QR))
+	require.NoError(t, err)
+	require.NoError(t, s.Pay(number, alipay.Payer{}))
+	s.Run(t.Context())
+	_, err = c.Notified(t.Context(), genuine)
+	require.NoError(t, err)
+	with := func(name, value string) channel.Notification {
+		return resign(t, genuine, keys(t).Alipay, func(v url.Values) { v.Set(name, value) })
+	}
+	for name, value := range map[string]string{"app_id": "2021000118604127", "seller_id": "2088000000000000", "total_amount": "1e2", "refund_fee": "-1.00", "gmt_payment": "yesterday", "out_trade_no": ""} {
+		events, err := c.Notified(t.Context(), with(name, value))
+		require.Error(t, err, name)
+		require.Empty(t, events, name)
+		require.Equal(t, "failure", string(c.Answer(err).Body))
+	}
+	events, err := c.Notified(t.Context(), with("notify_type", "dut_user_sign"))
+	require.NoError(t, err)
+	require.Empty(t, events, "of something that we never asked for")
+
+	closing := resign(t, genuine, keys(t).Alipay, func(v url.Values) {
+		v.Set("trade_status", "TRADE_CLOSED")
+		for _, name := range []string{"gmt_payment", "receipt_amount", "buyer_pay_amount"} {
+			v.Del(name)
+		}
+	})
+	events, err = c.Notified(t.Context(), closing)
+	require.NoError(t, err)
+	require.Equal(t, channel.Succeeded, events[0].Result.Outcome, "it does not say why it is closed, and a query says that it was paid")
+	s.Weather.Unreachable(true)
+	events, err = c.Notified(t.Context(), closing)
+	require.Error(t, err, "nobody can say: it must come again")
+	require.Empty(t, events)
+}
+
+func TestTheSameRequestHasTheSameQRCode(t *testing.T) {
+	_, c, _ := open(t, alipay.Options{})
+	var codes []string
+	for range 2 {
+		got, err := c.Pay(t.Context(), request(number, 100, channel.QR))
+		require.NoError(t, err)
+		codes = append(codes, got.Action.QR)
+	}
+	require.Equal(t, codes[0], codes[1])
+}
+
+// TestACodeThatIsUsedUpIsAskedAbout: the first answer is lost, and Alipay no longer takes the code with which the payer has paid.
+func TestACodeThatIsUsedUpIsAskedAbout(t *testing.T) {
+	s, c, _ := open(t, alipay.Options{})
+	r := request(number, 100, channel.Code)
+	r.Payer = channel.Payer{Code: s.Code(alipay.Payer{})}
+	s.Weather.Next(sim.Pay, sim.Fate{Cut: sim.CutAfter}, sim.Fate{Error: "ACQ.PAYMENT_AUTH_CODE_INVALID"})
+	_, err := c.Pay(t.Context(), r)
+	require.ErrorIs(t, err, sim.ErrBroken)
+	got, err := c.Pay(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, channel.Succeeded, got.Outcome)
+}
