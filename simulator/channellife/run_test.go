@@ -12,11 +12,11 @@ import (
 
 // TestBars holds a small experiment against what the health of channels promises. Seeds are those of tuning: the report uses others.
 func TestBars(t *testing.T) {
-	f := channellife.Measure(health.Automatic, channellife.Tuning, channellife.Size{Busy: 4, Quiet: 3, Windows: 80})
-	require.Equal(t, 4*len(channellife.Busy)+3*len(channellife.Quiet), f.Faults)
-	require.GreaterOrEqual(t, f.Windows, 80)
+	f := channellife.Measure(health.Automatic, channellife.Tuning, channellife.Size{Busy: 2, Quiet: 2, Windows: 40})
+	require.Equal(t, 2*len(channellife.Busy)+2*len(channellife.Quiet), f.Faults)
+	require.GreaterOrEqual(t, f.Windows, 40)
 	require.GreaterOrEqual(t, f.Recall(), 0.99)
-	require.GreaterOrEqual(t, f.Precision(), 0.98, "%d wrong", f.Wrong)
+	require.GreaterOrEqual(t, f.Precision(), 0.99, "%d wrong", f.Wrong)
 	require.LessOrEqual(t, channellife.Quantile(f.Response, 0.95), 10*time.Second)
 	require.LessOrEqual(t, channellife.Quantile(f.Slow, 0.95), time.Minute)
 	require.LessOrEqual(t, channellife.Quantile(f.Recovery, 0.95), 5*time.Minute)
@@ -26,7 +26,7 @@ func TestBars(t *testing.T) {
 
 // TestPeopleAreSlower: where people act, they act, and it takes them longer.
 func TestPeopleAreSlower(t *testing.T) {
-	size := channellife.Size{Busy: 2, Quiet: 1}
+	size := channellife.Size{Busy: 1}
 	auto := channellife.Measure(health.Automatic, channellife.Tuning, size)
 	semi := channellife.Measure(health.SemiAutomatic, channellife.Tuning, size)
 	manual := channellife.Measure(health.Manual, channellife.Tuning, size)
@@ -62,7 +62,10 @@ func TestADeafDetectorFailsTheBars(t *testing.T) {
 func TestSharesDouble(t *testing.T) {
 	var shares []float64
 	channellife.Run(channellife.Plan{Seed: 5, Shape: channellife.HardDown, Mode: health.Automatic, Moves: func(m health.Move) {
-		if m.Does == health.StartRamp || m.Does == health.ContinueRamp {
+		switch m.Does {
+		case health.StartRamp:
+			shares = []float64{m.Share} // one that failed is begun anew
+		case health.ContinueRamp:
 			shares = append(shares, m.Share)
 		}
 	}})

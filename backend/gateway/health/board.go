@@ -349,7 +349,7 @@ func (x *cell) move(e Event, at time.Time) (*Move, error) {
 	s.State, s.Since, s.Version = a.To, at, x.Version+1
 	switch a.Does {
 	case SetFault:
-		s.Share, s.Step, s.Tries, s.Incident, s.Traffic = 0, 0, 0, s.Version, x.detector.traffic(at)
+		s.Share, s.Step, s.Tries, s.Incident, s.Traffic = 0, 0, 0, s.Version, math.Round(x.detector.traffic(at)*1000)/1000
 		s.Due = at.Add(x.set.BackOff)
 	case StartRamp:
 		s.Step, s.Tries = 1, s.Tries+1
@@ -371,7 +371,7 @@ func (x *cell) first() float64 {
 	if x.Traffic <= 0 {
 		return x.set.First
 	}
-	return min(max(x.set.First, x.set.Seen/(x.Traffic*x.set.Interval.Seconds())), 1)
+	return min(max(x.set.First, math.Round(1e6*x.set.Seen/(x.Traffic*x.set.Interval.Seconds()))/1e6), 1) // to a millionth, as it is kept
 }
 
 // Adopt takes over a status that was kept, by this process or another. An older one than is known changes nothing.
@@ -381,6 +381,17 @@ func (b *Board) Adopt(s Status, now time.Time) {
 	if s.Version <= x.Version {
 		return
 	}
+	b.take(x, s, now)
+}
+
+// Overrule takes over a status that was kept, whatever this process has made up on its own meanwhile.
+func (b *Board) Overrule(s Status, now time.Time) {
+	x := b.cell(s.Cell)
+	x.asked = false
+	b.take(x, s, now)
+}
+
+func (b *Board) take(x *cell, s Status, now time.Time) {
 	was := x.State
 	x.Status, x.alarmed = s, time.Time{}
 	switch {

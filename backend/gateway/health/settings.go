@@ -56,7 +56,7 @@ func Defaults() Settings {
 		Mode:  Automatic,
 		Alpha: 1e-8, Usual: 0.03, Worst: 0.30, Margin: 0.03, Slow: 3 * time.Second, Memory: 30 * time.Minute,
 		First: 0.01, Interval: 10 * time.Second, Growth: 2, Seen: 5, Doubt: 0.02, BackOff: 15 * time.Second, MaxOff: 2 * time.Minute,
-		Probe: time.Second, Idle: 10 * time.Second,
+		Probe: 500 * time.Millisecond, Idle: 10 * time.Second,
 	}
 }
 

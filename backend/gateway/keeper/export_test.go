@@ -1,0 +1,4 @@
+package keeper
+
+// Probed waits until the probes that have begun are over.
+func (k *Keeper) Probed() { k.probes.Wait() }
