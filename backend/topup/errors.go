@@ -15,6 +15,8 @@ var (
 	ErrMaxBalance = errors.New("balance would be above the scheme's maximum")
 	// ErrUnknownAgent: no acquirer of that name is registered.
 	ErrUnknownAgent = errors.New("no such acquirer is registered")
+	// ErrOnline: loads that are paid online are made and given back by the gateway only.
+	ErrOnline = errors.New("loads paid online are sold and refunded through the gateway")
 	// ErrUnknownOrder: there is no such order, or it is another agent's.
 	ErrUnknownOrder = errors.New("no such order")
 	// ErrUnknownCard: the card was never issued by this scheme.

@@ -26,6 +26,9 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 	if c.IdempotencyKey == "" || len(c.IdempotencyKey) > 64 {
 		return Order{}, fmt.Errorf("create load order: %w, have %d", ErrKey, len(c.IdempotencyKey))
 	}
+	if err := s.sells(agent); err != nil {
+		return Order{}, fmt.Errorf("create load order: %w", err)
+	}
 	var out Order
 	conflict := false
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
@@ -129,6 +132,9 @@ func (s *Service) Refund(ctx context.Context, agent ids.AcquirerID, id string) (
 			return err
 		}
 		out = orderOf(o)
+		if err := s.sells(o.Agent); err != nil {
+			return err
+		}
 		if out.State == Refunded {
 			return nil
 		}

@@ -39,6 +39,11 @@ type Config struct {
 	// Default 2 minutes.
 	UncertainAfter time.Duration
 
+	// Online is the agent that stands for the online gateway: load orders that were paid there are in its name. No acquirer may have the name.
+	//
+	// Default "": there are none.
+	Online ids.AcquirerID
+
 	// EC is the door to the keys of electronic cash cards.
 	//
 	// Default nil: such cards are not loaded.

@@ -1,0 +1,53 @@
+package topup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
+)
+
+// PaidOnline writes a load order for a payment that the online gateway has taken and books to the funding account in the same transaction: what holders are
+// owed and what the books hold for them then never differ. key is the gateway's number of the payment's order; the same key with the same amount is the
+// same order. Neither limit is asked for: the money is there. Error: [ErrConflict].
+func (s *Service) PaidOnline(ctx context.Context, tx *store.Tx, key string, amount money.Amount) error {
+	have, err := tx.LoadOrderByKey(ctx, s.cfg.Online, key)
+	switch {
+	case err == nil && have.Amount != amount:
+		return fmt.Errorf("load of payment order %s: is order %s over %v, came again with %v: %w", key, have.ID, have.Amount, amount, ErrConflict)
+	case err == nil || !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	at := s.now()
+	return tx.AddLoadOrder(ctx, store.LoadOrder{ID: OnlineOrder(s.cfg.Online, key), Agent: s.cfg.Online, IdempotencyKey: key, Amount: amount, State: string(Paid), Created: at, Changed: at})
+}
+
+// OnlineOrder is the id of the load order of a payment order that was paid online, under the agent that stands for the gateway.
+func OnlineOrder(online ids.AcquirerID, key string) string { return orderID(online, key) }
+
+// GiveBackOnline ends the load order of a payment of which the gateway gives the whole back, in the transaction in which that is booked. From
+// here on no card gets it. Errors: [ErrUnknownOrder]; [ErrAmount] for a part of it; [ErrState] if it is on a card, on its way to one, or was given back.
+func (s *Service) GiveBackOnline(ctx context.Context, tx *store.Tx, key string, amount money.Amount) error {
+	o, err := tx.LoadOrderByKey(ctx, s.cfg.Online, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("load of payment order %s: %w", key, ErrUnknownOrder)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Amount != amount {
+		return fmt.Errorf("load order %s is over %v, and %v of it was to be given back: %w", o.ID, o.Amount, amount, ErrAmount)
+	}
+	return s.move(ctx, tx, &o, GivenBack)
+}
+
+// sells reports an agent that cannot sell loads: the one that stands for the gateway.
+func (s *Service) sells(agent ids.AcquirerID) error {
+	if s.cfg.Online != "" && agent == s.cfg.Online {
+		return fmt.Errorf("agent %s: %w", agent, ErrOnline)
+	}
+	return nil
+}
