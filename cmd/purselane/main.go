@@ -26,6 +26,8 @@ type commands struct {
 	Kiosk    KioskCmd    `cmd:"" help:"Load cards."`
 	Settle   SettleCmd   `cmd:"" help:"Close clearing days and note their payment."`
 	Case     CaseCmd     `cmd:"" help:"Decide taps that nothing proves, by two persons."`
+	App      AppCmd      `cmd:"" help:"Keep merchants' apps that call the gateway, by two persons."`
+	Webhook  WebhookCmd  `cmd:"" help:"Where apps are told of events, and what did not arrive."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
