@@ -184,7 +184,21 @@ func sides(_ context.Context, _ *store.Tx, b bookState) (Check, error) {
 			c.Faults = append(c.Faults, fmt.Sprintf("%s: %v stands on the wrong side", a, b.of[a]))
 		}
 	}
-	return c, nil
+	var balances adder
+	var sum money.Amount
+	for _, x := range b.all {
+		if t, err := books.TypeOf(x.Account); err != nil || t != "214" {
+			continue
+		}
+		sum = balances.sum(sum, x.Amount)
+		if books.Overdrawn(books.Liability, x.Amount.Sign()) {
+			c.Faults = append(c.Faults, fmt.Sprintf("%s: %v stands on the wrong side", x.Account, x.Amount))
+		}
+	}
+	if !sum.IsZero() {
+		c.Figures = append(c.Figures, Figure{"balances of holders", sum})
+	}
+	return c, balances.err
 }
 
 // aside: nothing waits for a frozen account.

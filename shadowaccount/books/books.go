@@ -45,6 +45,9 @@ func MerchantAvailable(m ids.MerchantID) Account {
 }
 func MerchantHeld(m ids.MerchantID) Account { return Account("merchant:" + string(m) + ":held") }
 
+// HolderBalance is what a holder has with us beside cards, and pays from (package backend/gateway/channel/balance).
+func HolderBalance(holder string) Account { return Account("holder:" + holder + ":balance") }
+
 // AcquirerClearing is the position against an acquirer, zero when settled; AcquirerSoldLoads the cash it took for loads
 // and owes us; Channel what a payment channel owes us.
 func AcquirerClearing(a ids.AcquirerID) Account {

@@ -31,6 +31,7 @@ var Chart = []Subject{
 	{"211", "value on cards"},
 	{"212", "loads in progress"},
 	{"213", "paid, not on the way to a card"},
+	{"214", "balances"},
 	{"22", "merchants"},
 	{"221", "pending"},
 	{"222", "available"},
@@ -93,6 +94,8 @@ func TypeOf(a Account) (string, error) {
 		return "212", nil
 	case a == Funding:
 		return "213", nil
+	case part[0] == "holder" && len(part) == 3 && last == "balance":
+		return "214", nil
 	case part[0] == "merchant" && len(part) == 3 && last == "pending":
 		return "221", nil
 	case part[0] == "merchant" && len(part) == 3 && last == "available":
