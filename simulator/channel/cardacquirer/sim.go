@@ -146,6 +146,13 @@ func (s *Sim) Withhold(n int) {
 	s.withhold = n
 }
 
+// Withheld counts the answers that wait for LetGo.
+func (s *Sim) Withheld() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.held)
+}
+
 // LetGo sends what was withheld, on the connections on which it was asked for.
 func (s *Sim) LetGo() {
 	s.mu.Lock()
