@@ -54,6 +54,11 @@ type Config struct {
 	// Default: nobody looks.
 	Trace Tracer
 
+	// Watch is told of each call that asks a channel for a payment, with the bank the payer chose ("" for none); what it returns is told how the call ended.
+	//
+	// Default: nobody looks.
+	Watch func(account, bank string) (ended func(channel.Result, error))
+
 	// Currency is the books'. Orders in another one are refused.
 	//
 	// Default CNY.

@@ -184,7 +184,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context})
+		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, App: app, Order: o.ID})
 		if err != nil {
 			return err
 		}
@@ -319,8 +319,10 @@ func (s *Service) call(ctx context.Context, o store.GatewayOrder, row store.Gate
 		}
 		limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 		defer stop()
+		ended := s.watch(row.Channel, n.Payer.Bank)
 		r, callErr = a.Channel.Pay(limited, channel.PayRequest{Number: row.Number, Context: row.Context, Product: n.Product, Money: channel.Money{Amount: row.Amount, Currency: row.Currency},
 			Subject: o.Subject, Sent: row.Sent, Expires: row.Expires, NotifyURL: a.NotifyURL, ReturnURL: n.ReturnURL, ClientIP: n.IP, Payer: n.Payer})
+		ended(r, callErr)
 		return s.fault("called")
 	}); err != nil {
 		return row, err
@@ -350,6 +352,14 @@ func (s *Service) call(ctx context.Context, o store.GatewayOrder, row store.Gate
 		return row, err
 	}
 	return row, nil
+}
+
+// watch tells who watches channels of a call that begins; what it returns tells of its end.
+func (s *Service) watch(account, bank string) func(channel.Result, error) {
+	if s.cfg.Watch == nil {
+		return func(channel.Result, error) {}
+	}
+	return s.cfg.Watch(account, bank)
 }
 
 func (s *Service) fault(point string) error {

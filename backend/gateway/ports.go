@@ -14,6 +14,8 @@ type Wanted struct {
 	Money   channel.Money
 	Bank    string // chosen by the payer, "" for none
 	Context string // of the order, without a channel
+	App     string
+	Order   string // its id: a router that draws by chance draws by it
 }
 
 // Router names our accounts that may take a payment, best first. What a channel cannot do is left out by the gateway itself. Naming none means
