@@ -2,6 +2,7 @@ package alipay_test
 
 import (
 	"context"
+	"crypto/x509"
 	"net/url"
 	"strings"
 	"testing"
@@ -364,4 +365,32 @@ func TestACodeThatIsUsedUpIsAskedAbout(t *testing.T) {
 	got, err := c.Pay(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, got.Outcome)
+}
+
+func TestCertificatesThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	s, _, _ := open(t, alipay.Options{Mode: alipay.ByCertificate})
+	for says, change := range map[string]func(*adapter.Settings){
+		"not of its private key":          func(set *adapter.Settings) { set.AppCertificate = keys(t).Retired },
+		"alipayRootCert.crt":              func(set *adapter.Settings) { set.RootCertificates = nil },
+		"alipayCertPublicKey_RSA2.crt":    func(set *adapter.Settings) { set.Certificates = nil },
+		"is the app's own":                func(set *adapter.Settings) { set.Certificates = []*x509.Certificate{set.AppCertificate} },
+		"in key mode or in certificate m": func(set *adapter.Settings) { set.PublicKey = &keys(t).Alipay.PublicKey },
+	} {
+		set := s.Settings()
+		change(&set)
+		_, err := adapter.New(set)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+// TestACertificateThatChanges: both are set for a while, and a message counts only under the one that it names.
+func TestACertificateThatChanges(t *testing.T) {
+	s, _, _ := open(t, alipay.Options{Mode: alipay.ByCertificate})
+	c := adapterOf(t, s, func(set *adapter.Settings) { set.Certificates = append(set.Certificates, keys(t).Retired) })
+	got, err := c.Query(t.Context(), channel.Ref{Number: number})
+	require.NoError(t, err)
+	require.Equal(t, channel.Missing, got.Outcome)
+	s.SignWith(keys(t).Other) // and still names the other one
+	_, err = c.Query(t.Context(), channel.Ref{Number: number})
+	require.ErrorContains(t, err, "and is signed under "+adapter.SerialOf(keys(t).Retired))
 }

@@ -4,11 +4,14 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -128,6 +131,84 @@ func TestARefusalThatNobodyHasSignedIsNoRefusal(t *testing.T) {
 	require.NotErrorIs(t, err, channel.ErrNotSent)
 	require.ErrorContains(t, err, `it says "ACQ.ACCESS_FORBIDDEN"`)
 	require.Equal(t, channel.Result{}, r)
+}
+
+// says is an Alipay that gives the answers of a list in order, signed; then it cannot be reached.
+func says(t *testing.T, answers ...string) *Channel {
+	t.Helper()
+	s := settings()
+	s.HTTP = doer(func(r *http.Request) (*http.Response, error) {
+		require.NoError(t, r.ParseForm())
+		if len(answers) == 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		said := answers[0]
+		answers = answers[1:]
+		digest := sha256.Sum256([]byte(said))
+		signature, err := rsa.SignPKCS1v15(rand.Reader, testKeys()[1], crypto.SHA256, digest[:])
+		require.NoError(t, err)
+		body := fmt.Sprintf(`{"%s_response":%s,"sign":%q}`, strings.ReplaceAll(r.PostForm.Get("method"), ".", "_"), said, base64.StdEncoding.EncodeToString(signature))
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
+	})
+	c, err := New(s)
+	require.NoError(t, err)
+	return c
+}
+
+func TestARefundIsDoneOnlyWhereItsMoneyHasMoved(t *testing.T) {
+	const (
+		moved  = `{"code":"10000","out_trade_no":"p","trade_no":"7","fund_change":"Y","refund_fee":"5.00"}`
+		still  = `{"code":"10000","out_trade_no":"p","trade_no":"7","fund_change":"N","refund_fee":"5.00"}`
+		made   = `{"code":"10000","out_trade_no":"p","trade_no":"7","out_request_no":"r","refund_status":"REFUND_SUCCESS","refund_amount":"5.00"}`
+		going  = `{"code":"10000","out_trade_no":"p","trade_no":"7","out_request_no":"r","refund_status":"REFUND_PROCESSING","refund_amount":"5.00"}`
+		silent = `{"code":"10000"}`
+		absent = `{"code":"40004","sub_code":"ACQ.TRADE_NOT_EXIST"}`
+		busy   = `{"code":"20000","sub_code":"aop.unknow-error"}`
+	)
+	r := channel.RefundRequest{Number: "r", Of: channel.Ref{Number: "p"}, Money: fen(500)}
+	for name, tt := range map[string]struct {
+		answers []string
+		want    channel.Outcome
+		fails   string
+	}{
+		"moved":                          {[]string{moved}, channel.Succeeded, ""},
+		"made before":                    {[]string{still, made}, channel.Succeeded, ""},
+		"on its way":                     {[]string{still, silent}, channel.Pending, ""},
+		"in a state of its own":          {[]string{still, going}, channel.Unknown, ""},
+		"less than was asked for":        {[]string{strings.Replace(moved, "5.00", "4.99", 1), silent}, channel.Pending, ""},
+		"made before, of another amount": {[]string{still, strings.Replace(made, "5.00", "4.00", 1)}, 0, "used for two refunds"},
+		"of another payment":             {[]string{strings.Replace(moved, `"p"`, `"q"`, 1)}, 0, `about "q"`},
+		"another refund":                 {[]string{still, strings.Replace(made, `"r"`, `"s"`, 1)}, 0, `about "s"`},
+		"another payment's refund":       {[]string{still, strings.Replace(made, `"p"`, `"q"`, 1)}, 0, `of "q"`},
+		"nothing to be heard":            {[]string{still}, 0, "unexpected EOF"},
+		"of nothing":                     {[]string{absent}, channel.Failed, ""},
+		"busy":                           {[]string{busy}, channel.Unknown, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := says(t, tt.answers...).Refund(t.Context(), r)
+			if tt.fails != "" {
+				require.ErrorContains(t, err, tt.fails)
+				require.Equal(t, channel.Result{}, got)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tt.want, got.Outcome)
+		})
+	}
+	got, err := says(t, silent).QueryRefund(t.Context(), channel.RefundRef{Number: "r", Of: channel.Ref{Number: "p"}})
+	require.NoError(t, err)
+	require.Equal(t, channel.Missing, got.Outcome, "Alipay names only refunds that were made")
+}
+
+// TestAClosedTradeThatWasRefundedNeedsNoQuestion: what was given back was paid before.
+func TestAClosedTradeThatWasRefundedNeedsNoQuestion(t *testing.T) {
+	v := url.Values{"out_trade_no": {"p"}, "trade_status": {closed}, "total_amount": {"5.00"}, "refund_fee": {"5.00"}}
+	got, err := says(t).told(t.Context(), v)
+	require.NoError(t, err)
+	require.Equal(t, channel.Succeeded, got.Outcome)
+	v.Del("refund_fee")
+	_, err = says(t).told(t.Context(), v)
+	require.Error(t, err)
 }
 
 func TestAmountsAreExact(t *testing.T) {
