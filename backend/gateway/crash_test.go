@@ -18,8 +18,9 @@ import (
 // TestTheProcessDiesAtEachPoint: at each commit, before and after it, and before and after each call of a channel. Then the next process starts, the app asks
 // for the same once more, and time goes by.
 func TestTheProcessDiesAtEachPoint(t *testing.T) {
+	d := start(t, nil)
 	for point := 1; ; point++ {
-		d := newDesk(t, t.TempDir(), nil)
+		d.again(t, point)
 		left, died := point, ""
 		d.fault = func(name string) error {
 			if left--; left > 0 {
@@ -33,7 +34,6 @@ func TestTheProcessDiesAtEachPoint(t *testing.T) {
 		d.day(t)
 		if died == "" {
 			require.Greater(t, point, 15, "the walk has lost the points")
-			require.NoError(t, d.store.Close())
 			return
 		}
 		d.restart()
@@ -48,7 +48,7 @@ func TestTheProcessDiesAtEachPoint(t *testing.T) {
 			d.day(t)
 			d.pass(20*time.Second, time.Second)
 		}
-		o, err := d.OrderByKey(d.ctx, app, "k")
+		o, err := d.OrderByKey(d.ctx, app, d.key)
 		require.NoError(t, err, "point %d (%s)", point, died)
 		d.pass(6*time.Minute, time.Minute) // what never arrived cannot arrive any more
 		d.day(t)
@@ -57,7 +57,6 @@ func TestTheProcessDiesAtEachPoint(t *testing.T) {
 		require.Equal(t, order.PartRefunded, o.State, "point %d (%s)", point, died)
 		require.Equal(t, "4.00", o.Refunded.String(), "point %d (%s)", point, died)
 		d.settled(o.ID)
-		require.NoError(t, d.store.Close())
 	}
 }
 
@@ -65,7 +64,9 @@ func TestTheProcessDiesAtEachPoint(t *testing.T) {
 // attempt that ended unpaid is followed by another.
 func (d *desk) day(t *testing.T) {
 	err := func() error {
-		o, err := d.Create(d.ctx, app, anOrder("k", 1000))
+		n := anOrder(d.key, 1000)
+		n.Merchant = d.shop
+		o, err := d.Create(d.ctx, app, n)
 		if err != nil {
 			return err
 		}
@@ -95,13 +96,21 @@ func (d *desk) day(t *testing.T) {
 // TestWhateverHappensAnOrderIsPaidOnce runs random acts of apps, payers, channels, time and crashes against one order.
 func TestWhateverHappensAnOrderIsPaidOnce(t *testing.T) {
 	dir := t.TempDir()
-	run := 0
+	var d *desk
+	run, sound := 0, false
+	defer func() { _ = d.store.Close() }()
 	rapid.Check(t, func(t *rapid.T) {
 		run++
-		home := filepath.Join(dir, fmt.Sprint(run))
-		require.NoError(t, os.MkdirAll(home, 0o700))
-		d := newDesk(t, home, nil)
-		defer func() { _ = d.store.Close() }()
+		if !sound { // a run that failed may have left anything
+			if d != nil {
+				_ = d.store.Close()
+			}
+			home := filepath.Join(dir, fmt.Sprint(run))
+			require.NoError(t, os.MkdirAll(home, 0o700))
+			d = newDesk(t, home, nil)
+		}
+		sound = false
+		d.again(t, run)
 		banks := map[string]*bank{"one": d.one, "two": d.two}
 		for _, b := range banks {
 			b.before = func(string) error {
@@ -120,7 +129,7 @@ func TestWhateverHappensAnOrderIsPaidOnce(t *testing.T) {
 				return r, nil
 			}
 		}
-		o := d.order("k", 1000)
+		o := d.order(d.key, 1000)
 		ignore := func(err error) { _ = err } // a refusal is as good as a yes here: what must hold is checked below
 		numbers := func(name string) (out []string) {
 			for _, p := range d.now(o.ID).Payments {
@@ -191,5 +200,6 @@ func TestWhateverHappensAnOrderIsPaidOnce(t *testing.T) {
 		d.pass(12*time.Hour, time.Hour)
 		d.settled(o.ID)
 		require.False(t, d.now(o.ID).State.Awaits())
+		sound = true
 	})
 }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -208,12 +209,14 @@ type desk struct {
 	two   *bank
 	cfg   func(*gateway.Config)
 	fault func(point string) error
+	key   string // of the order that runs of one test on one database tell apart
+	shop  ids.MerchantID
 	*gateway.Service
 }
 
 func newDesk(t require.TestingT, dir string, change func(*gateway.Config)) *desk {
 	c := clock.NewManual(noon)
-	d := &desk{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), clock: c, one: newBank(c), two: newBank(c), cfg: change}
+	d := &desk{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), clock: c, one: newBank(c), two: newBank(c), cfg: change, key: "k", shop: shop}
 	made.Do(func() { // to make the schema takes longer than most tests do
 		template = filepath.Join(dir, "template.db")
 		s, err := store.Open(d.ctx, pgtest.Store(t, template), store.Options{NoSync: true})
@@ -239,17 +242,29 @@ func start(t *testing.T, change func(*gateway.Config)) *desk {
 // open starts store and service, as a process does that has just started.
 func (d *desk) open() {
 	var err error
-	fault := func(point string) error {
-		if d.fault == nil {
-			return nil
-		}
-		return d.fault(point)
-	}
-	d.store, err = store.Open(d.ctx, pgtest.Store(d.t, d.path), store.Options{NoSync: true, Fault: fault})
+	d.store, err = store.Open(d.ctx, pgtest.Store(d.t, d.path), store.Options{NoSync: true, Fault: d.faults})
 	require.NoError(d.t, err)
+	d.serve()
+}
+
+func (d *desk) faults(point string) error {
+	if d.fault == nil {
+		return nil
+	}
+	return d.fault(point)
+}
+
+// again is a new order of a new shop, with new channels, on the same database.
+func (d *desk) again(t require.TestingT, run int) {
+	d.t, d.fault, d.one, d.two = t, nil, newBank(d.clock), newBank(d.clock)
+	d.key, d.shop = fmt.Sprintf("k%d", run), ids.MerchantID(fmt.Sprintf("shop%d", run))
+	d.serve()
+}
+
+func (d *desk) serve() {
 	registry, err := code.NewRegistry(map[code.Product]string{1: "shop"}, map[code.Company]string{1: "one", 2: "two"})
 	require.NoError(d.t, err)
-	cfg := gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one", "two"}}}, Fault: fault, AtOnce: 1, Log: slog.New(slog.DiscardHandler), Accounts: []gateway.Account{
+	cfg := gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one", "two"}}}, Fault: d.faults, AtOnce: 1, Log: slog.New(slog.DiscardHandler), Accounts: []gateway.Account{
 		{ID: "one", Company: 1, Number: 1, Channel: d.one, NotifyURL: "https://gateway.example/one", FeePPM: 6000},
 		{ID: "two", Company: 2, Number: 2, Channel: d.two, NotifyURL: "https://gateway.example/two"}}}
 	if d.cfg != nil {
@@ -275,7 +290,9 @@ func anOrder(key string, minor int64) gateway.NewOrder {
 func qr(key string) gateway.NewPayment { return gateway.NewPayment{Key: key, Product: channel.QR} }
 
 func (d *desk) order(key string, minor int64) gateway.Order {
-	o, err := d.Create(d.ctx, app, anOrder(key, minor))
+	n := anOrder(key, minor)
+	n.Merchant = d.shop
+	o, err := d.Create(d.ctx, app, n)
 	require.NoError(d.t, err)
 	return o
 }
@@ -332,8 +349,8 @@ func (d *desk) findings(id string) (codes []string) {
 	return codes
 }
 
-// agrees checks what must hold of an order at any moment: the timeline is the states' own story, each line has its message, books and sums agree with
-// what the channels did once nothing is in doubt.
+// agrees checks what must hold of an order at any moment: the timeline is the states' own story, and no more is given back
+// than came.
 func (d *desk) agrees(id string) {
 	o := d.now(id)
 	all, err := d.Timeline(d.ctx, "", id)
@@ -354,23 +371,12 @@ func (d *desk) agrees(id string) {
 	for _, x := range o.Operations {
 		require.Equal(d.t, string(x.State), is[x.Number])
 	}
-	require.NoError(d.t, d.store.View(d.ctx, func(tx *store.Tx) error {
-		waiting, err := tx.OutboxWaiting(d.ctx, 1000)
-		n := 0
-		for _, m := range waiting {
-			if m.Key == id {
-				n++
-			}
-		}
-		require.Equal(d.t, len(all), n, "each line has its message")
-		return err
-	}))
 	sum, err := money.Sum(o.Refunding, o.Refunded)
 	require.NoError(d.t, err)
 	require.LessOrEqual(d.t, sum.Cmp(o.Received), 0)
 }
 
-// settled checks that nothing is in doubt, and that what the channels did is what the books say.
+// settled checks that nothing is in doubt, that what the channels did is what the books say, and that each line of the timeline has its message.
 func (d *desk) settled(id string) {
 	d.agrees(id)
 	o := d.now(id)
@@ -396,8 +402,21 @@ func (d *desk) settled(id string) {
 		require.Equal(d.t, o.Money.Amount, o.Received, "paid once")
 	}
 	require.Equal(d.t, has, kept, "what channels hold is what the order holds")
-	require.Equal(d.t, money.Minor(-has).String(), d.balance(gateway.Pending(shop)))
+	require.Equal(d.t, money.Minor(-has).String(), d.balance(gateway.Pending(d.shop)))
 	require.Equal(d.t, "0.00", d.balance("suspense:surplus"))
+	lines, err := d.Timeline(d.ctx, "", id)
+	require.NoError(d.t, err)
+	require.NoError(d.t, d.store.View(d.ctx, func(tx *store.Tx) error {
+		waiting, err := tx.OutboxWaiting(d.ctx, 1<<20)
+		n := 0
+		for _, m := range waiting {
+			if m.Key == id {
+				n++
+			}
+		}
+		require.Equal(d.t, len(lines), n, "each line has its message")
+		return err
+	}))
 	require.NoError(d.t, d.store.View(d.ctx, func(tx *store.Tx) error {
 		all, err := tx.TrialBalance(d.ctx)
 		require.NoError(d.t, err)
