@@ -292,3 +292,22 @@ func TestAVoidedPaymentWasPaid(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, got.Outcome)
 }
+
+func TestTheSamePaymentAskedForTwiceAtOnceIsNotSaidToBeUnsent(t *testing.T) {
+	for _, enquiry := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := open(t, enquiry, adapter.Binary2)
+			s.sim.Withhold(1)
+			go s.a.Pay(t.Context(), s.pay(number, 2000, channeltest.Pays)) //nolint:errcheck // the second one is what matters
+			synctest.Wait()
+			got, err := s.a.Pay(t.Context(), s.pay(number, 2000, channeltest.Pays))
+			require.Equal(t, channel.Unknown, got.Outcome)
+			require.NotErrorIs(t, err, channel.ErrNotSent)
+			s.sim.LetGo()
+			synctest.Wait()
+			last, err := s.a.Query(t.Context(), s.ref())
+			require.NoError(t, err)
+			require.Equal(t, channel.Succeeded, last.Outcome)
+		})
+	}
+}

@@ -2,16 +2,19 @@ package cardacquirer_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/cardacquirer"
+	"github.com/purselane/purselane/card/keys"
 )
 
 func key(t testing.TB, text string) *cardacquirer.SoftMAC {
@@ -33,6 +36,31 @@ func TestMACByTheStandard(t *testing.T) {
 	require.Equal(t, "MAC key MAC key", fmt.Sprintf("%v %#v", k, k))
 	_, err = cardacquirer.NewSoftMAC(make([]byte, 8))
 	require.Error(t, err)
+}
+
+// TestASealedKeyMakesTheSameMAC: in production without a device the key lies in the scheme's sealed key file, as a secret.
+func TestASealedKeyMakesTheSameMAC(t *testing.T) {
+	ring, err := keys.NewRing(rand.Reader)
+	require.NoError(t, err)
+	raw, err := hex.DecodeString("0123456789abcdeffedcba9876543210")
+	require.NoError(t, err)
+	ring.Secrets["mac-card-1"] = raw
+	identity, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	var file bytes.Buffer
+	require.NoError(t, ring.Seal(&file, identity.Recipient()))
+	require.NotContains(t, file.String(), string(raw))
+	opened, err := keys.OpenRing(&file, identity)
+	require.NoError(t, err)
+	secret, err := opened.Secret("mac-card-1", 16)
+	require.NoError(t, err)
+	sealed, err := cardacquirer.NewSoftMAC(secret)
+	require.NoError(t, err)
+	want, err := key(t, "0123456789abcdeffedcba9876543210").Sum([]byte("0200"))
+	require.NoError(t, err)
+	got, err := sealed.Sum([]byte("0200"))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 func purchase() cardacquirer.Message {

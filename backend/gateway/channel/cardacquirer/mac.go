@@ -7,7 +7,8 @@ import (
 	"errors"
 )
 
-// SoftMAC is a double-length key in memory that makes the retail MAC of ANSI X9.19, for development and tests. It prints as nothing.
+// SoftMAC is a double-length key in memory that makes the retail MAC of ANSI X9.19: for where no device holds it. It prints as
+// nothing.
 type SoftMAC struct {
 	left, right cipher.Block
 }

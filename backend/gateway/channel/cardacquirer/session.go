@@ -14,6 +14,7 @@ import (
 var (
 	errBroken  = errors.New("cardacquirer: the connection ended before the answer")
 	errSilence = errors.New("cardacquirer: no answer in time")
+	errTwice   = errors.New("cardacquirer: the same message is on its way already") // so it was sent
 )
 
 // reply is an answer, or why there is none.
@@ -41,7 +42,7 @@ func (s *session) await(key string) (chan reply, error) {
 		return nil, fmt.Errorf("%w: %w", errBroken, channel.ErrNotSent)
 	}
 	if s.waits[key] != nil {
-		return nil, fmt.Errorf("cardacquirer: the same message is on its way already: %w", channel.ErrNotSent)
+		return nil, errTwice
 	}
 	c := make(chan reply, 1)
 	s.waits[key] = c

@@ -160,6 +160,8 @@ func (a *Adapter) giveBack(ctx context.Context, kind string, r channel.RefundReq
 		switch {
 		case err != nil:
 			return channel.Result{}, fmt.Errorf("unionpay: a refund needs the payment's queryId: %w", errors.Join(err, channel.ErrNotSent))
+		case paid.ChannelID == "" && paid.Outcome != channel.Missing:
+			return channel.Result{}, fmt.Errorf("unionpay: a refund needs the payment's queryId, and UnionPay does not give it now: %w", channel.ErrNotSent)
 		case paid.ChannelID == "":
 			return channel.Result{Outcome: channel.Failed, Number: r.Number, Code: paid.Code, Message: "the payment is not known, so nothing was asked for"}, nil
 		}
