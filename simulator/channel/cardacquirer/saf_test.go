@@ -311,3 +311,28 @@ func TestTheSamePaymentAskedForTwiceAtOnceIsNotSaidToBeUnsent(t *testing.T) {
 		})
 	}
 }
+
+func TestRunSendsWhatIsOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, false, adapter.Binary2)
+		s.sim.Withhold(1)
+		_, err := s.a.Pay(t.Context(), s.pay(number, 2000, channeltest.Pays))
+		require.Error(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		ended, failures := make(chan struct{}), 0
+		s.weather.Next(cardacquirer.Reversal, sim.Fate{Cut: sim.CutAfter})
+		go func() {
+			defer close(ended)
+			s.a.Run(ctx, time.Minute, func(error) { failures++ })
+		}()
+		time.Sleep(3*time.Minute + time.Second)
+		synctest.Wait()
+		require.EqualValues(t, 100_000_00, s.sim.Card(rich).Balance)
+		stop()
+		<-ended
+		require.Equal(t, 1, failures)
+		got, err := s.a.Query(t.Context(), s.ref())
+		require.NoError(t, err)
+		require.Equal(t, channel.Failed, got.Outcome)
+	})
+}

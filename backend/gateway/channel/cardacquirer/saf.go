@@ -332,3 +332,22 @@ func (a *Adapter) Late() int {
 	defer a.mu.Unlock()
 	return a.late
 }
+
+// Run keeps the connection alive and sends what is owed, every so often until ctx ends; then it signs off. [Adapter.Recover] comes before it.
+// Failed is told what went wrong; it goes on.
+func (a *Adapter) Run(ctx context.Context, every time.Duration, failed func(error)) {
+	for {
+		select {
+		case <-ctx.Done():
+			if err := a.SignOff(context.WithoutCancel(ctx)); err != nil {
+				failed(err)
+			}
+			return
+		case <-a.s.After(every):
+		}
+		_, err := a.Flush(ctx)
+		if err = errors.Join(err, a.Echo(ctx)); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+	}
+}
