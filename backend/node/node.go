@@ -207,17 +207,25 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// Settle posts what waits, settles the loads that records prove, and closes a clearing day. Closing it again gives the
-// same report, byte for byte.
+// Settle is [Node.CloseDay], with the day's files.
 func (n *Node) Settle(ctx context.Context, day string) (settlement.Output, error) {
-	if err := n.Post(ctx); err != nil {
+	if _, err := n.CloseDay(ctx, day); err != nil {
 		return settlement.Output{}, err
+	}
+	return settlement.Load(ctx, n.store, day)
+}
+
+// CloseDay posts what waits, settles the loads that records prove, and closes a clearing day. Closing it again gives the
+// same report, byte for byte.
+func (n *Node) CloseDay(ctx context.Context, day string) (settlement.Head, error) {
+	if err := n.Post(ctx); err != nil {
+		return settlement.Head{}, err
 	}
 	term, err := calendar.ParseTerm(n.cfg.Scheme.Term)
 	if err != nil {
-		return settlement.Output{}, err
+		return settlement.Head{}, err
 	}
-	return settlement.Close(ctx, n.store, day, settlement.Options{
+	return settlement.CloseDay(ctx, n.store, day, settlement.Options{
 		Now: n.cfg.Clock.Now(), Location: n.cfg.Scheme.Location(), Term: term, Calendar: n.cfg.Calendar,
 		Currency: n.cfg.Scheme.Currency, CaseAfter: n.cfg.Scheme.CaseAfter, ExpireAfter: n.cfg.Scheme.ExpireAfter,
 	})

@@ -1,8 +1,10 @@
 package settlement
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -13,16 +15,27 @@ import (
 	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
-// AcquirerFiles are the files that each acquirer gets of a closed day, by acquirer and then in the order of [acquirerfile.Kinds]. They
-// follow from the frozen day alone, and so are the same whenever they are made. Errors: those of [Load].
-func AcquirerFiles(ctx context.Context, s *store.Store, day string) ([]acquirerfile.File, error) {
+// SignedFiles are the files that each acquirer gets of a closed day, by acquirer and then in the order of [acquirerfile.Kinds], each with its signature
+// after it. They follow from the frozen day alone, and so are the same whenever they are made. Errors: those of [Load].
+func SignedFiles(ctx context.Context, s *store.Store, day string, key ed25519.PrivateKey) ([]AcquirerFile, error) {
+	var out []AcquirerFile
+	err := EachSignedFile(ctx, s, day, key, func(f AcquirerFile) error {
+		out = append(out, f)
+		return nil
+	})
+	return out, err
+}
+
+// EachSignedFile calls each with the files of [SignedFiles], one at a time. A file is signed as a whole, so one is in memory, and not the day. each must
+// not ask the store.
+func EachSignedFile(ctx context.Context, s *store.Store, day string, key ed25519.PrivateKey, each func(AcquirerFile) error) error {
 	if _, err := calendar.ParseDate(day); err != nil {
-		return nil, err
+		return err
 	}
-	var out []acquirerfile.File
 	err := s.View(ctx, func(tx *store.Tx) error {
-		if _, err := loadDay(ctx, tx, day); err != nil {
-			return err // a day that was changed is told to nobody
+		closed, err := prove(ctx, tx, day) // a day that was changed is told to nobody
+		if err != nil {
+			return err
 		}
 		head, err := tx.ClosedDay(ctx, day)
 		if err != nil {
@@ -32,35 +45,27 @@ func AcquirerFiles(ctx context.Context, s *store.Store, day string) ([]acquirerf
 		if err != nil {
 			return err
 		}
-		tokens, err := tx.ItemTokens(ctx, frozen.Items)
-		if err != nil {
-			return err
+		for _, a := range closed.Report.Acquirers {
+			for _, kind := range acquirerfile.Kinds() {
+				h := acquirerfile.Header{Kind: kind, Acquirer: ids.AcquirerID(a.ID), Day: day, Currency: head.Currency}
+				body, err := frozen.acquirerFile(ctx, tx, h, a)
+				if err != nil {
+					return fmt.Errorf("%s: %w", h.Name(), err)
+				}
+				if err := each(AcquirerFile{h.Acquirer, Named{h.Name(), body}}); err != nil {
+					return err
+				}
+				if err := each(AcquirerFile{h.Acquirer, Named{h.Name() + acquirerfile.SignatureSuffix, acquirerfile.Sign(key, body)}}); err != nil {
+					return err
+				}
+			}
 		}
-		out, err = frozen.acquirerFiles(tokens)
-		return err
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("acquirer files of %s: %w", day, err)
+		return fmt.Errorf("acquirer files of %s: %w", day, err)
 	}
-	return out, nil
-}
-
-// SignedFiles are the files of [AcquirerFiles] as bytes, each with its signature after it.
-func SignedFiles(ctx context.Context, s *store.Store, day string, key ed25519.PrivateKey) ([]AcquirerFile, error) {
-	files, err := AcquirerFiles(ctx, s, day)
-	if err != nil {
-		return nil, err
-	}
-	var out []AcquirerFile
-	for _, f := range files {
-		body, err := acquirerfile.Encode(f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, AcquirerFile{f.Acquirer, Named{f.Name(), body}},
-			AcquirerFile{f.Acquirer, Named{f.Name() + acquirerfile.SignatureSuffix, acquirerfile.Sign(key, body)}})
-	}
-	return out, nil
+	return nil
 }
 
 // AcquirerFile is a file, and whose it is.
@@ -69,66 +74,55 @@ type AcquirerFile struct {
 	Named
 }
 
-// acquirerFiles makes the files. Tokens are those of the cards that the day's items name.
-func (f Frozen) acquirerFiles(tokens map[ids.CardNumber]string) ([]acquirerfile.File, error) {
-	r, err := f.Report()
+// acquirerFile makes one file.
+func (f Frozen) acquirerFile(ctx context.Context, tx *store.Tx, h acquirerfile.Header, a AcquirerSection) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := acquirerfile.NewWriter(&b, h)
 	if err != nil {
 		return nil, err
 	}
-	var out []acquirerfile.File
-	for _, a := range r.Acquirers {
-		head := acquirerfile.Header{Acquirer: ids.AcquirerID(a.ID), Day: f.Day, Currency: f.Currency}
-		for _, kind := range acquirerfile.Kinds() {
-			head.Kind = kind
-			var rows [][]string
-			var err error
-			switch kind {
-			case acquirerfile.Report:
-				rows, err = f.reportRows(a)
-			case acquirerfile.Result:
-				rows, err = f.resultRows(head.Acquirer, tokens)
-			case acquirerfile.Fees:
-				rows = chargeRows(a)
-			}
+	switch h.Kind {
+	case acquirerfile.Report:
+		err = f.reportRows(a, w.Write)
+	case acquirerfile.Result:
+		err = tx.EachItemOf(ctx, h.Day, h.Acquirer, func(i store.Item, token string) error {
+			row, err := resultRow(i, token)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", head.Name(), err)
+				return err
 			}
-			out = append(out, acquirerfile.File{Header: head, Rows: rows})
+			return w.Write(row)
+		})
+	case acquirerfile.Fees:
+		for _, row := range chargeRows(a) {
+			err = errors.Join(err, w.Write(row))
 		}
 	}
-	return out, nil
+	if err := errors.Join(err, w.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // corrected is the class of a record that an earlier day had settled as something else.
 const corrected = "corrected"
 
-// resultRows is one line for each record that the day tells the acquirer of. What the value column comes to is what the day accepts and
+// resultRow is the line of a record that the day tells the acquirer of. What the value column comes to is what the day accepts and
 // adjusts.
-func (f Frozen) resultRows(acquirer ids.AcquirerID, tokens map[ids.CardNumber]string) ([][]string, error) {
-	var out [][]string
-	for _, i := range f.Items {
-		if i.Acquirer != acquirer {
-			continue
-		}
-		var s sum
-		var value money.Amount
-		if Class(i.Class) == Accepted {
-			s.add(&value, i.Amount)
-		}
-		class, was := i.Class, ""
-		if i.WasDay != "" {
-			class, was = corrected, i.WasAmount.String()
-			if Class(i.WasClass) == Accepted {
-				s.add(&value, s.neg(i.WasAmount))
-			}
-		}
-		if s.err != nil {
-			return nil, s.err
-		}
-		out = append(out, []string{string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10), tokens[i.CardNumber()],
-			string(i.Merchant), i.Arrived, class, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was, value.String()})
+func resultRow(i store.Item, token string) ([]string, error) {
+	var s sum
+	var value money.Amount
+	if Class(i.Class) == Accepted {
+		s.add(&value, i.Amount)
 	}
-	return out, nil
+	class, was := i.Class, ""
+	if i.WasDay != "" {
+		class, was = corrected, i.WasAmount.String()
+		if Class(i.WasClass) == Accepted {
+			s.add(&value, s.neg(i.WasAmount))
+		}
+	}
+	return []string{string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10), token,
+		string(i.Merchant), i.Arrived, class, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was, value.String()}, s.err
 }
 
 // chargeRows is one line for each part of a charge, by merchant and standard. What the value column comes to is the acquirer's fees.
@@ -159,11 +153,10 @@ func chargeRows(a AcquirerSection) [][]string {
 
 // reportRows is the day in sums: the acquirer's, then each merchant's, then each record that is held, with its age. What the value column
 // comes to is the position.
-func (f Frozen) reportRows(a AcquirerSection) ([][]string, error) {
-	var out [][]string
+func (f Frozen) reportRows(a AcquirerSection, write func([]string) error) error {
 	var s sum
 	row := func(record, merchant, name, ref, count, days string, amount money.Amount, value string) {
-		out = append(out, []string{record, merchant, name, ref, count, days, amount.String(), value})
+		s.fail(write([]string{record, merchant, name, ref, count, days, amount.String(), value}))
 	}
 	counted := func(record, merchant, name string, t Tally, value string) {
 		row(record, merchant, name, "", strconv.FormatInt(t.Count, 10), "", t.Amount, value)
@@ -198,9 +191,9 @@ func (f Frozen) reportRows(a AcquirerSection) ([][]string, error) {
 		row("merchant", m.ID, "net", "", "", "", m.Net, "")
 	}
 	counted("held", "", "all", a.Held.Tally, "")
-	for _, i := range f.Held {
+	s.fail(f.Held(func(i store.Item) error {
 		if string(i.Acquirer) != a.ID {
-			continue
+			return nil
 		}
 		age := calendar.Date(i.Arrived).Until(calendar.Date(f.Day))
 		record := "held"
@@ -208,6 +201,7 @@ func (f Frozen) reportRows(a AcquirerSection) ([][]string, error) {
 			record = "case"
 		}
 		row(record, string(i.Merchant), i.Reason, fmt.Sprintf("%s/%x/%d/%d", i.Terminal, i.Epoch, i.Tap, i.Seq), "1", strconv.Itoa(age), i.Amount, "")
-	}
-	return out, s.err
+		return s.err
+	}))
+	return s.err
 }

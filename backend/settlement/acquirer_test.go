@@ -96,8 +96,12 @@ func (w *scheme) filesAddUp(out settlement.Output) {
 
 func TestAnItemOfACardThatIsGoneIsNoFile(t *testing.T) {
 	w := opened(t)
-	require.ErrorIs(t, w.store.View(w.ctx, func(tx *store.Tx) error {
-		_, err := tx.ItemTokens(w.ctx, []store.Item{{TapKey: store.TapKey{Card: make([]byte, 10)}}})
-		return err
+	w.close(monday)
+	require.ErrorIs(t, w.store.Update(w.ctx, func(tx *store.Tx) error {
+		gone := store.Item{TapKey: store.TapKey{Card: make([]byte, 10), Terminal: "bus", Tap: 1}, Merchant: "bus", Acquirer: "bus", Arrived: monday, Class: "accepted"}
+		if err := tx.PutItems(w.ctx, monday, []store.Item{gone}); err != nil {
+			return err
+		}
+		return tx.EachItemOf(w.ctx, monday, "bus", func(store.Item, string) error { return nil })
 	}), store.ErrNotFound)
 }

@@ -100,7 +100,7 @@ func Instruct(ctx context.Context, s *store.Store, day string, o BankOptions) (O
 		if head.Paid() {
 			return fmt.Errorf("%w: under reference %q", ErrPaid, head.BankRef)
 		}
-		if _, err := loadDay(ctx, tx, day); err != nil {
+		if _, err := prove(ctx, tx, day); err != nil {
 			return err // a day that was changed after it closed is not paid
 		}
 		parties, err := tx.PartyDays(ctx, day)

@@ -47,12 +47,33 @@ const (
 //
 // A record that arrives on a day that is closed already is settled with the next day. Errors: [ErrFuture], [ErrNotPosted],
 // [ErrOrder], [ErrBooks], and a fault in a party's fee standards.
+//
+// The files are in memory; [CloseDay] and [Write] keep none there.
 func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, error) {
-	date, err := calendar.ParseDate(day)
+	var out Output
+	head, err := closeDay(ctx, s, day, o, func() Create {
+		out = Output{}
+		return out.create
+	})
 	if err != nil {
 		return Output{}, err
 	}
-	if out, err := Load(ctx, s, day); !errors.Is(err, ErrNotClosed) {
+	out.Head = head
+	return out, nil
+}
+
+// CloseDay is [Close] for a day of any size: its files are hashed and not kept. [Write] writes them.
+func CloseDay(ctx context.Context, s *store.Store, day string, o Options) (Head, error) {
+	return closeDay(ctx, s, day, o, func() Create { return discard })
+}
+
+// closeDay closes a day and renders it. It may render more than once; each time it asks where to.
+func closeDay(ctx context.Context, s *store.Store, day string, o Options, to func() Create) (Head, error) {
+	date, err := calendar.ParseDate(day)
+	if err != nil {
+		return Head{}, err
+	}
+	if out, err := writeDay(ctx, s, day, to); !errors.Is(err, ErrNotClosed) {
 		return out, err
 	}
 	if o.Location == nil {
@@ -68,16 +89,16 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		o.CaseAfter = defaultCaseAfter
 	}
 	if today := calendar.DateOf(o.Now.In(o.Location)); date > today {
-		return Output{}, fmt.Errorf("close %s: %w: today is %s", day, ErrFuture, today)
+		return Head{}, fmt.Errorf("close %s: %w: today is %s", day, ErrFuture, today)
 	}
 	due, err := o.Calendar.Due(date, o.Term)
 	if err != nil {
-		return Output{}, fmt.Errorf("close %s: %w", day, err)
+		return Head{}, fmt.Errorf("close %s: %w", day, err)
 	}
-	var out Output
+	var out Head
 	err = s.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		if out, err = loadDay(ctx, tx, day); !errors.Is(err, ErrNotClosed) {
+		if out, err = loadDay(ctx, tx, day, to()); !errors.Is(err, ErrNotClosed) {
 			return err // somebody closed it while we waited
 		}
 		c := closing{tx: tx, day: day, expireAfter: o.ExpireAfter, location: o.Location}
@@ -96,7 +117,7 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		if err != nil {
 			return err
 		}
-		if out, err = frozen.Output(); err != nil {
+		if out, err = frozen.render(to()); err != nil {
 			return err
 		}
 		if err := c.post(ctx, out.Report); err != nil {
@@ -108,7 +129,7 @@ func Close(ctx context.Context, s *store.Store, day string, o Options) (Output, 
 		return tx.SetDayDigest(ctx, day, out.Digest)
 	})
 	if err != nil {
-		return Output{}, fmt.Errorf("close %s: %w", day, err)
+		return Head{}, fmt.Errorf("close %s: %w", day, err)
 	}
 	return out, nil
 }
@@ -166,22 +187,36 @@ func (c closing) freeze(ctx context.Context) error {
 		}
 		after = taps[len(taps)-1].TapKey
 	}
-	rejects, err := c.tx.UnsettledRejects(ctx, c.day)
-	if err != nil {
-		return err
-	}
-	var items []store.Item
-	for _, r := range rejects {
-		if r.Acquirer == "" {
-			return fmt.Errorf("record %s/%x/%d: its terminal is not registered: register it, so that its acquirer can be told", r.Terminal, r.Epoch, r.Seq)
-		}
-		items = append(items, store.Item{TapKey: store.TapKey{Terminal: r.Terminal, Epoch: r.Epoch}, Seq: r.Seq, Merchant: r.Merchant,
-			Acquirer: r.Acquirer, Arrived: r.Arrived, Class: string(Rejected), Reason: r.Verdict})
-	}
-	if err := c.tx.PutItems(ctx, c.day, items); err != nil {
+	if err := c.freezeRejects(ctx); err != nil {
 		return err
 	}
 	return c.freezeParties(ctx)
+}
+
+// freezeRejects writes the day's items of records that never became taps.
+func (c closing) freezeRejects(ctx context.Context) error {
+	var after store.RejectedRecord
+	for {
+		rejects, err := c.tx.UnsettledRejects(ctx, c.day, after, atOnce)
+		if err != nil {
+			return err
+		}
+		var items []store.Item
+		for _, r := range rejects {
+			if r.Acquirer == "" {
+				return fmt.Errorf("record %s/%x/%d: its terminal is not registered: register it, so that its acquirer can be told", r.Terminal, r.Epoch, r.Seq)
+			}
+			items = append(items, store.Item{TapKey: store.TapKey{Terminal: r.Terminal, Epoch: r.Epoch}, Seq: r.Seq, Merchant: r.Merchant,
+				Acquirer: r.Acquirer, Arrived: r.Arrived, Class: string(Rejected), Reason: r.Verdict})
+		}
+		if err := c.tx.PutItems(ctx, c.day, items); err != nil {
+			return err
+		}
+		if len(rejects) < atOnce {
+			return nil
+		}
+		after = rejects[len(rejects)-1]
+	}
 }
 
 func (c closing) freezeTaps(ctx context.Context, taps []store.Unsettled) error {
@@ -304,13 +339,13 @@ func (c closing) freezeMerchants(ctx context.Context) error {
 	if err != nil || len(contracts) == 0 {
 		return err
 	}
-	items, err := c.tx.Items(ctx, c.day)
+	all, err := c.tx.SettledMerchants(ctx, c.day)
 	if err != nil {
 		return err
 	}
 	settled := map[string]bool{}
-	for _, i := range items {
-		settled[string(i.Merchant)] = true
+	for _, m := range all {
+		settled[string(m)] = true
 	}
 	for _, k := range contracts {
 		if k.Kind != partyMerchant || !settled[k.Party] {

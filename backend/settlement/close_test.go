@@ -1,10 +1,13 @@
 package settlement_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -590,4 +593,45 @@ func mkdir(t require.TestingT, root string, n int) string {
 	dir := filepath.Join(root, fmt.Sprint(n))
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	return dir
+}
+
+// gathered is a Create that keeps what is written, as files are.
+type gathered struct {
+	bytes.Buffer
+	closed int
+}
+
+func (g *gathered) Close() error { g.closed++; return nil }
+
+// A day that is closed without its files in memory has the same files, each closed once.
+func TestADayOfAnySizeHasTheSameFiles(t *testing.T) {
+	w := opened(t)
+	w.workedExample(monday)
+	head, err := settlement.CloseDay(w.ctx, w.store, monday, at(monday))
+	require.NoError(t, err)
+	out, err := settlement.Load(w.ctx, w.store, monday)
+	require.NoError(t, err)
+	require.Equal(t, out.Head, head)
+	again, err := settlement.CloseDay(w.ctx, w.store, monday, at(tuesday))
+	require.NoError(t, err)
+	require.Equal(t, head, again)
+
+	var names []string
+	files := map[string]*gathered{}
+	written, err := settlement.Write(w.ctx, w.store, monday, func(name string) (io.WriteCloser, error) {
+		names, files[name] = append(names, name), &gathered{}
+		return files[name], nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, head, written)
+	require.Len(t, names, len(out.CSV))
+	for i, f := range out.CSV {
+		require.Equal(t, f.Name, names[i])
+		require.Equal(t, string(f.Body), files[f.Name].String())
+		require.Equal(t, 1, files[f.Name].closed)
+	}
+
+	full := errors.New("the disk is full")
+	_, err = settlement.Write(w.ctx, w.store, monday, func(string) (io.WriteCloser, error) { return nil, full })
+	require.ErrorIs(t, err, full)
 }

@@ -14,8 +14,24 @@ func FrozenOf(ctx context.Context, s *store.Store, day string) (f Frozen, err er
 		if err != nil {
 			return err
 		}
-		f, err = thaw(ctx, tx, head)
-		return err
+		if f, err = thaw(ctx, tx, head); err != nil {
+			return err
+		}
+		for _, w := range []*Walk{&f.Items, &f.Held} { // to be read when the transaction is over
+			var all []store.Item
+			if err := (*w)(func(i store.Item) error { all = append(all, i); return nil }); err != nil {
+				return err
+			}
+			*w = func(each func(store.Item) error) error {
+				for _, i := range all {
+					if err := each(i); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+		return nil
 	})
 	return f, err
 }

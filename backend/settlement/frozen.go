@@ -21,10 +21,13 @@ type Frozen struct {
 	CaseAfter      int                  // days after which what is held becomes a case
 	Parties        []store.PartyDay     // by kind and name; Net is not read
 	Merchants      []store.MerchantFees // those with contracts of their own
-	Items          []store.Item         // in the store's order
-	Held           []store.Item         // suspect when the day closed, of all days
+	Items          Walk                 // in the store's order
+	Held           Walk                 // suspect when the day closed, of all days
 	Month          []store.DaySum       // the closed days of the month before it, where a fee counts them
 }
+
+// Walk goes through items, one at a time, and stops at the first error. A day may have millions, so nothing keeps them.
+type Walk func(each func(store.Item) error) error
 
 // terms are the fee standards that a merchant is charged by, and what of its month they count.
 type terms struct {
@@ -62,15 +65,11 @@ func (f Frozen) perMonth() (bool, error) {
 func (f Frozen) Report() (Report, error) {
 	r := Report{Format: "purselane-settlement", Version: f.Version, Day: f.Day, Term: f.Term, Due: f.Due,
 		Acquirers: []AcquirerSection{}, Channels: []ChannelSection{}}
-	byAcquirer := map[ids.AcquirerID][]store.Item{}
+	days, err := f.sums()
+	if err != nil {
+		return Report{}, err
+	}
 	known := map[ids.AcquirerID]bool{}
-	for _, i := range f.Items {
-		byAcquirer[i.Acquirer] = append(byAcquirer[i.Acquirer], i)
-	}
-	held := map[ids.AcquirerID][]store.Item{}
-	for _, i := range f.Held {
-		held[i.Acquirer] = append(held[i.Acquirer], i)
-	}
 	own := map[ids.MerchantID]terms{}
 	for _, m := range f.Merchants {
 		standards, err := readStandards(partyMerchant, string(m.Merchant), m.Fees)
@@ -90,7 +89,7 @@ func (f Frozen) Report() (Report, error) {
 		case partyAcquirer:
 			id := ids.AcquirerID(p.Party)
 			known[id] = true
-			s, err := f.acquirerSection(p, terms{standards, p.Since}, own, byAcquirer[id], held[id])
+			s, err := f.acquirerSection(p, terms{standards, p.Since}, own, days.of(id))
 			if err != nil {
 				return Report{}, fmt.Errorf("settlement: acquirer %s: %w", p.Party, err)
 			}
@@ -107,8 +106,8 @@ func (f Frozen) Report() (Report, error) {
 			return Report{}, fmt.Errorf("settlement: party %s of kind %q", p.Party, p.Kind)
 		}
 	}
-	for id := range byAcquirer {
-		if !known[id] {
+	for id, day := range days {
+		if !known[id] && len(day.merchants) > 0 {
 			return Report{}, fmt.Errorf("settlement: an item of acquirer %q, which is no party of %s", id, f.Day)
 		}
 	}
@@ -210,26 +209,70 @@ func (s *sum) addParts(to *[]fee.Part, parts []fee.Part) {
 	}
 }
 
-func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.MerchantID]terms, items, held []store.Item) (AcquirerSection, error) {
-	out := AcquirerSection{ID: p.Party, Name: p.Name, SoldLoads: p.Loads, Reasons: []Reason{}, Merchants: []MerchantSection{}}
+// acquirerDay adds up one acquirer's items.
+type acquirerDay struct {
+	merchants map[ids.MerchantID]*merchantDay
+	reasons   map[Reason]Tally
+	held      Held
+}
+
+func (a *acquirerDay) take(i store.Item) error {
 	var s sum
-	merchants := map[ids.MerchantID]*merchantDay{}
-	reasons := map[Reason]Tally{}
-	for _, i := range items {
-		m := merchants[i.Merchant]
-		if m == nil {
-			m = &merchantDay{id: i.Merchant, each: map[money.Amount]int64{}}
-			merchants[i.Merchant] = m
-		}
-		s.fail(m.take(i))
-		if i.WasDay == "" && i.Reason != "" {
-			key := Reason{Class: Class(i.Class), Reason: i.Reason}
-			t := reasons[key]
-			s.tally(&t, Tally{1, i.Amount})
-			reasons[key] = t
-		}
+	m := a.merchants[i.Merchant]
+	if m == nil {
+		m = &merchantDay{id: i.Merchant, each: map[money.Amount]int64{}}
+		a.merchants[i.Merchant] = m
 	}
-	for key, t := range reasons {
+	s.fail(m.take(i))
+	if i.WasDay == "" && i.Reason != "" {
+		key := Reason{Class: Class(i.Class), Reason: i.Reason}
+		t := a.reasons[key]
+		s.tally(&t, Tally{1, i.Amount})
+		a.reasons[key] = t
+	}
+	return s.err
+}
+
+func (a *acquirerDay) hold(i store.Item) error {
+	var s sum
+	s.tally(&a.held.Tally, Tally{1, i.Amount})
+	if a.held.OldestDay == "" || i.Arrived < a.held.OldestDay {
+		a.held.OldestDay = i.Arrived
+	}
+	return s.err
+}
+
+// acquirerDays are the sums of all acquirers.
+type acquirerDays map[ids.AcquirerID]*acquirerDay
+
+func (d acquirerDays) of(id ids.AcquirerID) *acquirerDay {
+	if d[id] == nil {
+		d[id] = &acquirerDay{merchants: map[ids.MerchantID]*merchantDay{}, reasons: map[Reason]Tally{}}
+	}
+	return d[id]
+}
+
+// sums goes through the day's items once, and once through what it holds.
+func (f Frozen) sums() (acquirerDays, error) {
+	out := acquirerDays{}
+	in := func(walk Walk, take func(*acquirerDay, store.Item) error) error {
+		return walk(func(i store.Item) error {
+			if err := take(out.of(i.Acquirer), i); err != nil {
+				return fmt.Errorf("settlement: acquirer %s: %w", i.Acquirer, err)
+			}
+			return nil
+		})
+	}
+	if err := in(f.Items, (*acquirerDay).take); err != nil {
+		return nil, err
+	}
+	return out, in(f.Held, (*acquirerDay).hold)
+}
+
+func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.MerchantID]terms, day *acquirerDay) (AcquirerSection, error) {
+	out := AcquirerSection{ID: p.Party, Name: p.Name, SoldLoads: p.Loads, Reasons: []Reason{}, Held: day.held, Merchants: []MerchantSection{}}
+	var s sum
+	for key, t := range day.reasons {
 		key.Tally = t
 		out.Reasons = append(out.Reasons, key)
 	}
@@ -237,16 +280,10 @@ func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.Merch
 		a, b := out.Reasons[i], out.Reasons[j]
 		return a.Class < b.Class || a.Class == b.Class && a.Reason < b.Reason
 	})
-	for _, i := range held {
-		s.tally(&out.Held.Tally, Tally{1, i.Amount})
-		if out.Held.OldestDay == "" || i.Arrived < out.Held.OldestDay {
-			out.Held.OldestDay = i.Arrived
-		}
-	}
 	parts, _, err := charge(usual.standards, fee.Basis{}) // every kind has its line, also on a day without business
 	s.fail(err)
 	out.Fees = parts
-	for _, m := range sorted(merchants) {
+	for _, m := range sorted(day.merchants) {
 		by, special := own[m.id]
 		if !special {
 			by = usual

@@ -42,7 +42,7 @@ func pay(ctx context.Context, tx *store.Tx, day, bankRef string, now time.Time) 
 	if len(ordered) > 0 {
 		return fmt.Errorf("%w: read the bank's statements", ErrOrdered)
 	}
-	if _, err := loadDay(ctx, tx, day); err != nil {
+	if _, err := prove(ctx, tx, day); err != nil {
 		return err // a day that was changed after it closed is not paid
 	}
 	parties, err := tx.PartyDays(ctx, day)

@@ -6,7 +6,10 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"strconv"
 
 	"github.com/purselane/purselane/backend/store"
@@ -14,12 +17,46 @@ import (
 	"github.com/purselane/purselane/internal/money"
 )
 
-// Output is a closed day as files. The JSON names the digest of every CSV, so its own digest fixes them all.
-type Output struct {
+// Head is a closed day without its CSV files. The JSON names the digest of every CSV, so its own digest fixes them all.
+type Head struct {
 	Report Report
 	JSON   Named
-	CSV    []Named // the settlement lines, then a result file and a fee file for each acquirer
-	Digest string  // SHA-256 of JSON, hexadecimal
+	Digest string // SHA-256 of JSON, hexadecimal
+}
+
+// Output is a closed day with all its files.
+type Output struct {
+	Head
+	CSV []Named // the settlement lines, then a result file and a fee file for each acquirer
+}
+
+// Create makes a file that a day is written to. It is closed as soon as it is whole.
+type Create func(name string) (io.WriteCloser, error)
+
+// discard is a Create for who wants the digests alone.
+func discard(string) (io.WriteCloser, error) { return nopCloser{io.Discard}, nil }
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// kept is a file of an output while it is written.
+type kept struct {
+	bytes.Buffer
+	to   *Output
+	file int
+}
+
+// Close implements io.Closer.
+func (k *kept) Close() error {
+	k.to.CSV[k.file].Body = k.Bytes()
+	return nil
+}
+
+// create is a Create that keeps the files.
+func (o *Output) create(name string) (io.WriteCloser, error) {
+	o.CSV = append(o.CSV, Named{Name: name})
+	return &kept{to: o, file: len(o.CSV) - 1}, nil
 }
 
 // Named is one file to be written.
@@ -33,38 +70,99 @@ func (o Output) Files() []Named { return append([]Named{o.JSON}, o.CSV...) }
 
 // Output works the day out and renders it: the same frozen day gives the same bytes.
 func (f Frozen) Output() (Output, error) {
-	r, err := f.Report()
+	var out Output
+	var err error
+	out.Head, err = f.render(out.create)
+	return out, err
+}
+
+// csvFile is a file that is being written and hashed, line by line.
+type csvFile struct {
+	name  string
+	lines int
+	hash  hash.Hash
+	csv   *csv.Writer
+	to    io.WriteCloser
+}
+
+func newCSV(create Create, name string, header []string) (*csvFile, error) {
+	to, err := create(name)
 	if err != nil {
-		return Output{}, err
+		return nil, err
 	}
-	out := Output{Report: r}
-	add := func(name string, header []string, rows [][]string) error {
-		body, err := writeCSV(header, rows)
+	f := &csvFile{name: name, hash: sha256.New(), to: to}
+	f.csv = csv.NewWriter(io.MultiWriter(f.hash, to)) // LF, quotes only where RFC 4180 needs them
+	return f, f.csv.Write(header)
+}
+
+func (f *csvFile) write(row []string) error {
+	f.lines++
+	return f.csv.Write(row)
+}
+
+func (f *csvFile) close() error {
+	f.csv.Flush()
+	return errors.Join(f.csv.Error(), f.to.Close())
+}
+
+func (f *csvFile) file() File { return File{f.name, f.lines, hex.EncodeToString(f.hash.Sum(nil))} }
+
+// render works the day out and writes its CSV files. It goes through the items once for the sums, and once for all result files together.
+func (f Frozen) render(create Create) (_ Head, err error) {
+	out := Head{}
+	if out.Report, err = f.Report(); err != nil {
+		return Head{}, err
+	}
+	r := &out.Report
+	var files []*csvFile
+	open := map[ids.AcquirerID]*csvFile{}
+	defer func() {
+		for _, o := range open {
+			err = errors.Join(err, o.close()) // what is still open is not whole
+		}
+	}()
+	whole := func(name string, header []string, rows [][]string) error {
+		c, err := newCSV(create, name, header)
 		if err != nil {
 			return fmt.Errorf("settlement: write %s: %w", name, err)
 		}
-		digest := sha256.Sum256(body)
-		out.CSV = append(out.CSV, Named{name, body})
-		out.Report.Files = append(out.Report.Files, File{name, len(rows), hex.EncodeToString(digest[:])})
-		return nil
+		for _, row := range rows {
+			err = errors.Join(err, c.write(row))
+		}
+		files = append(files, c)
+		return errors.Join(err, c.close())
 	}
-	if err := add("settlement-"+r.Day+".csv", lineHeader, r.lines()); err != nil {
-		return Output{}, err
+	if err := whole("settlement-"+r.Day+".csv", lineHeader, r.lines()); err != nil {
+		return Head{}, err
 	}
 	for _, a := range r.Acquirers {
-		if err := add("result-"+r.Day+"-"+a.ID+".csv", itemHeader, itemRows(r.Version, f.Items, ids.AcquirerID(a.ID))); err != nil {
-			return Output{}, err
+		c, err := newCSV(create, "result-"+r.Day+"-"+a.ID+".csv", itemHeader)
+		if err != nil {
+			return Head{}, fmt.Errorf("settlement: write %s: %w", a.ID, err)
 		}
+		files, open[ids.AcquirerID(a.ID)] = append(files, c), c
 		if r.Version < 2 {
 			continue
 		}
-		if err := add("fees-"+r.Day+"-"+a.ID+".csv", feeHeader, r.feeRows(a)); err != nil {
-			return Output{}, err
+		if err := whole("fees-"+r.Day+"-"+a.ID+".csv", feeHeader, r.feeRows(a)); err != nil {
+			return Head{}, err
 		}
 	}
-	body, err := json.MarshalIndent(out.Report, "", "  ")
+	if err := f.Items(func(i store.Item) error { return open[i.Acquirer].write(itemRow(r.Version, i)) }); err != nil {
+		return Head{}, fmt.Errorf("settlement: write the result files: %w", err)
+	}
+	for id, c := range open {
+		delete(open, id)
+		if err := c.close(); err != nil {
+			return Head{}, fmt.Errorf("settlement: write %s: %w", c.name, err)
+		}
+	}
+	for _, c := range files {
+		r.Files = append(r.Files, c.file())
+	}
+	body, err := json.MarshalIndent(*r, "", "  ")
 	if err != nil {
-		return Output{}, fmt.Errorf("settlement: write the report: %w", err)
+		return Head{}, fmt.Errorf("settlement: write the report: %w", err)
 	}
 	out.JSON = Named{"settlement-" + r.Day + ".json", append(body, '\n')}
 	digest := sha256.Sum256(out.JSON.Body)
@@ -134,22 +232,15 @@ func (r Report) lines() [][]string {
 
 var itemHeader = []string{"version", "terminal", "epoch", "tap", "seq", "merchant", "arrived", "class", "reason", "amount", "was_day", "was_class", "was_amount"}
 
-// itemRows is an acquirer's result file: what became of each of its taps. No card is named: the acquirer knows its taps
+// itemRow is a line of an acquirer's result file: what became of one of its taps. No card is named: the acquirer knows its taps
 // by the terminal's own numbers.
-func itemRows(version int, items []store.Item, acquirer ids.AcquirerID) [][]string {
-	var out [][]string
-	for _, i := range items {
-		if i.Acquirer != acquirer {
-			continue
-		}
-		was := ""
-		if i.WasDay != "" {
-			was = i.WasAmount.String()
-		}
-		out = append(out, []string{strconv.Itoa(version), string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10),
-			string(i.Merchant), i.Arrived, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was})
+func itemRow(version int, i store.Item) []string {
+	was := ""
+	if i.WasDay != "" {
+		was = i.WasAmount.String()
 	}
-	return out
+	return []string{strconv.Itoa(version), string(i.Terminal), strconv.FormatUint(i.Epoch, 16), strconv.FormatUint(i.Tap, 10), strconv.FormatUint(i.Seq, 10),
+		string(i.Merchant), i.Arrived, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was}
 }
 
 var feeHeader = []string{"version", "merchant", "standard", "what", "kind", "gross", "count", "month_gross", "month_count", "amount"}
@@ -179,16 +270,4 @@ func (r Report) feeRows(a AcquirerSection) [][]string {
 		}
 	}
 	return out
-}
-
-func writeCSV(header []string, rows [][]string) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b) // LF, quotes only where RFC 4180 needs them
-	if err := w.Write(header); err != nil {
-		return nil, err
-	}
-	if err := w.WriteAll(rows); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }

@@ -280,8 +280,9 @@ type RejectedRecord struct {
 	Verdict    string
 }
 
-// UnsettledRejects lists the records up to a day that never became taps and are in no closed day, in one fixed order.
-func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRecord, error) {
+// UnsettledRejects lists the records up to a day that never became taps and are in no closed day: at most limit of them, those after a record of a
+// terminal, in the order of terminal, epoch and sequence number. An empty terminal is before all.
+func (t *Tx) UnsettledRejects(ctx context.Context, through string, after RejectedRecord, limit int) ([]RejectedRecord, error) {
 	var out []RejectedRecord
 	err := t.rows(ctx, "unsettled rejects", func(scan func(...any) error) error {
 		var r RejectedRecord
@@ -292,10 +293,10 @@ func (t *Tx) UnsettledRejects(ctx context.Context, through string) ([]RejectedRe
 		return err
 	}, `SELECT r.terminal, r.epoch, r.seq, COALESCE(m.id, ''), COALESCE(m.acquirer, ''), r.day, r.verdict
 		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
-		WHERE r.day <= ? AND r.verdict IS NOT NULL
+		WHERE (r.terminal, r.epoch, r.seq) > (?, ?, ?) AND r.day <= ? AND r.verdict IS NOT NULL
 			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'granted', 'denied', 'superseded', 'unnamed')
 			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = ?)
-		ORDER BY r.terminal, r.epoch, r.seq`, through, []byte{})
+		ORDER BY r.terminal, r.epoch, r.seq LIMIT ?`, string(after.Terminal), int64(after.Epoch), int64(after.Seq), through, []byte{}, limit)
 	return out, err
 }
 
@@ -390,53 +391,65 @@ func blob(b []byte) []byte {
 }
 
 const itemColumns = `i.card, i.counter, i.terminal, i.epoch, i.tap, i.seq, i.merchant, i.acquirer, i.arrived, i.class, i.reason, i.amount,
-	i.expired, i.was_day, i.was_class, i.was_amount, i.was_expired FROM settlement_item i`
+	i.expired, i.was_day, i.was_class, i.was_amount, i.was_expired`
 
-// Items lists the items of a closed day in one fixed order.
-func (t *Tx) Items(ctx context.Context, day string) ([]Item, error) {
-	return t.items(ctx, `WHERE i.day = ? ORDER BY i.terminal, i.epoch, i.tap, i.seq, i.card, i.counter`, day)
+const itemOrder = ` ORDER BY i.terminal, i.epoch, i.tap, i.seq, i.card, i.counter`
+
+// EachItem calls each with the items of a closed day in one fixed order, one at a time: there may be millions. each must not ask the database.
+func (t *Tx) EachItem(ctx context.Context, day string, each func(Item) error) error {
+	return t.eachItem(ctx, each, `WHERE i.day = ?`+itemOrder, day)
 }
 
-// SuspectsAfter lists the items that stood as suspect when a day closed: held, and getting older.
-func (t *Tx) SuspectsAfter(ctx context.Context, day string) ([]Item, error) {
-	return t.items(ctx, `WHERE i.class = 'suspect' AND i.day <= ? AND NOT EXISTS (SELECT 1 FROM settlement_item n
-		WHERE n.terminal = i.terminal AND n.epoch = i.epoch AND n.tap = i.tap AND n.card = i.card AND n.counter = i.counter AND n.day > i.day AND n.day <= ?)
-		ORDER BY i.terminal, i.epoch, i.tap, i.seq, i.card, i.counter`, day, day)
-}
-
-func (t *Tx) items(ctx context.Context, where string, args ...any) ([]Item, error) {
-	var out []Item
-	err := t.rows(ctx, "items", func(scan func(...any) error) error {
-		var i Item
-		var epoch, amount, was int64
-		err := scan(&i.Card, &i.Counter, &i.Terminal, &epoch, &i.Tap, &i.Seq, &i.Merchant, &i.Acquirer, &i.Arrived, &i.Class, &i.Reason, &amount,
-			&i.Expired, &i.WasDay, &i.WasClass, &was, &i.WasExpired)
-		i.Epoch, i.Amount, i.WasAmount = uint64(epoch), money.Minor(amount), money.Minor(was)
-		out = append(out, i)
-		return err
-	}, `SELECT `+itemColumns+` `+where, args...)
-	return out, err
-}
-
-// ItemTokens gives the tokens of the cards that items name, by card number. A card's token never changes.
-func (t *Tx) ItemTokens(ctx context.Context, items []Item) (map[ids.CardNumber]string, error) {
-	out := map[ids.CardNumber]string{}
-	for _, i := range items {
-		n := i.CardNumber()
-		if _, known := out[n]; known || len(i.Card) == 0 {
-			continue
-		}
+// EachItemOf is [Tx.EachItem] for the items of one acquirer, with the tokens of their cards. Error: ErrNotFound if a card is gone.
+func (t *Tx) EachItemOf(ctx context.Context, day string, acquirer ids.AcquirerID, each func(i Item, token string) error) error {
+	return t.rows(ctx, "items of acquirer", func(scan func(...any) error) error {
 		var token string
-		found, err := t.one(ctx, "token of a card", `SELECT token FROM card WHERE number = ?`, []any{n[:]}, &token)
+		i, err := scanItem(scan, &token)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if !found {
-			return nil, fmt.Errorf("token of card %v: %w", n, ErrNotFound)
+		if token == "" && len(i.Card) > 0 {
+			return fmt.Errorf("token of card %v: %w", i.CardNumber(), ErrNotFound)
 		}
-		out[n] = token
-	}
-	return out, nil
+		return each(i, token)
+	}, `SELECT `+itemColumns+`, COALESCE(c.token, '') FROM settlement_item i LEFT JOIN card c ON c.number = i.card WHERE i.day = ? AND i.acquirer = ?`+itemOrder,
+		day, string(acquirer))
+}
+
+// EachSuspect calls each with the items that stood as suspect when a day closed: held, and getting older. The order is that of [Tx.EachItem].
+func (t *Tx) EachSuspect(ctx context.Context, day string, each func(Item) error) error {
+	return t.eachItem(ctx, each, `WHERE i.class = 'suspect' AND i.day <= ? AND NOT EXISTS (SELECT 1 FROM settlement_item n
+		WHERE n.terminal = i.terminal AND n.epoch = i.epoch AND n.tap = i.tap AND n.card = i.card AND n.counter = i.counter AND n.day > i.day AND n.day <= ?)`+itemOrder, day, day)
+}
+
+func (t *Tx) eachItem(ctx context.Context, each func(Item) error, where string, args ...any) error {
+	return t.rows(ctx, "items", func(scan func(...any) error) error {
+		i, err := scanItem(scan)
+		if err != nil {
+			return err
+		}
+		return each(i)
+	}, `SELECT `+itemColumns+` FROM settlement_item i `+where, args...)
+}
+
+func scanItem(scan func(...any) error, more ...any) (i Item, err error) {
+	var epoch, amount, was int64
+	err = scan(append([]any{&i.Card, &i.Counter, &i.Terminal, &epoch, &i.Tap, &i.Seq, &i.Merchant, &i.Acquirer, &i.Arrived, &i.Class, &i.Reason, &amount,
+		&i.Expired, &i.WasDay, &i.WasClass, &was, &i.WasExpired}, more...)...)
+	i.Epoch, i.Amount, i.WasAmount = uint64(epoch), money.Minor(amount), money.Minor(was)
+	return i, err
+}
+
+// SettledMerchants lists the merchants that a closed day says something of.
+func (t *Tx) SettledMerchants(ctx context.Context, day string) ([]ids.MerchantID, error) {
+	var out []ids.MerchantID
+	err := t.rows(ctx, "merchants of day", func(scan func(...any) error) error {
+		var m ids.MerchantID
+		err := scan(&m)
+		out = append(out, m)
+		return err
+	}, `SELECT DISTINCT merchant FROM settlement_item WHERE day = ? ORDER BY merchant`, day)
+	return out, err
 }
 
 // UnsettledValues sums, by merchant, what its accepted taps of all days are worth less what closed days settled or let expire: what the

@@ -44,8 +44,7 @@ type SettleCloseCmd struct {
 // Run closes the day, or gives the report of a closed one again: the same bytes.
 func (c *SettleCloseCmd) Run(ctx context.Context, k *kong.Kong) error {
 	return c.withNode(ctx, func(n *node.Node) error {
-		out, err := n.Settle(ctx, c.Day)
-		if err != nil {
+		if _, err := n.CloseDay(ctx, c.Day); err != nil {
 			return err
 		}
 		if c.Out == "" {
@@ -54,10 +53,9 @@ func (c *SettleCloseCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err := os.MkdirAll(c.Out, 0o755); err != nil {
 			return err
 		}
-		for _, f := range out.Files() {
-			if err := writeOnce(filepath.Join(c.Out, f.Name), f.Body); err != nil {
-				return fmt.Errorf("the day is closed, its report was not written: %w", err)
-			}
+		out, err := writeDay(ctx, n.Store(), c.Day, c.Out)
+		if err != nil {
+			return fmt.Errorf("the day is closed, its report was not written: %w", err)
 		}
 		if c.JSON {
 			_, err := k.Stdout.Write(out.JSON.Body)
@@ -69,7 +67,21 @@ func (c *SettleCloseCmd) Run(ctx context.Context, k *kong.Kong) error {
 	})
 }
 
-func printReport(w io.Writer, out settlement.Output) {
+// writeDay writes a closed day's files into a folder, or finds them there with the same content.
+func writeDay(ctx context.Context, s *store.Store, day, folder string) (settlement.Head, error) {
+	var files onceFiles
+	defer files.drop()
+	out, err := settlement.Write(ctx, s, day, func(name string) (io.WriteCloser, error) { return files.create(filepath.Join(folder, name)) })
+	if err != nil {
+		return out, err
+	}
+	if err := writeOnce(filepath.Join(folder, out.JSON.Name), out.JSON.Body); err != nil {
+		return out, err
+	}
+	return out, files.keep()
+}
+
+func printReport(w io.Writer, out settlement.Head) {
 	r := out.Report
 	fmt.Fprintf(w, "clearing day %s, due %s (%s)\n\n", r.Day, r.Due, r.Term)
 	fmt.Fprintf(w, "  %-24s %7s %12s %12s %12s %10s %12s %12s\n", "", "taps", "accepted", "rejected", "suspect", "fees", "sold loads", "net")

@@ -34,20 +34,19 @@ func (c *SettleFilesCmd) Run(ctx context.Context, k *kong.Kong) error {
 		c.Out = c.path(filepath.Join("settlement", c.Day, "acquirers"))
 	}
 	return c.withStore(ctx, func(s *store.Store) error {
-		files, err := settlement.SignedFiles(ctx, s, c.Day, key)
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
+		files := 0
+		err := settlement.EachSignedFile(ctx, s, c.Day, key, func(f settlement.AcquirerFile) error {
+			files++
 			dir := filepath.Join(c.Out, string(f.Acquirer))
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
-			if err := writeOnce(filepath.Join(dir, f.Name), f.Body); err != nil {
-				return err
-			}
+			return writeOnce(filepath.Join(dir, f.Name), f.Body)
+		})
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(k.Stdout, "%d files in %s\nthey verify with the key %x\n", len(files), c.Out, key.Public())
+		fmt.Fprintf(k.Stdout, "%d files in %s\nthey verify with the key %x\n", files, c.Out, key.Public())
 		return nil
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +80,7 @@ func (h Header) check() error {
 type File struct {
 	Header
 	Rows [][]string   // one field a column of the kind
-	Sum  money.Amount // of the last column; [Encode] works it out, [Parse] has checked it
+	Sum  money.Amount // of the last column; [Parse] has checked it
 }
 
 // What may be wrong with a file, besides its form.
@@ -103,48 +105,81 @@ const (
 
 // Encode writes a file. The same file gives the same bytes: CRLF, quotes only where RFC 4180 needs them, as many fields in each line.
 func Encode(f File) ([]byte, error) {
-	bad := func(err error) ([]byte, error) { return nil, fmt.Errorf("acquirer file %s: %w", f.Name(), err) }
-	if err := f.check(); err != nil {
-		return bad(err)
-	}
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	w.UseCRLF = true
-	width := len(columns[f.Kind]) + 1
-	line := func(fields ...string) error {
-		return w.Write(append(fields, make([]string, max(0, width-len(fields)))...))
+	w, err := NewWriter(&b, f.Header)
+	if err != nil {
+		return nil, err
 	}
-	if err := errors.Join(line(lineHeader, Format, strconv.Itoa(Version), string(f.Kind), string(f.Acquirer), f.Day, f.Currency),
-		line(append([]string{lineColumns}, columns[f.Kind]...)...)); err != nil {
-		return bad(err)
-	}
-	var sum money.Amount
-	for i, row := range f.Rows {
-		if len(row) != width-1 {
-			return bad(fmt.Errorf("row %d has %d fields: want %d", i+1, len(row), width-1))
-		}
-		if strings.Contains(strings.Join(row, ""), "\r") {
-			return bad(fmt.Errorf("row %d has a carriage return in a field", i+1)) // it would not read back
-		}
-		var err error
-		if sum, err = add(sum, row[width-2]); err != nil {
-			return bad(fmt.Errorf("row %d: %w", i+1, err))
-		}
-		if err := line(append([]string{lineRow}, row...)...); err != nil {
-			return bad(err)
+	for _, row := range f.Rows {
+		if err := w.Write(row); err != nil {
+			return nil, err
 		}
 	}
-	w.Flush()
-	if err := w.Error(); err != nil {
-		return bad(err)
-	}
-	digest := sha256.Sum256(b.Bytes())
-	err := line(lineTrailer, strconv.Itoa(len(f.Rows)), strconv.FormatInt(sum.Minor(), 10), hex.EncodeToString(digest[:]))
-	w.Flush()
-	if err := errors.Join(err, w.Error()); err != nil {
-		return bad(err)
+	if err := w.Close(); err != nil {
+		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// Writer writes a file line by line, and keeps none of them.
+type Writer struct {
+	name  string
+	width int // fields of a line
+	csv   *csv.Writer
+	hash  hash.Hash
+	rows  int
+	sum   money.Amount
+}
+
+// NewWriter begins a file. The form is that of [Encode].
+func NewWriter(to io.Writer, h Header) (*Writer, error) {
+	w := &Writer{name: h.Name(), width: len(columns[h.Kind]) + 1, hash: sha256.New()}
+	if err := h.check(); err != nil {
+		return nil, w.bad(err)
+	}
+	w.csv = csv.NewWriter(io.MultiWriter(w.hash, to))
+	w.csv.UseCRLF = true
+	if err := errors.Join(w.line(lineHeader, Format, strconv.Itoa(Version), string(h.Kind), string(h.Acquirer), h.Day, h.Currency),
+		w.line(append([]string{lineColumns}, columns[h.Kind]...)...)); err != nil {
+		return nil, w.bad(err)
+	}
+	return w, nil
+}
+
+func (w *Writer) bad(err error) error { return fmt.Errorf("acquirer file %s: %w", w.name, err) }
+
+func (w *Writer) line(fields ...string) error {
+	return w.csv.Write(append(fields, make([]string, max(0, w.width-len(fields)))...))
+}
+
+// Write writes a row: one field a column of the file's kind.
+func (w *Writer) Write(row []string) error {
+	w.rows++
+	if len(row) != w.width-1 {
+		return w.bad(fmt.Errorf("row %d has %d fields: want %d", w.rows, len(row), w.width-1))
+	}
+	if strings.Contains(strings.Join(row, ""), "\r") {
+		return w.bad(fmt.Errorf("row %d has a carriage return in a field", w.rows)) // it would not read back
+	}
+	var err error
+	if w.sum, err = add(w.sum, row[w.width-2]); err != nil {
+		return w.bad(fmt.Errorf("row %d: %w", w.rows, err))
+	}
+	if err := w.line(append([]string{lineRow}, row...)...); err != nil {
+		return w.bad(err)
+	}
+	return nil
+}
+
+// Close writes the trailer: how many rows, what they come to, and the hash of all bytes before it.
+func (w *Writer) Close() error {
+	w.csv.Flush()
+	err := errors.Join(w.csv.Error(), w.line(lineTrailer, strconv.Itoa(w.rows), strconv.FormatInt(w.sum.Minor(), 10), hex.EncodeToString(w.hash.Sum(nil))))
+	w.csv.Flush()
+	if err := errors.Join(err, w.csv.Error()); err != nil {
+		return w.bad(err)
+	}
+	return nil
 }
 
 func add(sum money.Amount, value string) (money.Amount, error) {

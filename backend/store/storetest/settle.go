@@ -186,7 +186,11 @@ func (w *settled) proves(day string, r settlement.Report) {
 // once holds the day's items to what the days before left: each tap is new, or is corrected from exactly what it was.
 func (w *settled) once(day string) {
 	view(w.t, w.player, func(tx *store.Tx) error {
-		items, err := tx.Items(w.ctx, day)
+		var items []store.Item
+		err := tx.EachItem(w.ctx, day, func(i store.Item) error {
+			items = append(items, i)
+			return nil
+		})
 		for _, i := range items {
 			name := fmt.Sprintf("%x@%d %s/%d/%d", i.Card, i.Counter, i.Terminal, i.Epoch, i.Tap)
 			if len(i.Card) == 0 {
