@@ -394,3 +394,16 @@ func TestACertificateThatChanges(t *testing.T) {
 	_, err = c.Query(t.Context(), channel.Ref{Number: number})
 	require.ErrorContains(t, err, "and is signed under "+adapter.SerialOf(keys(t).Retired))
 }
+
+func TestAMiniProgramsPayerIsNamedInOneWay(t *testing.T) {
+	_, c, _ := open(t, alipay.Options{})
+	for i, payer := range []string{"2088102122524333", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"} {
+		r := request(number+string(rune('A'+i)), 100, channel.JSAPI)
+		r.Payer.OpenID = payer
+		got, err := c.Pay(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, channel.Pending, got.Outcome)
+		require.NotEmpty(t, got.ChannelID)
+		require.Equal(t, map[string]string{"tradeNO": got.ChannelID}, got.Action.Params)
+	}
+}

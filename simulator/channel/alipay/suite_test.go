@@ -58,7 +58,7 @@ func adapterOf(t *testing.T, s *alipay.Simulator, change func(*adapter.Settings)
 func request(number string, minor int64, product channel.Product) channel.PayRequest {
 	return channel.PayRequest{
 		Number: number, Context: "12345678901234567890", Product: product, Money: channel.Money{Amount: money.Minor(minor), Currency: "CNY"},
-		Subject: `充值, card/load = "1" & more`, NotifyURL: notifyURL,
+		Subject: `充值, card/load = "1" & more`, NotifyURL: notifyURL, Payer: channel.Payer{OpenID: "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"},
 	}
 }
 
@@ -66,7 +66,7 @@ func request(number string, minor int64, product channel.Product) channel.PayReq
 // payment (see TestAQRCodeThatNobodyHasScannedIsMissingButCanBePaid).
 func bench(mode alipay.Mode, product channel.Product) channeltest.Maker {
 	return func(t *testing.T) *channeltest.Bench {
-		s, c, at := open(t, alipay.Options{Mode: mode, ScanAtOnce: true})
+		s, c, at := open(t, alipay.Options{Mode: mode, ScanAtOnce: product == channel.QR})
 		wills, codes := map[string]channeltest.Will{}, map[string]string{}
 		return &channeltest.Bench{
 			Channel: c, Clock: at, Weather: s.Weather, Notifier: s.Notices, WrongKeys: wrongKeys(t, s, mode), Codes: payCodes, Forgeries: forgeries(t, mode),
@@ -205,4 +205,8 @@ func TestSuiteWithQRAndPublicKey(t *testing.T) {
 
 func TestSuiteWithPaymentCodesAndCertificates(t *testing.T) {
 	channeltest.Run(t, bench(alipay.ByCertificate, channel.Code))
+}
+
+func TestSuiteWithMiniProgramsAndPublicKey(t *testing.T) {
+	channeltest.Run(t, bench(alipay.ByKey, channel.JSAPI))
 }

@@ -56,6 +56,7 @@ type method struct {
 
 var methods = map[string]method{
 	"alipay.trade.precreate":                         {sim.Pay, (*Simulator).precreate},
+	"alipay.trade.create":                            {sim.Pay, (*Simulator).create},
 	"alipay.trade.pay":                               {sim.Pay, (*Simulator).pay},
 	"alipay.trade.query":                             {sim.Query, (*Simulator).query},
 	"alipay.trade.close":                             {sim.Close, (*Simulator).close},

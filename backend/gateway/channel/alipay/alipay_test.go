@@ -104,6 +104,7 @@ func TestWhatCanNeverBeAskedIsNotSent(t *testing.T) {
 		"subject":  func(r *channel.PayRequest) { r.Subject = "=&/" },
 		"query":    func(r *channel.PayRequest) { r.NotifyURL += "?a=1" },
 		"code":     func(r *channel.PayRequest) { r.Product = channel.Code },
+		"openid":   func(r *channel.PayRequest) { r.Product = channel.JSAPI },
 		"product":  func(r *channel.PayRequest) { r.Product = channel.Quick },
 	} {
 		r := good
@@ -198,6 +199,20 @@ func TestARefundIsDoneOnlyWhereItsMoneyHasMoved(t *testing.T) {
 	got, err := says(t, silent).QueryRefund(t.Context(), channel.RefundRef{Number: "r", Of: channel.Ref{Number: "p"}})
 	require.NoError(t, err)
 	require.Equal(t, channel.Missing, got.Outcome, "Alipay names only refunds that were made")
+}
+
+// TestARefusedQuestionSaysNothingOfThePayment: only a refused payment has failed.
+func TestARefusedQuestionSaysNothingOfThePayment(t *testing.T) {
+	for _, sub := range []string{"isv.insufficient-isv-permissions", "isv.invalid-signature", "ACQ.INVALID_PARAMETER", "ACQ.SYSTEM_ERROR", "A_CODE_OF_TOMORROW"} {
+		refused := fmt.Sprintf(`{"code":"40004","sub_code":%q}`, sub)
+		got, err := says(t, refused).Query(t.Context(), channel.Ref{Number: "p"})
+		require.NoError(t, err)
+		require.Equal(t, channel.Unknown, got.Outcome, sub)
+		require.Equal(t, sub, got.Code)
+		got, err = says(t, refused).QueryRefund(t.Context(), channel.RefundRef{Number: "r", Of: channel.Ref{Number: "p"}})
+		require.NoError(t, err)
+		require.Equal(t, channel.Unknown, got.Outcome, sub)
+	}
 }
 
 // TestAClosedTradeThatWasRefundedNeedsNoQuestion: what was given back was paid before.

@@ -1,5 +1,5 @@
-// Package alipay speaks the Alipay open API for one merchant: QR codes, apps, browsers on phones (wap) and on computers (page), and payment
-// codes, with queries, closing, refunds, notifications and the bill of the day.
+// Package alipay speaks the Alipay open API for one merchant: QR codes, payment codes, mini programs, apps, and browsers on phones (wap)
+// and on computers (page), with queries, closing, refunds, notifications and the bill of the day.
 //
 // Start with [New] and [Settings]. Texts are put together and signed by github.com/smartwalle/alipay/v3 and its nsign; its client is not
 // used, because it reads the clock itself, believes an error that nobody has signed, and downloads certificates that a message names.

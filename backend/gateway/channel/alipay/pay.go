@@ -23,18 +23,22 @@ type order struct {
 	Quit     string `json:"quit_url,omitempty"`
 	Scene    string `json:"scene,omitempty"`
 	Code     string `json:"auth_code,omitempty"`
+	MiniApp  string `json:"op_app_id,omitempty"`
+	Buyer    string `json:"buyer_id,omitempty"` // user number: 2088…
+	OpenID   string `json:"buyer_open_id,omitempty"`
 }
 
 // products are the method and the product code that each of ours is sold as.
 var products = map[channel.Product]struct{ method, code string }{
 	channel.QR:      {methodQR, "FACE_TO_FACE_PAYMENT"},
 	channel.Code:    {methodCode, "FACE_TO_FACE_PAYMENT"},
+	channel.JSAPI:   {methodCreate, "JSAPI_PAY"},
 	channel.App:     {methodApp, "QUICK_MSECURITY_PAY"},
 	channel.H5:      {methodWap, "QUICK_WAP_WAY"},
 	channel.NetBank: {methodPage, "FAST_INSTANT_TRADE_PAY"},
 }
 
-// Pay asks Alipay for a QR code, or to charge a payment code. For an app and for pages it signs what the payer's device hands to Alipay:
+// Pay asks Alipay for a QR code or a trade for a mini program, or to charge a payment code. For an app and for pages it signs what the payer's device hands to Alipay:
 // nothing is sent, and Alipay does not know the payment before the payer is there.
 func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result, error) {
 	o, err := c.order(r)
@@ -45,8 +49,8 @@ func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result
 		return channel.Result{}, fmt.Errorf("Alipay: payment %s: %w: %w", r.Number, channel.ErrNotSent, err)
 	}
 	switch r.Product {
-	case channel.QR:
-		return c.code(ctx, r, o)
+	case channel.QR, channel.JSAPI:
+		return c.prepare(ctx, r, o)
 	case channel.Code:
 		return c.charge(ctx, r, o)
 	}
@@ -86,26 +90,38 @@ func (c *Channel) order(r channel.PayRequest) (order, error) {
 		o.Scene, o.Code = "bar_code", r.Payer.Code
 	case r.Product == channel.H5:
 		o.Quit = r.ReturnURL
+	case r.Product == channel.JSAPI && r.Payer.OpenID == "":
+		return order{}, errors.New("a mini program needs the payer's open id")
+	case r.Product == channel.JSAPI:
+		o.MiniApp = c.set.MiniApp
+		if strings.HasPrefix(r.Payer.OpenID, "2088") && len(r.Payer.OpenID) == 16 {
+			o.Buyer = r.Payer.OpenID
+		} else {
+			o.OpenID = r.Payer.OpenID
+		}
 	}
 	return o, nil
 }
 
-// code asks for a QR code. The payment comes into being when a payer scans it.
-func (c *Channel) code(ctx context.Context, r channel.PayRequest, o order) (channel.Result, error) {
+// prepare asks for a QR code, from which a trade comes into being when a payer scans it, or for a trade for a payer who is known.
+func (c *Channel) prepare(ctx context.Context, r channel.PayRequest, o order) (channel.Result, error) {
 	var out struct {
 		Number string `json:"out_trade_no"`
 		QR     string `json:"qr_code"`
+		ID     string `json:"trade_no"`
 	}
-	no, err := c.call(ctx, methodQR, o, r.NotifyURL, &out)
+	no, err := c.call(ctx, products[r.Product].method, o, r.NotifyURL, &out)
 	switch {
 	case err != nil:
 		return channel.Result{}, fmt.Errorf("Alipay: payment %s: %w", r.Number, err)
 	case no != nil:
 		return c.refusedPay(ctx, no, r)
-	case out.Number != r.Number || out.QR == "":
-		return channel.Result{}, fmt.Errorf("Alipay: payment %s: the answer is about %q, or has no QR code", r.Number, out.Number)
+	case out.Number == r.Number && r.Product == channel.QR && out.QR != "":
+		return channel.Result{Outcome: channel.Pending, Number: r.Number, Action: channel.Action{QR: out.QR}}, nil
+	case out.Number == r.Number && r.Product == channel.JSAPI && out.ID != "":
+		return channel.Result{Outcome: channel.Pending, Number: r.Number, ChannelID: out.ID, Action: channel.Action{Params: map[string]string{"tradeNO": out.ID}}}, nil
 	}
-	return channel.Result{Outcome: channel.Pending, Number: r.Number, Action: channel.Action{QR: out.QR}}, nil
+	return channel.Result{}, fmt.Errorf("Alipay: payment %s: the answer is about %q, or has nothing for the payer to pay with", r.Number, out.Number)
 }
 
 // charge debits by payment code.

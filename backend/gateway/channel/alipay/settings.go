@@ -28,6 +28,7 @@ type Settings struct {
 	AppID    string
 	SellerID string          // the merchant's user number (PID): 16 digits that start with 2088
 	Key      *rsa.PrivateKey // of the app
+	MiniApp  string          // the mini program in which payers pay (product jsapi); "" becomes AppID
 
 	PublicKey *rsa.PublicKey // Alipay's, as the open platform shows it for this app
 
@@ -96,6 +97,9 @@ func (s *Settings) complete() error {
 	case s.PublicKey != nil && certificates:
 		return errors.New("both Alipay's public key and certificates are set: an app is in key mode or in certificate mode")
 	}
+	if s.MiniApp == "" {
+		s.MiniApp = s.AppID
+	}
 	if s.Gateway == "" {
 		s.Gateway = Gateway
 	}
@@ -159,7 +163,7 @@ func serialOfRoots(file []byte) string {
 // Capabilities are what a merchant of Alipay can do; what a merchant has not signed up for is refused.
 func (c *Channel) Capabilities() channel.Capabilities {
 	return channel.Capabilities{
-		Products:     []channel.Product{channel.QR, channel.Code, channel.H5, channel.App, channel.NetBank},
+		Products:     []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App, channel.NetBank},
 		Currencies:   []string{"CNY"},
 		Close:        true,
 		Refund:       true,

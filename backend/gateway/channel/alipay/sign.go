@@ -11,6 +11,7 @@ import (
 const (
 	methodQR          = "alipay.trade.precreate"
 	methodCode        = "alipay.trade.pay"
+	methodCreate      = "alipay.trade.create"
 	methodApp         = "alipay.trade.app.pay"
 	methodWap         = "alipay.trade.wap.pay"
 	methodPage        = "alipay.trade.page.pay"
