@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/store"
 )
 
@@ -35,21 +37,21 @@ func (s *Service) change(ctx context.Context, id string, f func(*change) error) 
 	})
 }
 
-// Topic is that of the messages that the gateway leaves in the outbox; their key is the order's id.
-const Topic = "gateway.order"
-
-// Message is the body of one, as JSON.
+// Message is the data of the event that the app hears of by its webhooks. The event's type is what it is about, a dot, and what happened:
+// order.paid, payment.waiting, refund.done; dashes are written as underscores.
 type Message struct {
 	Order   string `json:"order"`
-	App     string `json:"app"`
 	Key     string `json:"key"`   // the app's name for the order
-	About   string `json:"about"` // the order, a payment or an operation
+	About   string `json:"about"` // number of the order, the payment or the operation
 	Event   string `json:"event"`
 	State   string `json:"state"` // that it came into
 	Context string `json:"context"`
 	AtMS    int64  `json:"at_ms"`
 	Attach  string `json:"attach"`
 }
+
+// kinds are the first words of event types, by the first letter of the number.
+var kinds = map[byte]string{order.OfOrder: "order", order.OfPayment: "payment", order.OfOperation: "refund"}
 
 // tell writes a line of the timeline, and leaves the message of it.
 func (c *change) tell(ctx context.Context, about, event, was, became string, by Source, context, detail string) error {
@@ -59,11 +61,15 @@ func (c *change) tell(ctx context.Context, about, event, was, became string, by 
 		Context: context, Detail: detail}); err != nil {
 		return err
 	}
-	body, err := json.Marshal(Message{Order: c.o.ID, App: c.o.App, Key: c.o.IdempotencyKey, About: about, Event: event, State: became, Context: context, AtMS: c.at.UnixMilli(), Attach: c.o.Attach})
+	data, err := json.Marshal(Message{Order: c.o.ID, Key: c.o.IdempotencyKey, About: about, Event: event, State: became, Context: context, AtMS: c.at.UnixMilli(), Attach: c.o.Attach})
 	if err != nil {
 		return err
 	}
-	return c.tx.AddOutbox(ctx, store.OutboxMessage{ID: fmt.Sprintf("%s-%d", c.o.ID, c.o.Lines), Topic: Topic, Key: c.o.ID, Body: body, AtMS: c.at.UnixMilli()})
+	m, err := webhook.Message(fmt.Sprintf("%s-%d", c.o.ID, c.o.Lines), c.o.ID, c.at, webhook.Notice{App: c.o.App, Type: kinds[about[0]] + "." + strings.ReplaceAll(event, "-", "_"), Data: data})
+	if err != nil {
+		return err
+	}
+	return c.tx.AddOutbox(ctx, m)
 }
 
 // move takes the order on by its table.

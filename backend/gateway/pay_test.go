@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/gateway/webhook"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
@@ -79,6 +83,28 @@ func TestAPaymentEndToEnd(t *testing.T) {
 	d.settled(o.ID)
 	_, err := d.Pay(t.Context(), app, o.ID, qr("q"))
 	require.ErrorIs(t, err, order.ErrState)
+
+	var types []string
+	require.NoError(t, d.store.View(t.Context(), func(tx *store.Tx) error {
+		all, err := tx.OutboxWaiting(t.Context(), 100)
+		for _, m := range all {
+			var n webhook.Notice
+			require.NoError(t, json.Unmarshal(m.Body, &n))
+			require.Equal(t, app, n.App)
+			require.Equal(t, webhook.Topic, m.Topic)
+			types = append(types, n.Type)
+		}
+		require.JSONEq(t, `{"order":"`+o.ID+`","key":"k","about":"`+o.ID+`","event":"paid","state":"paid","context":"`+o.Context+`","at_ms":`+fmt.Sprint(noon.UnixMilli())+`,"attach":""}`,
+			string(noticeData(t, all[len(all)-1].Body)))
+		return err
+	}))
+	require.Equal(t, []string{"order.created", "payment.created", "payment.called", "payment.accepted", "payment.paid", "order.paid"}, types)
+}
+
+func noticeData(t *testing.T, body []byte) []byte {
+	var n webhook.Notice
+	require.NoError(t, json.Unmarshal(body, &n))
+	return n.Data
 }
 
 func TestTheSamePaymentKeyWithOtherContentIsAnAlarm(t *testing.T) {

@@ -203,7 +203,7 @@ func (c *change) giveBack(ctx context.Context, p *store.GatewayPayment, b back) 
 	if b.digest == "" {
 		by = ByTime
 	}
-	return o, c.tell(ctx, number, o.Kind, "", o.State, by, o.Context, b.reason)
+	return o, c.tell(ctx, number, "created", "", o.State, by, o.Context, b.reason)
 }
 
 // voidable reports that a payment is not settled at its channel and goes back as a whole.

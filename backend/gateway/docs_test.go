@@ -1,0 +1,18 @@
+package gateway_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/gateway"
+)
+
+func TestThePageNamesEveryFinding(t *testing.T) {
+	page, err := os.ReadFile("../../docs/gateway.md")
+	require.NoError(t, err)
+	for _, code := range []string{gateway.FindConflict, gateway.FindAmount, gateway.FindContradiction, gateway.FindOtherNumber, gateway.FindOtherChannel, gateway.FindUnknownNumber, gateway.FindSurplus, gateway.FindStuck} {
+		require.Contains(t, string(page), "| `"+code+"` |")
+	}
+}
