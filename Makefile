@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-pn532 bench-posting bench-route bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-orders bench-pn532 bench-posting bench-route bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -101,6 +101,11 @@ bench-latency:
 # Labelled faults of channels under three modes, beside published figures; with charts: make bench-channel-health HTML=bin/health.html
 bench-channel-health:
 	$(GO) run ./simulator/benchhealth $(if $(HTML),-html $(HTML))
+
+# Orders over a channel whose notifications are lost and doubled, on an accelerated clock: make bench-orders ORDERS=5000
+ORDERS ?= 100000
+bench-orders:
+	$(GO) run ./simulator/benchorders -orders $(ORDERS)
 
 # Routing decisions in memory against a bare loop over the same candidates, and what learning gains over fixed rules.
 bench-route:
