@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-orders bench-pn532 bench-posting bench-route bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-orders bench-pn532 bench-posting bench-route bench-settle bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -110,6 +110,10 @@ bench-orders:
 # Routing decisions in memory against a bare loop over the same candidates, and what learning gains over fixed rules.
 bench-route:
 	$(GO) run ./simulator/benchroute
+
+# Closing a day and a quarter of it, each in a process of its own: taps a second and memory, which should not grow: make bench-settle TAPS=1000000
+bench-settle:
+	$(GO) run ./simulator/benchsettle -taps $(TAPS)
 
 # What the PN532 reader adds to one exchange, over an emulated chip.
 bench-pn532:
