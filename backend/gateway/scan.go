@@ -30,15 +30,13 @@ func (s *Service) Scan(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n, err := s.endOrders(ctx)
+	for slice := range order.Slices {
+		k, sliceErr := s.scanSlice(ctx, slice)
+		n += k
+		err = errors.Join(err, sliceErr) // one order that cannot be moved must not keep the others waiting
+	}
 	if err != nil {
 		return n, fmt.Errorf("gateway scan: %w", err)
-	}
-	for slice := range order.Slices {
-		k, err := s.scanSlice(ctx, slice)
-		n += k
-		if err != nil {
-			return n, fmt.Errorf("gateway scan: slice %d: %w", slice, err)
-		}
 	}
 	return n, nil
 }
@@ -67,24 +65,24 @@ func (s *Service) scanSlice(ctx context.Context, slice int) (n int, err error) {
 	}
 	// No call begins in the last half of the lease, so that nobody else is asking when one ends.
 	last := now.Add(s.cfg.Lease / 2)
-	group, inner := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(s.cfg.AtOnce)
-	each := func(f func() error) {
-		if inner.Err() == nil && s.now().Before(last) {
+	errs := make([]error, len(payments)+len(operations))
+	each := func(i int, f func() error) {
+		if ctx.Err() == nil && s.now().Before(last) {
 			n++
-			group.Go(f)
+			group.Go(func() error { errs[i] = f(); return nil })
 		}
 	}
-	for _, p := range payments {
-		each(func() error { return s.askPayment(inner, p) })
+	for i, p := range payments {
+		each(i, func() error { return s.askPayment(ctx, p) })
 	}
-	for _, o := range operations {
-		each(func() error { return s.askOperation(inner, o) })
+	for i, o := range operations {
+		each(len(payments)+i, func() error { return s.askOperation(ctx, o) })
 	}
-	if err := group.Wait(); err != nil {
-		return n, err
-	}
-	return n, s.store.Update(ctx, func(tx *store.Tx) error { return tx.LeaveGatewaySlice(ctx, slice, s.name) })
+	_ = group.Wait() // errs has them all
+	errs = append(errs, s.store.Update(ctx, func(tx *store.Tx) error { return tx.LeaveGatewaySlice(ctx, slice, s.name) }))
+	return n, errors.Join(errs...)
 }
 
 // askPayment asks about one payment. One that nobody should pay any more, because its time is over or its order needs it no more, is closed first, and
@@ -195,17 +193,16 @@ func (s *Service) endOrders(ctx context.Context) (int, error) {
 	}); err != nil {
 		return 0, err
 	}
+	var errs []error
 	for _, o := range due {
-		if err := s.change(ctx, o.ID, func(c *change) error {
+		errs = append(errs, s.change(ctx, o.ID, func(c *change) error {
 			if c.o.Due.IsZero() || c.o.Due.After(c.at) {
 				return nil
 			}
 			return c.close(ctx, ByTime)
-		}); err != nil {
-			return len(due), err
-		}
+		}))
 	}
-	return len(due), nil
+	return len(due), errors.Join(errs...)
 }
 
 // Close ends an order that is not to be paid any more. Its attempts are closed at their channels by the next scan; somebody may be faster. An order that is

@@ -122,6 +122,16 @@ func TestAHookThatFailsLosesNothing(t *testing.T) {
 	require.Equal(t, 500, answer.Status, "it is to come again")
 	require.Equal(t, order.Open, d.now(o.ID).State)
 	require.Equal(t, "0.00", d.balance(books.Funding))
+
+	// One order that cannot be moved keeps no other waiting.
+	other := d.order("other", 1000)
+	q := d.pay(other.ID, "p")
+	require.True(t, d.one.pays(q.Number, false))
+	d.clock.Advance(5 * time.Second)
+	_, err = d.Scan(t.Context())
+	require.ErrorIs(t, err, errLost)
+	require.Equal(t, order.Paid, d.now(other.ID).State)
+
 	fails = false
 	require.NoError(t, d.notify("one", "", p.Number))
 	require.Equal(t, order.Paid, d.now(o.ID).State)
