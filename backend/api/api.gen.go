@@ -100,6 +100,111 @@ func (e CardEndState) Valid() bool {
 	}
 }
 
+// Defines values for CaseKind.
+const (
+	Aged     CaseKind = "aged"
+	Claimed  CaseKind = "claimed"
+	Expired  CaseKind = "expired"
+	Rejected CaseKind = "rejected"
+	Suspect  CaseKind = "suspect"
+)
+
+// Valid indicates whether the value is a known member of the CaseKind enum.
+func (e CaseKind) Valid() bool {
+	switch e {
+	case Aged:
+		return true
+	case Claimed:
+		return true
+	case Expired:
+		return true
+	case Rejected:
+		return true
+	case Suspect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseEventEvent.
+const (
+	CaseEventEventApproved   CaseEventEvent = "approved"
+	CaseEventEventNotAllowed CaseEventEvent = "not-allowed"
+	CaseEventEventOpened     CaseEventEvent = "opened"
+	CaseEventEventOvercome   CaseEventEvent = "overcome"
+	CaseEventEventProposed   CaseEventEvent = "proposed"
+	CaseEventEventRefused    CaseEventEvent = "refused"
+	CaseEventEventWithdrawn  CaseEventEvent = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CaseEventEvent enum.
+func (e CaseEventEvent) Valid() bool {
+	switch e {
+	case CaseEventEventApproved:
+		return true
+	case CaseEventEventNotAllowed:
+		return true
+	case CaseEventEventOpened:
+		return true
+	case CaseEventEventOvercome:
+		return true
+	case CaseEventEventProposed:
+		return true
+	case CaseEventEventRefused:
+		return true
+	case CaseEventEventWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseProposal.
+const (
+	CaseProposalDeny  CaseProposal = "deny"
+	CaseProposalGrant CaseProposal = "grant"
+)
+
+// Valid indicates whether the value is a known member of the CaseProposal enum.
+func (e CaseProposal) Valid() bool {
+	switch e {
+	case CaseProposalDeny:
+		return true
+	case CaseProposalGrant:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseState.
+const (
+	CaseStateDecided   CaseState = "decided"
+	CaseStateMoot      CaseState = "moot"
+	CaseStateOpen      CaseState = "open"
+	CaseStateProposed  CaseState = "proposed"
+	CaseStateWithdrawn CaseState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the CaseState enum.
+func (e CaseState) Valid() bool {
+	switch e {
+	case CaseStateDecided:
+		return true
+	case CaseStateMoot:
+		return true
+	case CaseStateOpen:
+		return true
+	case CaseStateProposed:
+		return true
+	case CaseStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FindingSeverity.
 const (
 	FindingSeverityAlarm FindingSeverity = "alarm"
@@ -554,6 +659,81 @@ type CardLoad struct {
 	State  LoadState `json:"state"`
 }
 
+// Case defines model for Case.
+type Case struct {
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Card Names a card without its number.
+	Card  Token     `json:"card"`
+	DueAt time.Time `json:"due_at"`
+	Id    string    `json:"id"`
+
+	// Kind Why there is a case: docs/cases.md
+	Kind     CaseKind  `json:"kind"`
+	Merchant string    `json:"merchant"`
+	OpenedAt time.Time `json:"opened_at"`
+
+	// Overdue It runs and should have ended. It does not decide itself.
+	Overdue bool `json:"overdue"`
+
+	// Proposal grant: the merchant is paid; deny: nothing is owed
+	Proposal *CaseProposal `json:"proposal,omitempty"`
+
+	// ProposedBy The name of a token, or who was named on the command line.
+	ProposedBy *string `json:"proposed_by,omitempty"`
+
+	// State open: somebody proposes; proposed: another person approves or refuses; the others are ends. docs/cases.md
+	State CaseState `json:"state"`
+
+	// Status What the tap is now.
+	Status string `json:"status"`
+
+	// Tap terminal/epoch/number
+	Tap string `json:"tap"`
+}
+
+// CaseKind Why there is a case: docs/cases.md
+type CaseKind string
+
+// CaseEvent defines model for CaseEvent.
+type CaseEvent struct {
+	At     time.Time      `json:"at"`
+	By     string         `json:"by"`
+	Detail string         `json:"detail"`
+	Event  CaseEventEvent `json:"event"`
+}
+
+// CaseEventEvent defines model for CaseEvent.Event.
+type CaseEventEvent string
+
+// CaseList defines model for CaseList.
+type CaseList struct {
+	Cases []Case `json:"cases"`
+}
+
+// CaseProposal grant: the merchant is paid; deny: nothing is owed
+type CaseProposal string
+
+// CaseReason defines model for CaseReason.
+type CaseReason struct {
+	// Reason Why, for people. No card number.
+	Reason Reason `json:"reason"`
+}
+
+// CaseState open: somebody proposes; proposed: another person approves or refuses; the others are ends. docs/cases.md
+type CaseState string
+
+// CaseWithTrail defines model for CaseWithTrail.
+type CaseWithTrail struct {
+	Case Case `json:"case"`
+
+	// Trail Oldest first. It only grows.
+	Trail []CaseEvent `json:"trail"`
+}
+
 // ClassTotal defines model for ClassTotal.
 type ClassTotal struct {
 	// Balance Decimal, two places, in the scheme's currency.
@@ -769,12 +949,34 @@ type NewCardEnd struct {
 	Target *Token `json:"target,omitempty"`
 }
 
+// NewCase defines model for NewCase.
+type NewCase struct {
+	// Epoch Of the terminal's journal, hexadecimal, as reports print it.
+	Epoch string `json:"epoch"`
+
+	// Reason Why, for people. No card number.
+	Reason Reason `json:"reason"`
+
+	// Tap The tap's number.
+	Tap      uint64 `json:"tap"`
+	Terminal string `json:"terminal"`
+}
+
 // NewLoad defines model for NewLoad.
 type NewLoad struct {
 	// Amount Decimal, two places, in the scheme's currency.
 	//
 	// Example: 50.00
 	Amount Amount `json:"amount"`
+}
+
+// NewProposal defines model for NewProposal.
+type NewProposal struct {
+	// Proposal grant: the merchant is paid; deny: nothing is owed
+	Proposal CaseProposal `json:"proposal"`
+
+	// Reason Why, for people. No card number.
+	Reason Reason `json:"reason"`
 }
 
 // OfflineCounter The card's own count: an EP purse's offline counter, an electronic cash card's ATC, a DESFire card's TMC.
@@ -813,6 +1015,9 @@ type Problem struct {
 	// Type urn:purselane:problem: and the code
 	Type string `json:"type"`
 }
+
+// Reason Why, for people. No card number.
+type Reason = string
 
 // SettlementDay defines model for SettlementDay.
 type SettlementDay struct {
@@ -1025,6 +1230,9 @@ type CardEndOrder = string
 // CardToken Names a card without its number.
 type CardToken = Token
 
+// CaseID defines model for CaseID.
+type CaseID = string
+
 // Day Example: 2026-11-24
 type Day = string
 
@@ -1083,6 +1291,12 @@ type GetCardStatementParams struct {
 // ListCardTransactionsParams defines parameters for ListCardTransactions.
 type ListCardTransactionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListCasesParams defines parameters for ListCases.
+type ListCasesParams struct {
+	Limit *Limit     `form:"limit,omitempty" json:"limit,omitempty"`
+	State *CaseState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // ListFindingsParams defines parameters for ListFindings.
@@ -1167,6 +1381,21 @@ type LookupCardJSONRequestBody = CardInit
 // LookupECCardJSONRequestBody defines body for LookupECCard for application/json ContentType.
 type LookupECCardJSONRequestBody = ECCard
 
+// OpenCaseJSONRequestBody defines body for OpenCase for application/json ContentType.
+type OpenCaseJSONRequestBody = NewCase
+
+// ApproveCaseJSONRequestBody defines body for ApproveCase for application/json ContentType.
+type ApproveCaseJSONRequestBody = CaseReason
+
+// ProposeCaseJSONRequestBody defines body for ProposeCase for application/json ContentType.
+type ProposeCaseJSONRequestBody = NewProposal
+
+// RefuseCaseJSONRequestBody defines body for RefuseCase for application/json ContentType.
+type RefuseCaseJSONRequestBody = CaseReason
+
+// WithdrawCaseJSONRequestBody defines body for WithdrawCase for application/json ContentType.
+type WithdrawCaseJSONRequestBody = CaseReason
+
 // CreateLoadJSONRequestBody defines body for CreateLoad for application/json ContentType.
 type CreateLoadJSONRequestBody = NewLoad
 
@@ -1235,6 +1464,27 @@ type ServerInterface interface {
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(w http.ResponseWriter, r *http.Request, token CardToken, params ListCardTransactionsParams)
+	// ListCases Cases of taps that officers decide, the first to be due at the top
+	// (GET /v1/cases)
+	ListCases(w http.ResponseWriter, r *http.Request, params ListCasesParams)
+	// OpenCase Open a case about a tap that somebody claims
+	// (POST /v1/cases)
+	OpenCase(w http.ResponseWriter, r *http.Request)
+	// GetCase One case and its trail
+	// (GET /v1/cases/{case})
+	GetCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
+	// ApproveCase Decide as was proposed, as another person than proposed it
+	// (POST /v1/cases/{case}/approve)
+	ApproveCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
+	// ProposeCase Propose to grant or deny what is claimed
+	// (POST /v1/cases/{case}/propose)
+	ProposeCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
+	// RefuseCase Send a proposal back, as another person than made it
+	// (POST /v1/cases/{case}/refuse)
+	RefuseCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
+	// WithdrawCase End a case that is not decided, and leave its tap as it is
+	// (POST /v1/cases/{case}/withdraw)
+	WithdrawCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
 	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
 	// (GET /v1/findings)
 	ListFindings(w http.ResponseWriter, r *http.Request, params ListFindingsParams)
@@ -1762,6 +2012,196 @@ func (siw *ServerInterfaceWrapper) ListCardTransactions(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListCardTransactions(w, r, token, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCases operation middleware
+func (siw *ServerInterfaceWrapper) ListCases(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCasesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCases(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenCase operation middleware
+func (siw *ServerInterfaceWrapper) OpenCase(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenCase(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCase operation middleware
+func (siw *ServerInterfaceWrapper) GetCase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case" -------------
+	var pCase CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case", r.PathValue("case"), &pCase, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "case", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCase(w, r, pCase)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ApproveCase operation middleware
+func (siw *ServerInterfaceWrapper) ApproveCase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case" -------------
+	var pCase CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case", r.PathValue("case"), &pCase, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "case", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApproveCase(w, r, pCase)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProposeCase operation middleware
+func (siw *ServerInterfaceWrapper) ProposeCase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case" -------------
+	var pCase CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case", r.PathValue("case"), &pCase, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "case", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProposeCase(w, r, pCase)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RefuseCase operation middleware
+func (siw *ServerInterfaceWrapper) RefuseCase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case" -------------
+	var pCase CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case", r.PathValue("case"), &pCase, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "case", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RefuseCase(w, r, pCase)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WithdrawCase operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawCase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "case" -------------
+	var pCase CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "case", r.PathValue("case"), &pCase, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "case", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WithdrawCase(w, r, pCase)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2682,6 +3122,13 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/card-ends/{order}", wrapper.GetCardEnd)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends/{order}/approve", wrapper.ApproveCardEnd)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends/{order}/cancel", wrapper.CancelCardEnd)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases", wrapper.ListCases)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cases", wrapper.OpenCase)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases/{case}", wrapper.GetCase)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cases/{case}/propose", wrapper.ProposeCase)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cases/{case}/approve", wrapper.ApproveCase)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cases/{case}/refuse", wrapper.RefuseCase)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cases/{case}/withdraw", wrapper.WithdrawCase)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/settlement/days", wrapper.ListSettlementDays)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/settlement/days/{day}/report", wrapper.GetSettlementReport)
 
@@ -3291,6 +3738,283 @@ type ListCardTransactionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCardTransactionsdefaultApplicationProblemPlusJSONResponse) VisitListCardTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCasesRequestObject struct {
+	Params ListCasesParams
+}
+
+type ListCasesResponseObject interface {
+	VisitListCasesResponse(w http.ResponseWriter) error
+}
+
+type ListCases200JSONResponse CaseList
+
+func (response ListCases200JSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCasesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCasesdefaultApplicationProblemPlusJSONResponse) VisitListCasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCaseRequestObject struct {
+	Body *OpenCaseJSONRequestBody
+}
+
+type OpenCaseResponseObject interface {
+	VisitOpenCaseResponse(w http.ResponseWriter) error
+}
+
+type OpenCase200JSONResponse Case
+
+func (response OpenCase200JSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OpenCasedefaultApplicationProblemPlusJSONResponse) VisitOpenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaseRequestObject struct {
+	Case CaseID `json:"case"`
+}
+
+type GetCaseResponseObject interface {
+	VisitGetCaseResponse(w http.ResponseWriter) error
+}
+
+type GetCase200JSONResponse CaseWithTrail
+
+func (response GetCase200JSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCasedefaultApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCaseRequestObject struct {
+	Case CaseID `json:"case"`
+	Body *ApproveCaseJSONRequestBody
+}
+
+type ApproveCaseResponseObject interface {
+	VisitApproveCaseResponse(w http.ResponseWriter) error
+}
+
+type ApproveCase200JSONResponse Case
+
+func (response ApproveCase200JSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ApproveCasedefaultApplicationProblemPlusJSONResponse) VisitApproveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCaseRequestObject struct {
+	Case CaseID `json:"case"`
+	Body *ProposeCaseJSONRequestBody
+}
+
+type ProposeCaseResponseObject interface {
+	VisitProposeCaseResponse(w http.ResponseWriter) error
+}
+
+type ProposeCase200JSONResponse Case
+
+func (response ProposeCase200JSONResponse) VisitProposeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProposeCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProposeCasedefaultApplicationProblemPlusJSONResponse) VisitProposeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCaseRequestObject struct {
+	Case CaseID `json:"case"`
+	Body *RefuseCaseJSONRequestBody
+}
+
+type RefuseCaseResponseObject interface {
+	VisitRefuseCaseResponse(w http.ResponseWriter) error
+}
+
+type RefuseCase200JSONResponse Case
+
+func (response RefuseCase200JSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefuseCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefuseCasedefaultApplicationProblemPlusJSONResponse) VisitRefuseCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCaseRequestObject struct {
+	Case CaseID `json:"case"`
+	Body *WithdrawCaseJSONRequestBody
+}
+
+type WithdrawCaseResponseObject interface {
+	VisitWithdrawCaseResponse(w http.ResponseWriter) error
+}
+
+type WithdrawCase200JSONResponse Case
+
+func (response WithdrawCase200JSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawCasedefaultApplicationProblemPlusJSONResponse) VisitWithdrawCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4238,6 +4962,27 @@ type StrictServerInterface interface {
 	// ListCardTransactions The card's transactions, newest first
 	// (GET /v1/cards/{token}/transactions)
 	ListCardTransactions(ctx context.Context, request ListCardTransactionsRequestObject) (ListCardTransactionsResponseObject, error)
+	// ListCases Cases of taps that officers decide, the first to be due at the top
+	// (GET /v1/cases)
+	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
+	// OpenCase Open a case about a tap that somebody claims
+	// (POST /v1/cases)
+	OpenCase(ctx context.Context, request OpenCaseRequestObject) (OpenCaseResponseObject, error)
+	// GetCase One case and its trail
+	// (GET /v1/cases/{case})
+	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// ApproveCase Decide as was proposed, as another person than proposed it
+	// (POST /v1/cases/{case}/approve)
+	ApproveCase(ctx context.Context, request ApproveCaseRequestObject) (ApproveCaseResponseObject, error)
+	// ProposeCase Propose to grant or deny what is claimed
+	// (POST /v1/cases/{case}/propose)
+	ProposeCase(ctx context.Context, request ProposeCaseRequestObject) (ProposeCaseResponseObject, error)
+	// RefuseCase Send a proposal back, as another person than made it
+	// (POST /v1/cases/{case}/refuse)
+	RefuseCase(ctx context.Context, request RefuseCaseRequestObject) (RefuseCaseResponseObject, error)
+	// WithdrawCase End a case that is not decided, and leave its tap as it is
+	// (POST /v1/cases/{case}/withdraw)
+	WithdrawCase(ctx context.Context, request WithdrawCaseRequestObject) (WithdrawCaseResponseObject, error)
 	// ListFindings What is suspicious about all cards, terminals and loads, alarms first
 	// (GET /v1/findings)
 	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
@@ -4745,6 +5490,221 @@ func (sh *strictHandler) ListCardTransactions(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListCardTransactionsResponseObject); ok {
 		if err := validResponse.VisitListCardTransactionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCases operation middleware
+func (sh *strictHandler) ListCases(w http.ResponseWriter, r *http.Request, params ListCasesParams) {
+	var request ListCasesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCases(ctx, request.(ListCasesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCases")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCasesResponseObject); ok {
+		if err := validResponse.VisitListCasesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenCase operation middleware
+func (sh *strictHandler) OpenCase(w http.ResponseWriter, r *http.Request) {
+	var request OpenCaseRequestObject
+
+	var body OpenCaseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenCase(ctx, request.(OpenCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(OpenCaseResponseObject); ok {
+		if err := validResponse.VisitOpenCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCase operation middleware
+func (sh *strictHandler) GetCase(w http.ResponseWriter, r *http.Request, pCase CaseID) {
+	var request GetCaseRequestObject
+
+	request.Case = pCase
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCase(ctx, request.(GetCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCaseResponseObject); ok {
+		if err := validResponse.VisitGetCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveCase operation middleware
+func (sh *strictHandler) ApproveCase(w http.ResponseWriter, r *http.Request, pCase CaseID) {
+	var request ApproveCaseRequestObject
+
+	request.Case = pCase
+
+	var body ApproveCaseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveCase(ctx, request.(ApproveCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApproveCaseResponseObject); ok {
+		if err := validResponse.VisitApproveCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProposeCase operation middleware
+func (sh *strictHandler) ProposeCase(w http.ResponseWriter, r *http.Request, pCase CaseID) {
+	var request ProposeCaseRequestObject
+
+	request.Case = pCase
+
+	var body ProposeCaseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProposeCase(ctx, request.(ProposeCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProposeCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProposeCaseResponseObject); ok {
+		if err := validResponse.VisitProposeCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefuseCase operation middleware
+func (sh *strictHandler) RefuseCase(w http.ResponseWriter, r *http.Request, pCase CaseID) {
+	var request RefuseCaseRequestObject
+
+	request.Case = pCase
+
+	var body RefuseCaseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RefuseCase(ctx, request.(RefuseCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefuseCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RefuseCaseResponseObject); ok {
+		if err := validResponse.VisitRefuseCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawCase operation middleware
+func (sh *strictHandler) WithdrawCase(w http.ResponseWriter, r *http.Request, pCase CaseID) {
+	var request WithdrawCaseRequestObject
+
+	request.Case = pCase
+
+	var body WithdrawCaseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawCase(ctx, request.(WithdrawCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawCase")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WithdrawCaseResponseObject); ok {
+		if err := validResponse.VisitWithdrawCaseResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

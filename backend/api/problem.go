@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
@@ -44,7 +45,7 @@ const (
 // kinds is every kind there is. An error is of the first kind that names it; one that no kind names is unavailable.
 var kinds = []Kind{
 	{Code: codeRequest, Status: http.StatusBadRequest, Title: "the request does not follow the document",
-		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey, cardlife.ErrRequest}},
+		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey, cardlife.ErrRequest, cases.ErrRequest}},
 	{Code: codeMediaType, Status: http.StatusUnsupportedMediaType, Title: "the body is not JSON",
 		Remedy: "Send Content-Type: application/json."},
 	{Code: codeTooLarge, Status: http.StatusRequestEntityTooLarge, Title: "the body is too large",
@@ -93,8 +94,8 @@ var kinds = []Kind{
 	{Code: "challenge", Status: http.StatusConflict, Title: "the INITIALIZE answer was not made with the challenge",
 		Remedy: "Look the card up, make an INITIALIZE FOR LOAD with the challenge as terminal number, and send its answer.",
 		is:     []error{topup.ErrChallenge}},
-	{Code: "state", Status: http.StatusConflict, Title: "the order's state does not allow it",
-		Remedy: "Read the order; docs/topup.md and docs/card-life.md say what may follow on its state.", is: []error{topup.ErrState, cardlife.ErrState}},
+	{Code: "state", Status: http.StatusConflict, Title: "the order's or the case's state does not allow it",
+		Remedy: "Read it; docs/topup.md, docs/card-life.md and docs/cases.md say what may follow on its state.", is: []error{topup.ErrState, cardlife.ErrState, cases.ErrState}},
 	{Code: "evidence", Status: http.StatusUnprocessableEntity, Title: "the evidence decides nothing",
 		Remedy: "Send either tac or init; if the card and its records contradict each other, the operator decides.", is: []error{topup.ErrEvidence}},
 	{Code: "unknown-acquirer", Status: http.StatusUnprocessableEntity, Title: "no acquirer of that name is registered",
@@ -103,8 +104,16 @@ var kinds = []Kind{
 		Remedy: "Name another card, of this scheme and in use.", is: []error{cardlife.ErrTarget}},
 	{Code: "open-order", Status: http.StatusConflict, Title: "the card has another open order",
 		Remedy: "Let that order end, or cancel it first.", is: []error{cardlife.ErrOpen}},
-	{Code: "same-person", Status: http.StatusUnprocessableEntity, Title: "who asked for an order cannot approve it",
-		Remedy: "Have another person approve, with a token of their own.", is: []error{cardlife.ErrSamePerson}},
+	{Code: "same-person", Status: http.StatusUnprocessableEntity, Title: "who asked or proposed cannot decide",
+		Remedy: "Have another person decide, with a token of their own.", is: []error{cardlife.ErrSamePerson, cases.ErrSamePerson}},
+	{Code: "unknown-case", Status: http.StatusNotFound, Title: "there is no such case",
+		Remedy: "Use the id that the case was answered with.", is: []error{cases.ErrUnknownCase}, quiet: true},
+	{Code: "unknown-tap", Status: http.StatusNotFound, Title: "no record of that tap has been posted",
+		Remedy: "Check terminal, epoch and number; a tap whose records wait comes later.", is: []error{cases.ErrUnknownTap}, quiet: true},
+	{Code: "nothing-to-decide", Status: http.StatusConflict, Title: "the card's own records say what the tap is worth",
+		Remedy: "Read the tap; docs/cases.md says which can be decided.", is: []error{cases.ErrNothingToDecide}},
+	{Code: "paid-online", Status: http.StatusForbidden, Title: "loads that are paid online are the gateway's alone",
+		Remedy: "Sell and refund them through the gateway.", is: []error{topup.ErrOnline}},
 	{Code: "not-idle", Status: http.StatusUnprocessableEntity, Title: "the card was used too lately to be written off",
 		Remedy: "Wait until the card has been still for as long as the scheme's rules say.", is: []error{cardlife.ErrNotIdle}},
 	{Code: codeUnknownMerchant, Status: http.StatusNotFound, Title: "there is no such merchant, or it is another acquirer's",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
@@ -26,6 +27,7 @@ var problems = map[string]struct {
 	status int
 	code   string
 }{
+	"ErrOnline":       {topup.ErrOnline, 403, "paid-online"},
 	"ErrConflict":     {topup.ErrConflict, 422, "idempotency-conflict"},
 	"ErrKey":          {topup.ErrKey, 400, "request"},
 	"ErrAmount":       {topup.ErrAmount, 422, "amount"},
@@ -65,7 +67,26 @@ var ends = map[string]struct {
 	"ErrState":        {cardlife.ErrState, 409, "state"},
 }
 
+// officers is every refusal of package cases.
+var officers = map[string]struct {
+	err    error
+	status int
+	code   string
+}{
+	"ErrUnknownCase":     {cases.ErrUnknownCase, 404, "unknown-case"},
+	"ErrUnknownTap":      {cases.ErrUnknownTap, 404, "unknown-tap"},
+	"ErrNothingToDecide": {cases.ErrNothingToDecide, 409, "nothing-to-decide"},
+	"ErrSamePerson":      {cases.ErrSamePerson, 422, "same-person"},
+	"ErrRequest":         {cases.ErrRequest, 400, "request"},
+	"ErrState":           {cases.ErrState, 409, "state"},
+}
+
 func TestEveryRefusalHasItsProblem(t *testing.T) {
+	for name, want := range officers {
+		p := api.ProblemOf(fmt.Errorf("case C1: %w", want.err))
+		require.Equal(t, want.code, p.Code, name)
+		require.Equal(t, want.status, p.Status, name)
+	}
 	for name, want := range ends {
 		p := api.ProblemOf(fmt.Errorf("order E1: %w", want.err))
 		require.Equal(t, want.code, p.Code, name)
@@ -90,10 +111,11 @@ func TestEveryRefusalHasItsProblem(t *testing.T) {
 	require.NotContains(t, p.Detail, "secret")
 }
 
-// TestNoErrorIsForgotten reads the names of topup's and cardlife's errors out of their sources.
+// TestNoErrorIsForgotten reads the names of topup's, cardlife's and cases' errors out of their sources.
 func TestNoErrorIsForgotten(t *testing.T) {
 	files := token.NewFileSet()
-	for path, of := range map[string]any{"../topup/errors.go": problems, "../topup/state.go": problems, "../cardlife/service.go": ends, "../cardlife/state.go": ends} {
+	for path, of := range map[string]any{"../topup/errors.go": problems, "../topup/state.go": problems, "../cardlife/service.go": ends, "../cardlife/state.go": ends,
+		"../cases/service.go": officers, "../cases/state.go": officers} {
 		f, err := parser.ParseFile(files, path, nil, 0)
 		require.NoError(t, err)
 		ast.Inspect(f, func(n ast.Node) bool {

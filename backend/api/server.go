@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/clock"
@@ -27,6 +28,11 @@ type Config struct {
 	//
 	// Default one with cardlife's own defaults over Store.
 	Life *cardlife.Service
+
+	// Cases runs the cases of taps that officers decide.
+	//
+	// Default one with cases' own defaults over Store.
+	Cases *cases.Service
 
 	// Files answers the operations on acquirers' files (backend/settlement/delivery), behind this API's gate.
 	//
@@ -82,6 +88,13 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, err
 		}
 		cfg.Life = life
+	}
+	if cfg.Cases == nil {
+		officers, err := cases.New(cfg.Store, cfg.Clock, cases.Config{Location: cfg.Location, Log: cfg.Log})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Cases = officers
 	}
 	doc, err := theDocument()
 	if err != nil {

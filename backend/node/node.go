@@ -69,6 +69,9 @@ type Node struct {
 	broker   *broker.Broker
 }
 
+// OnlineAgent is who sells the loads that are paid through the online gateway. No acquirer has its name.
+const OnlineAgent ids.AcquirerID = "online"
+
 // sweepEvery is how often open loads are looked at; nobody waits for it.
 const sweepEvery = 5 * time.Second
 
@@ -122,7 +125,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Windows: c.Scheme.Windows, Log: c.Log}); err != nil {
 		return err
 	}
-	loads := topup.Config{MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}
+	loads := topup.Config{Online: OnlineAgent, MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}
 	if ec != nil {
 		loads.EC, loads.ECLogRecords = ec.Issuer, c.Scheme.ECLoadLog
 	}
@@ -138,7 +141,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
-	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
+	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
 	n.console = console.New(n.store, console.Config{Location: at, Log: c.Log})
