@@ -426,6 +426,7 @@ func TestVelocityIsExact(t *testing.T) {
 				e = all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
 				v.Add(e, now)
 			} else if v.Add(e, now) {
+				require.True(t, e.At.After(now.Add(-24*time.Hour)))
 				all = append(all, e)
 			} else {
 				require.False(t, e.At.After(now.Add(-24*time.Hour)))
@@ -453,6 +454,43 @@ func TestVelocityIsExact(t *testing.T) {
 			v.Fill(&f, risk.Event{Card: ask}, now)
 			require.True(t, f.Complete)
 			require.Equal(t, want, f.ByCard)
+		}
+	})
+}
+
+// TestVelocityInLittleRoom compares with a short list that forgets what came first: what was forgotten, in whatever order it had come, is gone from
+// counts and sums alike.
+func TestVelocityInLittleRoom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(4, 8).Draw(t, "most")
+		v, err := risk.NewVelocity(most, noon)
+		require.NoError(t, err)
+		now := noon
+		var kept []risk.Event
+		for n := range 40 {
+			now = now.Add(time.Duration(rapid.Int64Range(0, 3*3600).Draw(t, "pause")) * time.Second)
+			late := time.Duration(rapid.Int64Range(0, 6*3600).Draw(t, "late")) * time.Second
+			e := risk.Event{Number: fmt.Sprint(n), At: now.Add(-late), Amount: rapid.Int64Range(1, 1000).Draw(t, "amount"), Card: risk.ID{byte(rapid.IntRange(1, 2).Draw(t, "card"))}}
+			require.True(t, v.Add(e, now))
+			for len(kept) > 0 && !kept[0].At.After(now.Add(-24*time.Hour)) {
+				kept = kept[1:]
+			}
+			if len(kept) == most {
+				kept = kept[1:]
+			}
+			kept = append(kept, e)
+			require.Equal(t, len(kept), v.Len())
+			for card := range byte(3) {
+				count, sum := 0, int64(0)
+				for _, p := range kept {
+					if p.Card == (risk.ID{card}) && p.At.After(now.Add(-24*time.Hour)) {
+						count, sum = count+1, sum+p.Amount
+					}
+				}
+				got := v.Ask(risk.CardOf, risk.ID{card}, now)
+				require.Equal(t, count, got.Count24h)
+				require.Equal(t, sum, got.Sum24h)
+			}
 		}
 	})
 }
