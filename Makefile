@@ -131,6 +131,7 @@ bench-posting:
 generate:
 	protoc --go_out=. --go_opt=module=github.com/purselane/purselane uplink/wire/wire.proto
 	$(GO) generate ./backend/api
+	$(GO) generate ./backend/gateway/api
 
 clean:
 	rm -rf bin $(ARTIFACTS)

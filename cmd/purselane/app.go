@@ -18,6 +18,7 @@ import (
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/keys"
+	"github.com/purselane/purselane/internal/ids"
 )
 
 // AppCmd is `purselane app`.
@@ -222,6 +223,7 @@ type shownApp struct {
 	Registration string             `json:"registration,omitempty"`
 	Contact      string             `json:"contact,omitempty"`
 	State        string             `json:"state"`
+	Merchants    []ids.MerchantID   `json:"merchants"`
 	Channels     []app.ChannelTerms `json:"channels"`
 	Created      time.Time          `json:"created"`
 	Asked        string             `json:"asked,omitempty"`
@@ -236,7 +238,7 @@ func printApps(k *kong.Kong, asJSON bool, all ...app.App) error {
 			asked = *a.Asked
 		}
 		if asJSON {
-			if err := json.NewEncoder(k.Stdout).Encode(shownApp{a.ID, a.Name, a.Registration, a.Contact, string(a.State), append([]app.ChannelTerms{}, a.Terms.Channels...), a.Created, asked.What, asked.Detail, asked.By}); err != nil {
+			if err := json.NewEncoder(k.Stdout).Encode(shownApp{a.ID, a.Name, a.Registration, a.Contact, string(a.State), append([]ids.MerchantID{}, a.Terms.Merchants...), append([]app.ChannelTerms{}, a.Terms.Channels...), a.Created, asked.What, asked.Detail, asked.By}); err != nil {
 				return err
 			}
 			continue

@@ -26,10 +26,10 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/app/sign"
-	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/pgtest"
 )
 
@@ -302,6 +302,11 @@ func TestWhatDoesNotFitIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, app.ErrTerms, says)
 		require.ErrorContains(t, err, says)
 	}
+	_, err := d.Apply(ctx, "shop", app.Filing{Name: "x"}, app.Terms{Merchants: []ids.MerchantID{"shop", "a b"}}, "ann", "x")
+	require.ErrorIs(t, err, app.ErrTerms)
+	require.True(t, app.Terms{Merchants: []ids.MerchantID{"shop"}}.For("shop"))
+	require.False(t, app.Terms{}.For("shop"))
+	require.Equal(t, "for [shop]; no channel", app.Terms{Merchants: []ids.MerchantID{"shop"}}.String())
 	all, err := d.Apps(ctx, "")
 	require.NoError(t, err)
 	require.Empty(t, all)
@@ -374,18 +379,16 @@ func TestKeysChangeOverWithoutAPause(t *testing.T) {
 	require.Equal(t, young.Key.ID, all[0].ID)
 }
 
-// TestTheFiveChecksBeforeAPayment: each fails alone, and each failure has a name of its own.
-func TestTheFiveChecksBeforeAPayment(t *testing.T) {
+// TestEachCheckFailsAlone, and each failure has a name of its own. Those of the order are the gateway's.
+func TestEachCheckFailsAlone(t *testing.T) {
 	d := newDesk(t)
 	k := d.active("shop")
 	good := d.call("shop", k.Key.ID, k.Secret)
 	c, err := d.verify(good)
 	require.NoError(t, err)
 	require.Equal(t, "m-shop", c.Terms.Channels[0].Account)
-	p := app.Prepared{App: "shop", State: order.Open, At: noon}
-	require.NoError(t, c.Payable(p, true, noon.Add(15*time.Minute)))
 
-	// 1. The parts of the request fit.
+	// The parts of the request fit.
 	r := d.call("shop", k.Key.ID, k.Secret).http(t)
 	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "nonce=", "none=", 1))
 	_, err = d.Verify(t.Context(), r, good.Body)
@@ -397,7 +400,7 @@ func TestTheFiveChecksBeforeAPayment(t *testing.T) {
 	_, err = d.Verify(t.Context(), r, good.Body)
 	require.ErrorIs(t, err, sign.ErrHeader)
 
-	// 2. The app may transact.
+	// The app may transact.
 	_, err = d.Ask(t.Context(), "shop", app.Freeze, "ann", "strange orders")
 	require.NoError(t, err)
 	frozen := d.call("shop", k.Key.ID, k.Secret)
@@ -407,21 +410,7 @@ func TestTheFiveChecksBeforeAPayment(t *testing.T) {
 	_, err = d.verify(frozen)
 	require.ErrorIs(t, err, app.ErrReplay, "what was refused stays so")
 
-	// 3. The order is there, is the app's, and waits to be paid.
-	for _, s := range order.States {
-		if s != order.Open {
-			require.ErrorIs(t, c.Payable(app.Prepared{App: "shop", State: s, At: noon}, true, noon), app.ErrNotPayable)
-		}
-	}
-	require.ErrorIs(t, c.Payable(p, false, noon), app.ErrNoOrder)
-	require.ErrorIs(t, c.Payable(app.Prepared{App: "cafe", State: order.Open, At: noon}, true, noon), app.ErrNoOrder)
-
-	// 4. It was made a short while ago.
-	require.ErrorIs(t, c.Payable(p, true, noon.Add(15*time.Minute+1)), app.ErrTooLate)
-	p.For = time.Minute
-	require.ErrorIs(t, c.Payable(p, true, noon.Add(61*time.Second)), app.ErrTooLate)
-
-	// 5. The signature is the app's.
+	// The signature is the app's.
 	_, err = d.verify(d.call("shop", k.Key.ID, sign.NewSecret()))
 	require.ErrorIs(t, err, app.ErrSignature)
 }

@@ -40,9 +40,9 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
 		if err != nil {
 			if _, large := errors.AsType[*http.MaxBytesError](err); large {
-				problem(w, http.StatusRequestEntityTooLarge, "body-too-large", "The body is larger than is taken.")
+				WriteProblem(w, http.StatusRequestEntityTooLarge, "body-too-large", "The body is larger than is taken.")
 			} else {
-				problem(w, http.StatusBadRequest, "body-unread", "The body did not come whole.")
+				WriteProblem(w, http.StatusBadRequest, "body-unread", "The body did not come whole.")
 			}
 			return
 		}
@@ -60,15 +60,16 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	for _, k := range refusals {
 		if errors.Is(err, k.is) {
-			problem(w, k.status, k.kind, err.Error())
+			WriteProblem(w, k.status, k.kind, err.Error())
 			return
 		}
 	}
 	s.cfg.Log.ErrorContext(r.Context(), "app: verify a request", "error", err)
-	problem(w, http.StatusServiceUnavailable, "unavailable", "The request could not be verified. Sign it anew and send it again.")
+	WriteProblem(w, http.StatusServiceUnavailable, "unavailable", "The request could not be verified. Sign it anew and send it again.")
 }
 
-func problem(w http.ResponseWriter, status int, kind, detail string) {
+// WriteProblem answers with a problem document (RFC 9457). kind is a word that is never given a new meaning.
+func WriteProblem(w http.ResponseWriter, status int, kind, detail string) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`

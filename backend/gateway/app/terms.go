@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
 )
 
-// Terms are what an app may use and what that costs: a line for each channel. A channel without one is not for this app.
+// Terms are whom an app may order for, what it may use and what that costs: a line for each channel. A channel without one is not for this app.
 type Terms struct {
-	Channels []ChannelTerms `json:"channels" yaml:"channels"`
+	Merchants []ids.MerchantID `json:"merchants,omitempty" yaml:"merchants"`
+	Channels  []ChannelTerms   `json:"channels" yaml:"channels"`
 }
 
 // ChannelTerms are an app's at one channel.
@@ -35,15 +38,26 @@ var ErrAccount = errors.New("the channel account is in use")
 
 var termName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// maxChannels bounds terms.
-const maxChannels = 64
+// maxChannels and maxMerchants bound terms.
+const (
+	maxChannels  = 64
+	maxMerchants = 1000
+)
 
 func (t Terms) check() error {
 	bad := func(format string, args ...any) error { return fmt.Errorf(format+": %w", append(args, ErrTerms)...) }
 	if len(t.Channels) > maxChannels {
 		return bad("%d channels: want at most %d", len(t.Channels), maxChannels)
 	}
+	if len(t.Merchants) > maxMerchants {
+		return bad("%d merchants: want at most %d", len(t.Merchants), maxMerchants)
+	}
 	seen := map[string]bool{}
+	for _, m := range t.Merchants {
+		if err := ids.Check(string(m)); err != nil {
+			return bad("merchant %.70q: %v", m, err)
+		}
+	}
 	for _, c := range t.Channels {
 		switch {
 		case !termName.MatchString(c.Channel):
@@ -64,6 +78,9 @@ func (t Terms) check() error {
 	return nil
 }
 
+// For reports whether the app may order for a merchant.
+func (t Terms) For(m ids.MerchantID) bool { return slices.Contains(t.Merchants, m) }
+
 // Channel is what holds at a channel, and whether the app may use it at all.
 func (t Terms) Channel(name string) (ChannelTerms, bool) {
 	for _, c := range t.Channels {
@@ -76,10 +93,13 @@ func (t Terms) Channel(name string) (ChannelTerms, bool) {
 
 // String says terms in one line.
 func (t Terms) String() string {
-	if len(t.Channels) == 0 {
-		return "no channel"
-	}
 	var out []string
+	if len(t.Merchants) > 0 {
+		out = append(out, fmt.Sprintf("for %v", t.Merchants))
+	}
+	if len(t.Channels) == 0 {
+		out = append(out, "no channel")
+	}
 	for _, c := range t.Channels {
 		whose := "own"
 		if c.Shared {
