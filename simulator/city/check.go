@@ -20,6 +20,7 @@ func (c *City) close(ctx context.Context) (Story, error) {
 		Version: StoryVersion, Seed: c.cfg.Seed, Cards: len(c.riders), Taps: t.taps, Presentations: t.presentations, Outcomes: t.outcomes,
 		Torn: t.torn, Recovered: t.recovered, Voided: t.voided, Killed: t.kills, ModemDead: string(t.modemDead), ModemBacklog: t.modemBacklog,
 		DuplicatesSent: t.duplicatesSent, DuplicatesIgnored: t.duplicatesIgnored, Loads: t.loads, LoadsTorn: t.loadsTorn,
+		Phones: t.online, PhonesAsked: c.online.asked, NotificationsBad: t.forged,
 		DoubleCharged: t.doubleCharged, PassedUnpaid: t.passedUnpaid, Findings: map[string]int{}, Faults: []string{}, Day: c.today(),
 	}
 	if err := c.compare(ctx, &s); err != nil {
@@ -143,6 +144,8 @@ func (s *Story) sum(balances []books.Balance) error {
 			to = &m.Funding
 		case b.Account == sold:
 			to, owed = &m.Agents, false
+		case b.Account == books.FeeChannel || strings.HasPrefix(name, "channel:"):
+			to, owed = &m.Channels, false
 		case strings.HasSuffix(name, ":pending"):
 			to = &m.Merchants
 		case strings.HasSuffix(name, ":held"):
@@ -169,6 +172,10 @@ func (s *Story) sum(balances []books.Balance) error {
 	if err != nil {
 		return err
 	}
+	paid, err := m.Agents.Add(m.Channels)
+	if err != nil {
+		return err
+	}
 	for _, must := range []struct {
 		what string
 		a, b money.Amount
@@ -177,7 +184,7 @@ func (s *Story) sum(balances []books.Balance) error {
 		{"on cards = shadow accounts", m.OnCards, m.Shadow},
 		{"shadow accounts = float", m.Shadow, m.Float},
 		{"debited = earned by merchants", m.Debited, m.Merchants},
-		{"loaded = with agents", m.Loaded, m.Agents},
+		{"loaded = with agents + with channels", m.Loaded, paid},
 		{"nothing in flight", m.InFlight, money.Amount{}},
 		{"nothing paid and not loaded", m.Funding, money.Amount{}},
 		{"the trial balance is zero", m.Trial, money.Amount{}},

@@ -73,6 +73,7 @@ type City struct {
 	places  []*station
 	riders  []*rider
 	host    *kiosk.HTTPHost
+	online  *online
 	http    *http.Server
 	tally   tally
 	seen    visited
@@ -136,7 +137,9 @@ func (c *City) openBackend(ctx context.Context, chance *rand.ChaCha8) error {
 		return err
 	}
 	token, hash := api.NewToken(chance)
-	tokens, err := api.LoadTokens(fmt.Appendf(nil, "version: 1\ntokens:\n  - {name: kiosk, role: agent, acquirer: %s, sha256: %s}\n", agentOfLoad, hash))
+	phones, phonesHash := api.NewToken(chance)
+	tokens, err := api.LoadTokens(fmt.Appendf(nil, "version: 1\ntokens:\n  - {name: kiosk, role: agent, acquirer: %s, sha256: %s}\n  - {name: phones, role: agent, acquirer: %s, sha256: %s}\n",
+		agentOfLoad, hash, node.OnlineAgent, phonesHash))
 	if err != nil {
 		return err
 	}
@@ -165,8 +168,10 @@ func (c *City) openBackend(ctx context.Context, chance *rand.ChaCha8) error {
 	c.url = "http://" + l.Addr().String()
 	c.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = c.http.Serve(l) }() // it ends with Close
-	c.host, err = kiosk.NewHTTPHost(c.url, token)
-	return err
+	if c.host, err = kiosk.NewHTTPHost(c.url, token); err != nil {
+		return err
+	}
+	return c.openOnline(phones, chance)
 }
 
 // URL is where the page and the API are.
@@ -202,17 +207,29 @@ func (c *City) issueCards(ctx context.Context, chance *rand.ChaCha8) error {
 	})
 }
 
-// load puts money on a rider's card at the kiosk, over the API, until it is there.
+// load puts money on a rider's card at the kiosk, over the API, until it is there. Two riders of three pay by phone, the others in cash.
 func (c *City) load(ctx context.Context, r *rider, amount money.Amount) error {
 	c.tally.loads++
 	key := fmt.Sprintf("kiosk-1-%d", c.tally.loads)
+	var host kiosk.Host = c.host
+	if c.tally.loads%3 != 0 {
+		order, err := c.pay(ctx, key, amount)
+		if err != nil {
+			return fmt.Errorf("kiosk: pay by phone: %w", err)
+		}
+		host = paidHost{c.online.host, order}
+		c.tally.online++
+		if c.tally.paidOnline, err = c.tally.paidOnline.Add(amount); err != nil {
+			return err
+		}
+	}
 	for try := range 10 {
 		rate := 50
 		if try > 2 {
 			rate = 0
 		}
 		field := epcard.Present(r.card, pull(c.rng, rate))
-		res, err := kiosk.Load(ctx, field, c.host, kiosk.Request{Terminal: ep.TerminalNumber{0, 0, 0, 0, 0x99, 0x01}, IdempotencyKey: key, Amount: amount})
+		res, err := kiosk.Load(ctx, field, host, kiosk.Request{Terminal: ep.TerminalNumber{0, 0, 0, 0, 0x99, 0x01}, IdempotencyKey: key, Amount: amount})
 		if field.Gone() {
 			c.tally.loadsTorn++
 		}

@@ -25,6 +25,8 @@ type tally struct {
 	modemBacklog, duplicatesSent   int
 	duplicatesIgnored              int
 	alreadyPaid, refusedForBalance int
+	online, forged                 int          // loads paid by phone, and notifications that did not verify
+	paidOnline                     money.Amount // for them
 }
 
 // tornPerMille of the presentations are torn.

@@ -14,7 +14,8 @@ import (
 // StoryVersion of the JSON form of a story.
 //
 //   - 1: 2026-11-24: first
-const StoryVersion = 1
+//   - 2: 2026-11-25: loads paid by phone; loaded = with agents + with channels
+const StoryVersion = 2
 
 // Story is what a day came to: the outside contract of `purselane demo --json` (docs/demo.md).
 type Story struct {
@@ -41,6 +42,10 @@ type Story struct {
 	LoadsTorn int          `json:"loads_torn"`
 	Loaded    money.Amount `json:"loaded"`
 
+	Phones           int `json:"phones"`            // loads paid by phone
+	PhonesAsked      int `json:"phones_asked"`      // of these learned by asking the channel, as no notification came
+	NotificationsBad int `json:"notifications_bad"` // that did not verify, and changed nothing
+
 	DoubleCharged    int            `json:"double_charged"`    // visits in which the card was debited more than once
 	PassedUnpaid     int            `json:"passed_unpaid"`     // visits with a green light and no debit
 	Lost             int            `json:"lost"`              // debits of cards that the backend does not count, or counts wrongly
@@ -56,7 +61,7 @@ type Story struct {
 	Repeated  bool          `json:"settlement_repeated"`
 }
 
-// Sums are where the money is when all has arrived and the day is not closed yet: Loaded = OnCards + Debited = Agents;
+// Sums are where the money is when all has arrived and the day is not closed yet: Loaded = OnCards + Debited = Agents + Channels;
 // OnCards = Shadow = Float; Debited = Merchants; InFlight, Funding, Held and Trial are zero.
 type Sums struct {
 	Loaded    money.Amount `json:"loaded"`    // handed in at kiosks
@@ -69,6 +74,7 @@ type Sums struct {
 	Merchants money.Amount `json:"merchants"` // earned, not settled
 	Held      money.Amount `json:"held"`      // claimed by taps under suspicion or not known
 	Agents    money.Amount `json:"agents"`    // cash taken for loads, with the acquirers
+	Channels  money.Amount `json:"channels"`  // paid by phone: what the payment channels owe us, and what they keep for it
 	Trial     money.Amount `json:"trial_balance"`
 }
 
@@ -125,6 +131,7 @@ func (s Story) Print(w io.Writer) error {
 	line("  Dead modem   %6d   records of %s waited for its link", s.ModemBacklog, s.ModemDead)
 	line("  Sent twice   %6d   records, %d ignored", s.DuplicatesSent, s.DuplicatesIgnored)
 	line("  Loads        %6d   worth %v; %d presentations torn", s.Loads, s.Loaded, s.LoadsTorn)
+	line("  By phone     %6d   of them; %d learned by asking, as the notification was lost; %d forged notifications changed nothing", s.Phones, s.PhonesAsked, s.NotificationsBad)
 	line("")
 	line("  Charged twice      %d", s.DoubleCharged)
 	line("  Passed unpaid      %d", s.PassedUnpaid)
@@ -143,7 +150,7 @@ func (s Story) Print(w io.Writer) error {
 	m := s.Sums
 	line("  loaded %v = on cards %v + debited %v", m.Loaded, m.OnCards, m.Debited)
 	line("  on cards %v = shadow accounts %v = float %v; in flight %v, funding %v", m.OnCards, m.Shadow, m.Float, m.InFlight, m.Funding)
-	line("  debited %v = earned by merchants %v; held %v; loaded %v = with agents %v; trial balance %v", m.Debited, m.Merchants, m.Held, m.Loaded, m.Agents, m.Trial)
+	line("  debited %v = earned by merchants %v; held %v; loaded %v = with agents %v + with channels %v; trial balance %v", m.Debited, m.Merchants, m.Held, m.Loaded, m.Agents, m.Channels, m.Trial)
 	for _, f := range s.Faults {
 		line("  FAULT: %s", f)
 	}
