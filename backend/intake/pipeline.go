@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/card/desfire"
 	"github.com/purselane/purselane/card/keys"
@@ -53,6 +55,11 @@ type Options struct {
 	// Default runtime.GOMAXPROCS(0).
 	Workers int
 
+	// Posters post side by side, each the records of its own lanes: 1 to store.Lanes, and 1 on SQLite, whose file has one writer.
+	//
+	// Default 1 on SQLite, else as many as GOMAXPROCS, at most 4.
+	Posters int
+
 	// Log gets what an operator should hear of at once.
 	//
 	// Default slog.Default().
@@ -73,9 +80,9 @@ type Pipeline struct {
 	slots    *slots
 	pressure pressure
 
-	turn atomic.Uint64 // the lane that the next group begins with
-	step sync.Mutex    // one Step at a time: two would post the same records, the second one in vain
-	work chan struct{} // something was accepted
+	turn atomic.Uint64   // the lane that the next group begins with
+	step sync.Mutex      // one Step at a time: two would post the same records, the second one in vain
+	work []chan struct{} // something was accepted; one for each poster
 }
 
 var _ uplink.Handler = (*Pipeline)(nil)
@@ -100,6 +107,9 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if o.Group == 0 {
 		o.Group = 1000
 	}
+	if err := o.setPosters(s.Shared()); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -107,7 +117,28 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 		o.Log = slog.Default()
 	}
 	k := doors{ep: hsm, ec: o.EC, desfire: o.DESFire}
-	return &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, slots: newSlots(o.Windows), work: make(chan struct{}, 1)}, nil
+	p := &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, slots: newSlots(o.Windows), work: make([]chan struct{}, o.Posters)}
+	for i := range p.work {
+		p.work[i] = make(chan struct{}, 1)
+	}
+	return p, nil
+}
+
+// usualPosters is the most posters that run unless more are asked for: the database has work of its own to do for each.
+const usualPosters = 4
+
+func (o *Options) setPosters(shared bool) error {
+	switch {
+	case o.Posters < 0 || o.Posters > store.Lanes:
+		return fmt.Errorf("%d posters: want 1 to %d, or none for the usual number", o.Posters, store.Lanes)
+	case o.Posters > 1 && !shared:
+		return fmt.Errorf("%d posters on an SQLite file: its one writer posts all. Leave them out, or keep the scheme in PostgreSQL", o.Posters)
+	case o.Posters == 0 && shared:
+		o.Posters = min(runtime.GOMAXPROCS(0), usualPosters)
+	case o.Posters == 0:
+		o.Posters = 1
+	}
+	return nil
 }
 
 // Device is the Device of an uplink Processor: the public key of a terminal that is registered and not stopped.
@@ -124,15 +155,24 @@ func (p *Pipeline) Device(ctx context.Context, id ids.TerminalID) (ed25519.Publi
 	return m.PublicKey, err == nil && m.Active, err
 }
 
-// Run posts what is accepted until ctx ends. A step that fails is logged and made again. Where other processes may have the same database, it posts its share.
+// Run posts what is accepted until ctx ends. A step that fails is logged and made again. Where other processes may have the same database, its posters post their share.
 func (p *Pipeline) Run(ctx context.Context) error {
 	const (
 		retry = time.Second     // after a failure
 		look  = 5 * time.Second // for what nobody tells of: a load that changes what a card's taps are worth
 	)
 	if !p.store.Shared() {
-		return p.run(ctx, p.Step, retry, look)
+		return p.run(ctx, p.work[0], p.Step, retry, look)
 	}
+	var all errgroup.Group
+	for _, work := range p.work {
+		all.Go(func() error { return p.runPoster(ctx, work, retry) })
+	}
+	return all.Wait()
+}
+
+// runPoster is one poster from its first beat to its end.
+func (p *Pipeline) runPoster(ctx context.Context, work <-chan struct{}, retry time.Duration) error {
 	o := p.poster()
 	defer func() {
 		if err := o.leave(ctx); err != nil {
@@ -140,7 +180,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 	}()
 	var beaten time.Time
-	return p.run(ctx, func(ctx context.Context) (int, error) {
+	return p.run(ctx, work, func(ctx context.Context) (int, error) {
 		if now := time.Now(); now.Sub(beaten) >= beatEvery {
 			if err := o.beat(ctx); err != nil {
 				return 0, err
@@ -151,7 +191,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}, retry, beatEvery) // others accept for these lanes too, and nobody tells of that
 }
 
-func (p *Pipeline) run(ctx context.Context, step func(context.Context) (int, error), retry, look time.Duration) error {
+func (p *Pipeline) run(ctx context.Context, work <-chan struct{}, step func(context.Context) (int, error), retry, look time.Duration) error {
 	for {
 		n, err := step(ctx)
 		if ctx.Err() != nil {
@@ -168,7 +208,7 @@ func (p *Pipeline) run(ctx context.Context, step func(context.Context) (int, err
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-p.work:
+		case <-work:
 		case <-time.After(wait):
 		}
 	}
@@ -176,8 +216,10 @@ func (p *Pipeline) run(ctx context.Context, step func(context.Context) (int, err
 
 // wake tells Run that there is something to post.
 func (p *Pipeline) wake() {
-	select {
-	case p.work <- struct{}{}:
-	default: // Run has not taken the last word yet; it will see this too
+	for _, work := range p.work {
+		select {
+		case work <- struct{}{}:
+		default: // the last word is not taken yet; this is seen with it
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 )
 
-// A poster posts the records of its lanes. Where several processes have one database, each has a poster, and they share the lanes among those whose
+// A poster posts the records of its lanes. Where several processes have one database, each has posters, and all of them share the lanes among those whose
 // beat moves. No clock is compared with another machine's: a poster is gone when this process has seen its beat stand still for patience.
 const (
 	beatEvery = time.Second

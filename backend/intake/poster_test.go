@@ -2,10 +2,12 @@ package intake_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
@@ -154,5 +156,134 @@ func TestPostersTogetherEndWhereOneDoes(t *testing.T) {
 	require.Equal(t, alone.codes(), s.codes())
 	for card := byte(1); card <= 9; card++ {
 		require.Equal(t, alone.statuses(card), s.statuses(card))
+	}
+}
+
+// many is a story over nine cards, six of which nobody has issued; records come in twos.
+func many(s *scheme, taps int) {
+	for i := 0; i < taps; i += 2 {
+		var two []tap
+		for j := i; j < i+2; j++ {
+			two = append(two, tap{tap: uint64(j + 1), card: byte(1 + j%9), counter: uint16(j / 9), before: 10_00 - int64(j/9)*10, amount: 10})
+		}
+		s.send("bus-1", two...)
+	}
+}
+
+// TestBackendsWithSeveralPostersEndWhereOneDoes: two backends run as many posters as they may, and records come meanwhile.
+func TestBackendsWithSeveralPostersEndWhereOneDoes(t *testing.T) {
+	const taps = 60
+	alone := start(t, store.Options{})
+	many(alone, taps)
+	alone.drain()
+
+	s := start(t, store.Options{})
+	s.opt.Group = 4
+	if s.store.Shared() {
+		s.opt.Posters = 3
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var backends errgroup.Group
+	for range 2 {
+		db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true})
+		require.NoError(t, err)
+		t.Cleanup(func() { db.Close() })
+		p, err := intake.New(db, s.hsm, s.clock, s.options())
+		require.NoError(t, err)
+		backends.Go(func() error { return p.Run(ctx) })
+	}
+	many(s, taps)
+	require.Eventually(t, func() bool {
+		var waiting []store.Pending
+		s.view(func(tx *store.Tx) (err error) { waiting, err = tx.PendingRecords(t.Context(), 1); return err })
+		return len(waiting) == 0
+	}, time.Minute, 10*time.Millisecond)
+	stop()
+	require.ErrorIs(t, backends.Wait(), context.Canceled)
+	s.proveBooks()
+	require.Equal(t, alone.balances(), s.balances())
+	require.Equal(t, alone.codes(), s.codes())
+	for card := byte(1); card <= 9; card++ {
+		require.Equal(t, alone.statuses(card), s.statuses(card))
+	}
+	s.view(func(tx *store.Tx) error {
+		posters, err := tx.Posters(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, posters, "they have given their lanes back")
+		return nil
+	})
+}
+
+// TestAPosterThatDiesLeavesItsRecordsToTheOther: it dies before or after the commit of a group. What it has committed stands, and nothing is posted twice.
+func TestAPosterThatDiesLeavesItsRecordsToTheOther(t *testing.T) {
+	const taps = 18
+	for _, point := range []string{"commit:before", "commit:after"} {
+		t.Run(point, func(t *testing.T) {
+			alone := start(t, store.Options{})
+			many(alone, taps)
+			alone.drain()
+
+			s := start(t, store.Options{})
+			s.opt.Group = 2
+			dead, dies := errors.New("it is dead"), false
+			db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true, Fault: func(at string) error {
+				if dies && at == point {
+					return dead
+				}
+				return nil
+			}})
+			require.NoError(t, err)
+			t.Cleanup(func() { db.Close() })
+			p, err := intake.New(db, s.hsm, s.clock, s.options())
+			require.NoError(t, err)
+			victim, heir := p.NewPoster(), s.posterOn(t, s.hsm)
+			beat(t, victim, heir, victim, heir)
+			require.Equal(t, []int{8, 8}, s.lanes(victim, heir))
+			many(s, taps)
+			posted, err := victim.Step(t.Context())
+			require.NoError(t, err)
+			require.Positive(t, posted)
+			dies = true
+			_, err = victim.Step(t.Context())
+			require.ErrorIs(t, err, dead)
+
+			for {
+				n, err := heir.Step(t.Context())
+				require.NoError(t, err)
+				if n == 0 {
+					break
+				}
+			}
+			s.clock.Advance(intake.Patience)
+			beat(t, heir)
+			require.Equal(t, []int{0, 16}, s.lanes(victim, heir))
+			for {
+				n, err := heir.Step(t.Context())
+				require.NoError(t, err)
+				if n == 0 {
+					break
+				}
+			}
+			s.proveBooks()
+			require.Equal(t, alone.balances(), s.balances())
+			require.Equal(t, alone.codes(), s.codes())
+			for card := byte(1); card <= 9; card++ {
+				require.Equal(t, alone.statuses(card), s.statuses(card))
+			}
+		})
+	}
+}
+
+// TestAFileHasOnePoster: who asks for more learns why at the start.
+func TestAFileHasOnePoster(t *testing.T) {
+	s := start(t, store.Options{})
+	for posters, want := range map[int]string{-1: "want 1 to 16", 17: "want 1 to 16", 2: "one writer posts all"} {
+		s.opt.Posters = posters
+		_, err := intake.New(s.store, s.hsm, s.clock, s.options())
+		if posters == 2 && s.store.Shared() {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
 	}
 }

@@ -75,7 +75,7 @@ func (p *Pipeline) postNext(ctx context.Context, lanes func(*store.Tx) (store.He
 	if len(named) == 0 {
 		return len(pending), nil
 	}
-	err = p.store.Update(ctx, func(tx *store.Tx) error {
+	err = p.store.Posting(ctx, func(tx *store.Tx) error {
 		if err := tx.HoldLanes(ctx, held); err != nil {
 			return err
 		}

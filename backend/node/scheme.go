@@ -51,6 +51,8 @@ type Scheme struct {
 
 	Windows intake.Windows `yaml:"windows"` // how a fleet that comes home at once is spread
 
+	Posters int `yaml:"posters"` // that post side by side, on PostgreSQL; 0: as many as the machine has cores, at most 4
+
 	Watch watch.Settings `yaml:"watch"` // what the watch holds usual, and where terminals are
 
 	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
@@ -177,6 +179,9 @@ func (s *Scheme) Check() error {
 	}
 	if err := s.Windows.Check(); err != nil {
 		bad("%v", err)
+	}
+	if s.Posters < 0 || s.Posters > store.Lanes {
+		bad("posters: %d: want 1 to %d, or none for the usual number", s.Posters, store.Lanes)
 	}
 	if s.ECLoadLog < 0 || s.ECLoadLog > 255 {
 		bad("ec_load_log: %d: want the number of records that a card's load log keeps, or none if it is not known", s.ECLoadLog)

@@ -22,6 +22,11 @@ func (t *Tx) NameCard(ctx context.Context, alias, n ids.CardNumber, day string) 
 	case known:
 		return nil
 	}
+	if t.beside {
+		if err := t.markLane(ctx, LaneOf(alias)); err != nil {
+			return err
+		}
+	}
 	if _, err := t.exec(ctx, "name card", `INSERT INTO card_alias (alias, card) VALUES (?, ?)`, alias[:], n[:]); err != nil {
 		return err
 	}
@@ -43,6 +48,9 @@ func (t *Tx) CardOfAlias(ctx context.Context, alias ids.CardNumber) (n ids.CardN
 
 // AwaitName keeps a record apart until its card's alias is known. If it is known by now the record stays as it is: accepted.
 func (t *Tx) AwaitName(ctx context.Context, p Pending, alias ids.CardNumber) error {
+	if err := t.lockLane(ctx, LaneOf(alias)); err != nil {
+		return err
+	}
 	if _, known, err := t.CardOfAlias(ctx, alias); err != nil || known {
 		return err
 	}

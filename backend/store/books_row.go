@@ -98,12 +98,59 @@ func scanAccount(scan func(...any) error) (accountRow, error) {
 
 // account reads an account's row as it stands; one that was never used comes with found false.
 func (t *Tx) account(ctx context.Context, a books.Account) (accountRow, error) {
+	if t.beside {
+		return t.lockedAccount(ctx, a)
+	}
+	return t.readAccount(ctx, a, "")
+}
+
+func (t *Tx) readAccount(ctx context.Context, a books.Account, lock string) (accountRow, error) {
 	r := accountRow{name: a, switches: -1}
 	err := t.rows(ctx, "read account", func(scan func(...any) error) (err error) {
 		r, err = scanAccount(scan)
 		return err
-	}, `SELECT `+accountColumns+` FROM account WHERE name = ?`, string(a))
+	}, `SELECT `+accountColumns+` FROM account WHERE name = ?`+lock, string(a))
 	return r, err
+}
+
+// lockedAccount is account for a Posting: the row stays as it is until the transaction ends. A row that is not there cannot be locked, and two that write the first
+// line of an account would each write its balance; so it gets a row of nothing first, of which only one of the two is the maker. For that one the account has still to
+// be found: nobody else has written lines of it, and lines that are there say that its row was taken away.
+func (t *Tx) lockedAccount(ctx context.Context, a books.Account) (accountRow, error) {
+	for {
+		r, err := t.readAccount(ctx, a, t.dialect.forUpdate())
+		if err != nil || r.found {
+			r.found = r.found && !t.opened[a]
+			return r, err
+		}
+		if err := t.openAccount(ctx, r); err != nil {
+			return r, err
+		}
+	}
+}
+
+// openAccount writes the row of an account that has none, unless another one has written it meanwhile.
+func (t *Tx) openAccount(ctx context.Context, r accountRow) error {
+	var err error
+	if r.class, err = books.ClassOf(r.name); err != nil {
+		return err
+	}
+	if r.number, err = t.freeNumber(ctx, r.name); err != nil {
+		return err
+	}
+	done, err := t.exec(ctx, "open account", `INSERT INTO account (name, class, number, balance, switches, version, edited, seal) VALUES (?, ?, ?, 0, ?, 0, 0, ?) ON CONFLICT (name) DO NOTHING`,
+		string(r.name), string(r.class), r.number, r.switches, t.seal.of(r))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	if t.opened == nil {
+		t.opened = map[books.Account]bool{}
+	}
+	t.opened[r.name] = true
+	return nil
 }
 
 // believed reads an account's row and checks its seal. A row that does not pass is remembered, and frozen as soon as a
@@ -138,6 +185,7 @@ func (t *Tx) putAccount(ctx context.Context, r accountRow) error {
 		}
 	}
 	r.version++
+	delete(t.opened, r.name) // it has lines now
 	_, err = t.exec(ctx, "write account", `INSERT INTO account (name, class, number, balance, switches, version, edited, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET class = excluded.class, number = excluded.number, balance = excluded.balance, switches = excluded.switches,
 		version = excluded.version, edited = excluded.edited, seal = excluded.seal`,

@@ -121,7 +121,7 @@ func scanCard(scan func(...any) error) (Card, error) {
 	return c, nil
 }
 
-func (t *Tx) card(ctx context.Context, where string, arg any) (Card, error) {
+func (t *Tx) card(ctx context.Context, where string, args ...any) (Card, error) {
 	var c Card
 	found := false
 	err := t.rows(ctx, "card", func(scan func(...any) error) error {
@@ -129,7 +129,7 @@ func (t *Tx) card(ctx context.Context, where string, arg any) (Card, error) {
 		found = true
 		c, err = scanCard(scan)
 		return err
-	}, `SELECT `+cardColumns+` FROM card WHERE `+where+` = ?`, arg)
+	}, `SELECT `+cardColumns+` FROM card WHERE `+where, args...)
 	if err == nil && !found {
 		err = fmt.Errorf("card: %w", ErrNotFound)
 	}
@@ -138,12 +138,30 @@ func (t *Tx) card(ctx context.Context, where string, arg any) (Card, error) {
 
 // CardByNumber finds a card, or ErrNotFound.
 func (t *Tx) CardByNumber(ctx context.Context, n ids.CardNumber) (Card, error) {
-	return t.card(ctx, "number", n[:])
+	return t.card(ctx, `number = ?`, n[:])
+}
+
+// lockedCard finds a card, and keeps others from changing anything of it until the transaction ends, or ErrNotFound.
+func (t *Tx) lockedCard(ctx context.Context, n ids.CardNumber) (Card, error) {
+	return t.card(ctx, `number = ?`+t.dialect.forUpdate(), n[:])
+}
+
+// lockCard is for who changes loads of a card: whoever posts its records locks its row first, reads its loads, and always writes the row. So of the two the second
+// one sees what the first one did, or collides with it.
+func (t *Tx) lockCard(ctx context.Context, n ids.CardNumber) error {
+	if t.dialect == sqlite {
+		return nil // there is one writer
+	}
+	_, err := t.lockedCard(ctx, n)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // CardByToken finds a card, or ErrNotFound.
 func (t *Tx) CardByToken(ctx context.Context, token string) (Card, error) {
-	return t.card(ctx, "token", token)
+	return t.card(ctx, `token = ?`, token)
 }
 
 // Cards lists cards by token, after the token given, at most limit.
@@ -176,6 +194,9 @@ func (t *Tx) moveShadow(ctx context.Context, n ids.CardNumber, change money.Amou
 // loaded adds its amount to the shadow balance; the caller posts the entry in the same transaction. Telling the same
 // again changes nothing.
 func (t *Tx) PutCardLoad(ctx context.Context, n ids.CardNumber, l shadowaccount.Load, ref string) error {
+	if err := t.lockCard(ctx, n); err != nil {
+		return err
+	}
 	var amount int64
 	var was bool
 	found, err := t.one(ctx, "card load", `SELECT amount, loaded FROM card_load WHERE card = ? AND counter = ?`, []any{n[:], int(l.Counter)}, &amount, &was)
@@ -214,6 +235,9 @@ func (t *Tx) wantReview(ctx context.Context, n ids.CardNumber) error {
 
 // DropCardLoad forgets a load that did not reach the card. One that did stays.
 func (t *Tx) DropCardLoad(ctx context.Context, n ids.CardNumber, counter uint16) error {
+	if err := t.lockCard(ctx, n); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, "drop card load", `DELETE FROM card_load WHERE card = ? AND counter = ? AND loaded = 0`, n[:], int64(counter)); err != nil {
 		return err
 	}

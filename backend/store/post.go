@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -156,13 +157,10 @@ type cardWork struct {
 	number         ids.CardNumber
 	known          bool // in the registry
 	chain          shadowaccount.Chain
-	family         string // as the registry says, else as a record does
 	complete, next uint32 // before the group
 	slots          map[uint32][]claimRow
 	touched        map[uint32]bool
 	debits         map[string]bool // whose owner may change
-	issuer         [8]byte         // as a record says
-	levels         int
 	change         money.Amount
 }
 
@@ -185,15 +183,15 @@ func (p *posting) card(ctx context.Context, n ids.CardNumber) (*cardWork, error)
 		return w, nil
 	}
 	w := &cardWork{number: n, slots: map[uint32][]claimRow{}, touched: map[uint32]bool{}, debits: map[string]bool{}}
-	c, err := p.t.CardByNumber(ctx, n)
+	c, err := p.t.lockedCard(ctx, n)
 	switch {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
 		return nil, err
 	default:
-		w.known, w.complete, w.next, w.family = true, c.Complete, c.Next, c.Family
+		w.known, w.complete, w.next = true, c.Complete, c.Next
 	}
-	w.chain = shadowaccount.ChainOf(w.family)
+	w.chain = shadowaccount.ChainOf(c.Family)
 	p.cards[n] = w
 	return w, nil
 }
@@ -201,6 +199,9 @@ func (p *posting) card(ctx context.Context, n ids.CardNumber) (*cardWork, error)
 // open reads what the records need of their cards: the claims to their slots and to the neighbours, in one query a card,
 // and the slots of claims with the same debit, wherever they stand.
 func (p *posting) open(ctx context.Context, records []Verified) error {
+	if err := p.openCards(ctx, records); err != nil {
+		return err
+	}
 	type window struct{ lo, hi uint32 }
 	windows := map[ids.CardNumber]*window{}
 	for _, r := range records {
@@ -215,9 +216,6 @@ func (p *posting) open(ctx context.Context, records []Verified) error {
 		if err != nil {
 			return err
 		}
-		if w.family == "" {
-			w.family, w.chain = r.Family, shadowaccount.ChainOf(r.Family)
-		}
 		if x := windows[r.Card]; x != nil {
 			delete(windows, r.Card)
 			if w.chain == shadowaccount.Sparse { // any slot may be a neighbour
@@ -227,7 +225,6 @@ func (p *posting) open(ctx context.Context, records []Verified) error {
 				return err
 			}
 		}
-		w.issuer, w.levels = r.Issuer, r.Levels
 		w.touch(r.Counter)
 		for _, debit := range w.debitsOf(r) {
 			if w.debits[debit] {
@@ -237,6 +234,39 @@ func (p *posting) open(ctx context.Context, records []Verified) error {
 			if err := p.openRivals(ctx, w, debit); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// openCards reads the cards of records, and locks them where others post beside, in the order of their numbers. A card that we never issued gets a row: its debits
+// that our keys verify are owed to the merchant all the same, and the audit raises the alarm. It gets it with its first claim, whatever that is worth, for what a claim
+// is worth may still change; and before its claims are read, because a row that is not there cannot be locked.
+func (p *posting) openCards(ctx context.Context, records []Verified) error {
+	said := map[ids.CardNumber]Card{}
+	for _, r := range records {
+		family := said[r.Card].Family
+		if family == "" {
+			family = r.Family
+		}
+		said[r.Card] = Card{Number: r.Card, Family: family, Issuer: r.Issuer, Levels: r.Levels, Status: CardUnknown}
+	}
+	for _, n := range slices.SortedFunc(maps.Keys(said), func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) }) {
+		w, err := p.card(ctx, n)
+		if err != nil {
+			return err
+		}
+		if w.known {
+			continue
+		}
+		c := said[n]
+		c.Token = p.g.Token(n)
+		if err := p.t.IssueCard(ctx, c); err != nil { // if another was quicker it changes nothing
+			return err
+		}
+		delete(p.cards, n)
+		if _, err := p.card(ctx, n); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -394,13 +424,6 @@ func (p *posting) settleCard(ctx context.Context, w *cardWork) error {
 			next.Apart = true
 		}
 		if err := p.t.writeClaims(ctx, w.number, counter, w.slots[counter]); err != nil {
-			return err
-		}
-	}
-	if !w.known {
-		// A card we never issued. Its debits that our keys verify are owed to the merchant all the same, and the audit raises the
-		// alarm. It gets its row with its first claim, whatever that is worth: what a claim is worth may still change.
-		if err := p.t.IssueCard(ctx, Card{Number: w.number, Token: p.g.Token(w.number), Family: w.family, Issuer: w.issuer, Levels: w.levels, Status: CardUnknown}); err != nil {
 			return err
 		}
 	}

@@ -20,9 +20,9 @@ func keysOf(numbers []ids.CardNumber) [][]byte {
 	return out
 }
 
-// eachHeadAtOnce reads heads in one statement.
+// eachHeadAtOnce reads heads in one statement, and locks them in the order of their numbers, so that two posters that want the same cards do not wait for each other.
 func (t *Tx) eachHeadAtOnce(ctx context.Context, numbers []ids.CardNumber, each func(scan func(...any) error) error) error {
-	return t.rows(ctx, "cards of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ANY(?::bytea[])`, keysOf(numbers))
+	return t.rows(ctx, "cards of a group", each, `SELECT `+headColumns+` FROM card WHERE number = ANY(?::bytea[]) ORDER BY number FOR UPDATE`, keysOf(numbers))
 }
 
 // cardsWithDebitsAtOnce is cardsWithDebits in one statement.

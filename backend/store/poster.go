@@ -139,6 +139,19 @@ func (t *Tx) locked(ctx context.Context, h Held) ([]Lane, error) {
 	return now, nil
 }
 
+// markLane and lockLane are for a card's name: a Posting that gives it and a change that finds it missing take the lane of the alias, so that the second one sees the
+// first or collides with it. It is nearly always a lane that they hold.
+func (t *Tx) markLane(ctx context.Context, lane int) error {
+	_, err := t.exec(ctx, "mark lane", `UPDATE posting_lane SET mark = mark + 1 WHERE lane = ?`, lane)
+	return err
+}
+
+func (t *Tx) lockLane(ctx context.Context, lane int) error {
+	var n int
+	_, err := t.one(ctx, "lock lane", `SELECT lane FROM posting_lane WHERE lane = ?`+t.dialect.forUpdate(), []any{lane}, &n)
+	return err
+}
+
 // PendingOf lists accepted records of lanes that are not posted, at most limit: each lane's oldest first, and the lanes in turn, beginning with one that
 // the caller changes each time.
 func (t *Tx) PendingOf(ctx context.Context, h Held, first, limit int) ([]Pending, error) {

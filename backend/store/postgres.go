@@ -15,9 +15,13 @@ import (
 // What a connection asks of the server unless the URL says otherwise.
 const (
 	applicationName = "purselane"
+	idleSetting     = "idle_in_transaction_session_timeout"
 	// A process that hangs or lost its network in a transaction must not hold the others up for ever.
 	idleInTransaction = "300000" // ms
 )
+
+// idlePoster is idleInTransaction for a poster's transaction. It asks nothing but the database, and one that hangs holds lanes that others wait to take.
+const idlePoster = "30000" // ms
 
 // postgresReaders is how many snapshots are read at once.
 const postgresReaders = 8
@@ -30,14 +34,18 @@ func openPostgres(ctx context.Context, at string, opt Options) (*Store, error) {
 		return nil, errors.New("open store: the PostgreSQL URL cannot be read: want postgres://USER@HOST:PORT/DATABASE, with special characters percent-encoded")
 	}
 	setDefault(cfg.RuntimeParams, "application_name", applicationName)
-	setDefault(cfg.RuntimeParams, "idle_in_transaction_session_timeout", idleInTransaction)
 	if opt.NoSync {
 		cfg.RuntimeParams["synchronous_commit"] = "off"
 	}
-	writer, reader := stdlib.OpenDB(*cfg), stdlib.OpenDB(*cfg)
+	forPosters := cfg.Copy()
+	setDefault(forPosters.RuntimeParams, idleSetting, idlePoster)
+	setDefault(cfg.RuntimeParams, idleSetting, idleInTransaction)
+	writer, reader, posters := stdlib.OpenDB(*cfg), stdlib.OpenDB(*cfg), stdlib.OpenDB(*forPosters)
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(postgresReaders)
-	s := &Store{dialect: postgres, writer: writer, reader: reader, opt: opt}
+	posters.SetMaxOpenConns(Lanes) // there are never more posters
+	posters.SetMaxIdleConns(Lanes)
+	s := &Store{dialect: postgres, writer: writer, reader: reader, posters: posters, opt: opt}
 	if err := s.checkDurable(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open store %s: %w", Name(at), err)

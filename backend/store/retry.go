@@ -44,9 +44,10 @@ func rerunOf(err error) rerun {
 	return final
 }
 
-// Runs of one Update, how many may end in a perhaps, and the pauses between them.
+// Runs of one Update, how many of them while this process posts, how many may end in a perhaps, and the pauses between them.
 const (
 	maxRuns    = 12
+	sharedRuns = 3
 	maxPerhaps = 3
 	firstPause = 4 * time.Millisecond
 	maxPause   = time.Second

@@ -4,7 +4,7 @@
 //
 // Start with [Open], [Store.Update] and the methods of [Tx], one file an area. On SQLite there is one writer: Update runs in
 // BEGIN IMMEDIATE on a connection of its own, so that a transaction never fails half way for a lock. On PostgreSQL Update is
-// SERIALIZABLE and is run again when it collides with another process. A commit is durable unless Options say otherwise, because a
+// SERIALIZABLE and is run again when it collides with another one, and posters post beside it and beside each other ([Store.Posting]). A commit is durable unless Options say otherwise, because a
 // receipt leaves right after it.
 package store
 
@@ -45,9 +45,11 @@ type Store struct {
 	dialect dialect
 	writer  *sql.DB // one connection
 	reader  *sql.DB
+	posters *sql.DB // nil: posting is one Update among others
 	opt     Options
 
-	mu      sync.Mutex // one Update at a time
+	mu      sync.Mutex   // one Update at a time
+	posting sync.RWMutex // held by Postings; an Update that collides again and again takes it alone
 	changes atomic.Uint64
 
 	writing, reading statements
@@ -83,11 +85,15 @@ func Open(ctx context.Context, at string, opt Options) (*Store, error) {
 }
 
 // Shared reports whether several processes may share the posting of what they accept: a file's one writer posts all.
-func (s *Store) Shared() bool { return s.dialect == postgres }
+func (s *Store) Shared() bool { return s.posters != nil }
 
 // Close closes the database.
 func (s *Store) Close() error {
-	return errors.Join(s.reading.close(), s.writing.close(), s.reader.Close(), s.writer.Close())
+	err := errors.Join(s.reading.close(), s.writing.close(), s.reader.Close(), s.writer.Close())
+	if s.posters != nil {
+		err = errors.Join(err, s.posters.Close())
+	}
+	return err
 }
 
 // Changes counts the updates committed since Open: a page polls it to learn that there is something new.
@@ -98,11 +104,13 @@ type Tx struct {
 	tx      *sql.Tx
 	dialect dialect
 	known   *statements
-	own     map[string]*sql.Stmt // of this transaction, by text
-	rerun   rerun                // what the engine said of this transaction
-	seal    sealer               // of account rows
-	edited  []books.Account      // rows found whose seal does not fit
-	lane    int                  // whose chain a group goes into
+	own     map[string]*sql.Stmt   // of this transaction, by text
+	rerun   rerun                  // what the engine said of this transaction
+	seal    sealer                 // of account rows
+	edited  []books.Account        // rows found whose seal does not fit
+	lane    int                    // whose chain a group goes into
+	beside  bool                   // it is a Posting: only rows that it has locked stay as it read them
+	opened  map[books.Account]bool // accounts that got their row from this Posting
 }
 
 // Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run
@@ -112,9 +120,36 @@ func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }() // after the lock is gone
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.untilDone(ctx, func(run int) (rerun, error) {
+		if run > sharedRuns {
+			s.posting.Lock()
+			defer s.posting.Unlock()
+		}
+		return s.update(ctx, s.writer, s.dialect.writing(), f)
+	})
+}
+
+// Posting runs f as Update does, beside Updates and other Postings where the engine lets several write. On PostgreSQL it is READ COMMITTED: only rows that f has
+// locked stay as it read them, and each statement sees what others have committed before it. It is for posting groups and nothing else. What it locks, in this
+// order: its lanes ([Tx.HoldLanes]), its cards, the accounts, which are everybody's and come last.
+func (s *Store) Posting(ctx context.Context, f func(*Tx) error) (err error) {
+	if s.posters == nil {
+		return s.Update(ctx, f)
+	}
+	f, edited := noteEdited(f)
+	defer func() { err = s.freezeEdited(ctx, edited(), err) }()
+	return s.untilDone(ctx, func(int) (rerun, error) {
+		s.posting.RLock()
+		defer s.posting.RUnlock()
+		return s.update(ctx, s.posters, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, f)
+	})
+}
+
+// untilDone runs a transaction until it does not collide.
+func (s *Store) untilDone(ctx context.Context, once func(run int) (rerun, error)) error {
 	doubts := 0
 	for run := 1; ; run++ {
-		again, err := s.update(ctx, f)
+		again, err := once(run)
 		if again == perhaps {
 			doubts++
 		}
@@ -131,12 +166,12 @@ func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
 }
 
 // update runs f once, and reports whether nothing came of it and it is to be run again.
-func (s *Store) update(ctx context.Context, f func(*Tx) error) (again rerun, err error) {
-	tx, err := s.writer.BeginTx(ctx, s.dialect.writing())
+func (s *Store) update(ctx context.Context, on *sql.DB, how *sql.TxOptions, f func(*Tx) error) (again rerun, err error) {
+	tx, err := on.BeginTx(ctx, how)
 	if err != nil {
 		return rerunOf(err), fmt.Errorf("store: begin: %w", err)
 	}
-	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}}
+	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}, beside: on == s.posters}
 	defer func() {
 		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
 		s.writing.learn(t)
