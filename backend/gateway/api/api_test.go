@@ -43,6 +43,7 @@ type bank struct {
 	mu       sync.Mutex
 	payments map[string]channel.Result
 	heard    channel.Notification
+	mute     bool // it forgets to answer
 }
 
 func (b *bank) Capabilities() channel.Capabilities {
@@ -94,6 +95,9 @@ func (b *bank) Notified(_ context.Context, n channel.Notification) ([]channel.Ev
 }
 
 func (b *bank) Answer(err error) channel.Reply {
+	if b.mute {
+		return channel.Reply{}
+	}
 	if err != nil {
 		return channel.Reply{Status: http.StatusUnauthorized, Type: "text/plain", Body: []byte("FAIL")}
 	}
@@ -106,7 +110,7 @@ func (b *bank) Bill(context.Context, string, func(channel.BillRow) error) error 
 
 // desk is a gateway with its API, and two apps that call it by package client.
 type desk struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	bank    *bank
 	clock   *clock.Manual
@@ -117,7 +121,7 @@ type desk struct {
 	cafe    *http.Client
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t testing.TB) *desk {
 	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -375,6 +379,9 @@ func TestNotificationsAreBounded(t *testing.T) {
 	require.Zero(t, d.bank.heard)
 	status, _ = d.notify("two", "good", "x")
 	require.Equal(t, http.StatusNotFound, status)
+	d.bank.mute = true
+	status, _ = d.notify("one", "good", "x")
+	require.Equal(t, http.StatusInternalServerError, status)
 	_, err := api.New(api.Config{})
 	require.Error(t, err)
 }
@@ -396,4 +403,30 @@ func TestEveryProblemIsInThePage(t *testing.T) {
 	for word, status := range api.Kinds() {
 		require.Contains(t, string(page), fmt.Sprintf("| `%s` | %d |", word, status))
 	}
+}
+
+// FuzzBody: whatever an app sends, signed, is answered as the document says and is never our fault.
+func FuzzBody(f *testing.F) {
+	d := newDesk(f)
+	f.Add(anOrder, "")
+	f.Add(`{"key":"p1","product":"qr"}`, "/O1/payments")
+	f.Add(`{"key":"r1","amount":"4.00"}`, "/O1/refunds")
+	f.Add("{}", "/%2F/close")
+	f.Fuzz(func(t *testing.T, body, path string) {
+		r, err := http.NewRequest("POST", d.url+"/v1/orders"+path, strings.NewReader(body))
+		if err != nil || r.URL.Host != strings.TrimPrefix(d.url, "http://") {
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := d.shop.Do(r)
+		if err != nil {
+			require.ErrorIs(t, err, sign.ErrRequest)
+			return
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Less(t, resp.StatusCode, 500, string(raw))
+		require.True(t, json.Valid(raw), string(raw))
+	})
 }

@@ -201,6 +201,9 @@ func (s *server) notify(w http.ResponseWriter, r *http.Request) {
 	}
 	// The error is what the answer comes from, and the gateway has logged it.
 	reply, _ := s.Gateway.Notified(r.Context(), r.PathValue("account"), channel.Notification{Header: r.Header, Query: r.URL.RawQuery, Body: body, At: s.Clock.Now()})
+	if reply.Status == 0 { // an adapter that forgot it: the channel tells again
+		reply = channel.Reply{Status: http.StatusInternalServerError}
+	}
 	if reply.Type != "" {
 		w.Header().Set("Content-Type", reply.Type)
 	}
