@@ -125,6 +125,34 @@ func TestTheSweepOpensACaseOnce(t *testing.T) {
 	require.Zero(t, swept, "what an officer left stays so")
 }
 
+// TestTheRunningCasesAreInTheOverview: the page shows those that are due first, and counts the others.
+func TestTheRunningCasesAreInTheOverview(t *testing.T) {
+	d := newDesk(t)
+	all := d.aged()
+	_, err := d.Propose(t.Context(), all[cases.Suspect].ID, cases.Deny, "ann", "a copy")
+	require.NoError(t, err)
+	shown := func() (out []string) {
+		o, err := d.store.Overview(t.Context())
+		require.NoError(t, err)
+		for _, c := range o.Cases {
+			out = append(out, c.ID+" "+c.State+" "+c.ProposedBy)
+		}
+		require.EqualValues(t, len(out), o.CaseCount)
+		return out
+	}
+	require.Equal(t, []string{all[cases.Rejected].ID + " open ", all[cases.Suspect].ID + " proposed ann", all[cases.Aged].ID + " open "}, shown())
+	_, err = d.Approve(t.Context(), all[cases.Suspect].ID, "ben", "seen")
+	require.NoError(t, err)
+	require.Len(t, shown(), 2, "a decided case runs no longer")
+	require.NoError(t, d.store.View(t.Context(), func(tx *store.Tx) error {
+		one, n, err := tx.RunningCases(t.Context(), 1)
+		require.Equal(t, all[cases.Rejected].ID, one[0].ID)
+		require.Len(t, one, 1)
+		require.EqualValues(t, 2, n)
+		return err
+	}))
+}
+
 func TestTwoOfficersDecideAndTheBooksFollow(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()

@@ -1,7 +1,7 @@
 // Package console is the operators' page: read-only, rendered on the server, embedded in the binary.
 //
 // Start with [New]. The page shows where every cent is (the float identity written as an equation that balances or is
-// flagged), the latest taps, the terminals and their backlog, open findings and the clearing days. A browser with
+// flagged), the latest taps, the terminals and their backlog, open findings, the cases that run and the clearing days. A browser with
 // scripts gets changed parts over server-sent events; one without gets the same page and reloads it.
 //
 // The handler answers GET and HEAD only, changes nothing, and sets headers under which the page runs no script but its

@@ -9,7 +9,7 @@ import (
 )
 
 // fragments are the parts of the page that are sent again when they change: template name and id of the element.
-var fragments = []string{"state", "money", "taps", "terminals", "findings", "days"}
+var fragments = []string{"state", "money", "taps", "terminals", "findings", "cases", "days"}
 
 const (
 	writeWithin = 10 * time.Second // a reader slower than this has gone

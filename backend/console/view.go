@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -24,6 +25,8 @@ type pageView struct {
 	Findings       []findingView
 	OpenFindings   int64
 	Days           []dayView
+	Cases          []caseView
+	MoreCases      int64
 }
 
 type tapView struct {
@@ -50,6 +53,12 @@ type dayView struct {
 	Accepted, Rejected, Suspect store.Tally
 	Net                         money.Amount
 	Digest                      string // first eight digits
+}
+
+type caseView struct {
+	ID, Kind, State, Tone, Tap, Merchant, ISO, Full, Due string
+	Amount                                               money.Amount
+	By                                                   string // who proposed
 }
 
 func view(ov store.Overview, lang string, loc *time.Location) pageView {
@@ -110,6 +119,16 @@ func view(ov store.Overview, lang string, loc *time.Location) pageView {
 		}
 		v.Days = append(v.Days, line)
 	}
+	for _, c := range ov.Cases {
+		tap := ids.TapID{Terminal: c.Claim.Terminal, Epoch: c.Claim.Epoch, Tap: c.Claim.Tap}
+		line := caseView{ID: c.ID, Kind: word("case.", c.Kind), State: word("case_state.", c.State), Tone: "warn", Tap: tap.String(), Merchant: string(c.Merchant),
+			ISO: iso(c.Due), Full: full(c.Due, loc), Due: c.Due.In(loc).Format(time.DateOnly), Amount: c.Amount, By: c.ProposedBy}
+		if c.State == "proposed" {
+			line.Tone, line.State = "wait", word("case_state.", c.State+"."+c.Proposal)
+		}
+		v.Cases = append(v.Cases, line)
+	}
+	v.MoreCases = ov.CaseCount - int64(len(ov.Cases))
 	return v
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -117,6 +118,26 @@ func TestAViewSaysInWordsWhatTheStoreSaysInCodes(t *testing.T) {
 
 	zh := view(o, "zh", time.UTC)
 	require.Equal(t, []string{"zh-Hans", "消费", "已接受"}, []string{zh.HTMLLang, zh.Taps[0].Kind, zh.Taps[0].Outcome})
+}
+
+func TestCasesAreShownWithWhoMovesNext(t *testing.T) {
+	due := time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC)
+	claim := store.TapKey{Terminal: "bus-1", Epoch: 0x5f, Tap: 17}
+	o := store.Overview{CaseCount: 5, Cases: []store.Case{
+		{ID: "C1", Claim: claim, Kind: "claimed", State: "open", Due: due, Merchant: "line-1", Amount: money.Minor(2_00)},
+		{ID: "C2", Claim: claim, Kind: "expired", State: "proposed", Proposal: "grant", ProposedBy: "ops", Due: due},
+		{ID: "C3", Claim: claim, Kind: "later", State: "proposed", Proposal: "deny", ProposedBy: "ops", Due: due},
+	}}
+	v := view(o, "en", time.FixedZone("", 8*3600))
+	require.Equal(t, caseView{ID: "C1", Kind: "somebody claims it", State: "waits for a proposal", Tone: "warn", Tap: "bus-1/5f/17", Merchant: "line-1", ISO: "2026-11-30T20:00:00Z",
+		Full: "2026-12-01 04:00:00 +08:00", Due: "2026-12-01", Amount: money.Minor(2_00)}, v.Cases[0])
+	require.Equal(t, []string{"it came too late", "to pay, waits for a second person", "wait", "ops"}, []string{v.Cases[1].Kind, v.Cases[1].State, v.Cases[1].Tone, v.Cases[1].By})
+	require.Equal(t, []string{"later", "not to pay, waits for a second person"}, []string{v.Cases[2].Kind, v.Cases[2].State})
+	require.EqualValues(t, 2, v.MoreCases)
+	require.Equal(t, "有人主张", view(o, "zh", time.UTC).Cases[0].Kind)
+	for _, k := range cases.Kinds {
+		require.Contains(t, texts["en"], "case."+string(k))
+	}
 }
 
 func TestTerminalsWithABacklogComeFirstAndTheListIsBounded(t *testing.T) {
