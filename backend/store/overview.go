@@ -21,8 +21,6 @@ type Overview struct {
 	Terminals []Terminal
 	Findings  []FindingCount // open ones, by code
 	Days      []DayLine      // clearing days, latest first
-	Cases     []Case         // that run, the first to be due at the top
-	CaseCount int64          // of those that run
 }
 
 // TapLine is one record as the page shows it. It holds no card number: Card is masked.
@@ -63,9 +61,8 @@ type Tally struct {
 
 // How much of each list an overview holds.
 const (
-	overviewTaps  = 20
-	overviewDays  = 10
-	overviewCases = 10
+	overviewTaps = 20
+	overviewDays = 10
 )
 
 // Overview reads it.
@@ -90,10 +87,7 @@ func (s *Store) Overview(ctx context.Context) (Overview, error) {
 		if ov.Findings, err = t.findingCounts(ctx); err != nil {
 			return err
 		}
-		if ov.Days, err = t.dayLines(ctx); err != nil {
-			return err
-		}
-		ov.Cases, ov.CaseCount, err = t.RunningCases(ctx, overviewCases)
+		ov.Days, err = t.dayLines(ctx)
 		return err
 	})
 	return ov, err
