@@ -115,6 +115,16 @@ func (t *Tx) Cases(ctx context.Context, state string, limit int) ([]Case, error)
 	return t.cases(ctx, `WHERE (? = '' OR x.state = ?) ORDER BY x.due_ms, x.id LIMIT ?`, state, state, limit)
 }
 
+// RunningCases lists cases that are not done, those that are due first at the top, at most limit, and counts them all.
+func (t *Tx) RunningCases(ctx context.Context, limit int) ([]Case, int64, error) {
+	var n int64
+	if _, err := t.one(ctx, "running cases in all", `SELECT COUNT(*) FROM claim_case WHERE state IN ('open', 'proposed')`, nil, &n); err != nil {
+		return nil, 0, err
+	}
+	all, err := t.cases(ctx, `WHERE x.state IN ('open', 'proposed') ORDER BY x.due_ms, x.id LIMIT ?`, limit)
+	return all, n, err
+}
+
 // RunningCase finds the case of a claim that is not done, or ErrNotFound.
 func (t *Tx) RunningCase(ctx context.Context, k TapKey) (Case, error) {
 	all, err := t.cases(ctx, `WHERE x.card = ? AND x.counter = ? AND x.terminal = ? AND x.epoch = ? AND x.tap = ? AND x.state IN ('open', 'proposed')`,

@@ -21,6 +21,8 @@ type Overview struct {
 	Terminals []Terminal
 	Findings  []FindingCount // open ones, by code
 	Days      []DayLine      // clearing days, latest first
+	Cases     []Case         // that run, the first to be due at the top
+	CaseCount int64          // of those that run
 }
 
 // TapLine is one record as the page shows it. It holds no card number: Card is masked.
@@ -61,8 +63,9 @@ type Tally struct {
 
 // How much of each list an overview holds.
 const (
-	overviewTaps = 20
-	overviewDays = 10
+	overviewTaps  = 20
+	overviewDays  = 10
+	overviewCases = 10
 )
 
 // Overview reads it.
@@ -87,7 +90,10 @@ func (s *Store) Overview(ctx context.Context) (Overview, error) {
 		if ov.Findings, err = t.findingCounts(ctx); err != nil {
 			return err
 		}
-		ov.Days, err = t.dayLines(ctx)
+		if ov.Days, err = t.dayLines(ctx); err != nil {
+			return err
+		}
+		ov.Cases, ov.CaseCount, err = t.RunningCases(ctx, overviewCases)
 		return err
 	})
 	return ov, err
