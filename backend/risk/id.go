@@ -56,6 +56,9 @@ func NewHasher(key []byte) (Hasher, error) {
 	return Hasher{append([]byte(nil), key...)}, nil
 }
 
+// Zero reports that the hasher was not made by [NewHasher].
+func (h Hasher) Zero() bool { return h.key == nil }
+
 // Of is the ID of a thing; of "" the zero one.
 func (h Hasher) Of(kind Kind, thing string) ID {
 	if thing == "" {
