@@ -17,8 +17,10 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount"
@@ -127,6 +129,14 @@ func newCity(t *testing.T) *city {
 	c.tap(today, "bus-8802", 4, 2_00, shadowaccount.SaidCompleted, shadowaccount.ProofBad, 0)
 	c.tap(today, "gate-central-2", 1, 4_50, shadowaccount.SaidUnknown, shadowaccount.ProofNone, 0)
 	c.tap(today, "bus-8801", 3, 2_00, shadowaccount.SaidVoided, shadowaccount.ProofNone, 0)
+	officers, err := cases.New(s, clock.NewManual(morning), cases.Config{})
+	require.NoError(t, err)
+	bad, err := officers.Open(t.Context(), ids.TapID{Terminal: "bus-8802", Epoch: 1, Tap: 1}, "ann", "the rider has a receipt")
+	require.NoError(t, err)
+	_, err = officers.Propose(t.Context(), bad.ID, cases.Grant, "ann", "so has the till")
+	require.NoError(t, err)
+	_, err = officers.Open(t.Context(), ids.TapID{Terminal: "gate-central-2", Epoch: 1, Tap: 4}, "ann", "the gate opened")
+	require.NoError(t, err)
 	c.update(func(ctx context.Context, tx *store.Tx) error {
 		faults, err := tx.VerifyBooks(ctx)
 		require.NoError(t, err)
