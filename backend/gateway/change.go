@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
 )
 
 // change is one transaction on one order.
@@ -55,6 +56,11 @@ var kinds = map[byte]string{order.OfOrder: "order", order.OfPayment: "payment", 
 
 // tell writes a line of the timeline, and leaves the message of it.
 func (c *change) tell(ctx context.Context, about, event, was, became string, by Source, context, detail string) error {
+	return c.tellOf(ctx, kinds[about[0]], about, event, was, became, by, context, detail)
+}
+
+// tellOf is tell of an operation that is no refund.
+func (c *change) tellOf(ctx context.Context, what, about, event, was, became string, by Source, context, detail string) error {
 	c.o.Lines++
 	c.o.Changed = c.at
 	if err := c.tx.AddGatewayLine(ctx, store.GatewayLine{Order: c.o.ID, N: c.o.Lines, At: c.at, About: about, Event: event, Was: was, Became: became, Source: string(by),
@@ -65,7 +71,7 @@ func (c *change) tell(ctx context.Context, about, event, was, became string, by 
 	if err != nil {
 		return err
 	}
-	m, err := webhook.Message(fmt.Sprintf("%s-%d", c.o.ID, c.o.Lines), c.o.ID, c.at, webhook.Notice{App: c.o.App, Type: kinds[about[0]] + "." + strings.ReplaceAll(event, "-", "_"), Data: data})
+	m, err := webhook.Message(fmt.Sprintf("%s-%d", c.o.ID, c.o.Lines), c.o.ID, c.at, webhook.Notice{App: c.o.App, Type: what + "." + strings.ReplaceAll(event, "-", "_"), Data: data})
 	if err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 	}
 	// What the payer was handed may be known to the channel only once he opens it, as an Alipay QR code: until its end nothing is gone.
 	gone := !p.Sent.IsZero() && c.at.Sub(p.Sent) >= c.s.cfg.MissingAfter && (p.Action == "" || !c.at.Before(p.Expires))
-	e, means := order.EventOf(state, r.Outcome, false, gone)
+	e, means := order.EventOf(state, r.Outcome, p.Reserve, gone)
 	if !means {
 		if state == order.PaymentPaid && (r.Outcome == channel.Failed || r.Outcome == channel.Closed) {
 			return c.s.find(ctx, c.tx, c.o.ID, FindContradiction, fmt.Sprintf("payment %s was paid, and the channel says %v %s", p.Number, r.Outcome, r.Code))
@@ -148,13 +154,15 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 			return err
 		}
 	}
+	if e == order.Succeeded || e == order.Late || e == order.Reserved {
+		p.Surplus = !order.State(c.o.State).Awaits()
+	}
 	came := e == order.Succeeded || e == order.Late
 	if came {
 		p.PaidAt = r.At
 		if p.PaidAt.IsZero() {
 			p.PaidAt = c.at
 		}
-		p.Surplus = !order.State(c.o.State).Awaits()
 		var err error
 		if p.Fee, err = p.Amount.MulRatio(c.s.accounts[p.Channel].FeePPM, 1_000_000); err != nil {
 			return err
@@ -167,7 +175,9 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 	case came && p.Surplus:
 		return c.surplus(ctx, p)
 	case came:
-		return c.paid(ctx, p, by)
+		return c.paid(ctx, p, p.Amount, by)
+	case e == order.Reserved:
+		return c.reserved(ctx, p, by)
 	case p.State == string(order.Failed) || p.State == string(order.PaymentClosed):
 		return c.ended(ctx, by)
 	}
@@ -175,12 +185,12 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 }
 
 // paid: the order has its money. Attempts that are still out are ended soon.
-func (c *change) paid(ctx context.Context, p *store.GatewayPayment, by Source) error {
-	c.o.Payment, c.o.Received, c.o.Fee, c.o.PaidAt, c.o.Context = p.Number, p.Amount, p.Fee, c.at, p.Context
+func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money.Amount, by Source) error {
+	c.o.Payment, c.o.Received, c.o.Fee, c.o.PaidAt, c.o.Context = p.Number, amount, p.Fee, c.at, p.Context
 	if err := c.move(ctx, order.MoneyCame, by, ""); err != nil {
 		return err
 	}
-	if err := c.postPaid(ctx, p, c.earns()); err != nil {
+	if err := c.postPaid(ctx, p, c.earns(), amount); err != nil {
 		return err
 	}
 	if c.typeOf() == code.TopUp {
@@ -214,7 +224,7 @@ func (c *change) surplus(ctx context.Context, p *store.GatewayPayment) error {
 	if err := c.s.find(ctx, c.tx, c.o.ID, FindSurplus, fmt.Sprintf("payment %s over %v was not needed: order is %s", p.Number, p.Amount, c.o.State)); err != nil {
 		return err
 	}
-	if err := c.postPaid(ctx, p, surplusAccount); err != nil {
+	if err := c.postPaid(ctx, p, surplusAccount, p.Amount); err != nil {
 		return err
 	}
 	_, err := c.giveBack(ctx, p, back{key: "surplus:" + p.Number, amount: p.Amount, reason: "paid twice, or too late", source: surplusAccount})

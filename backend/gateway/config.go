@@ -85,6 +85,11 @@ type Config struct {
 	// Default 45 seconds.
 	CodeWait time.Duration
 
+	// ReserveFor is how long a reservation is kept that is neither captured nor released. Then it is released.
+	//
+	// Default 7 days.
+	ReserveFor time.Duration
+
 	// CallTimeout bounds one call of a channel, and MissingAfter is how long after it a request may still be on its way: only then a channel that
 	// does not know a payment will never know it.
 	//
@@ -137,7 +142,7 @@ func (c Config) withDefaults() (Config, error) {
 		name string
 		v    *time.Duration
 		d    time.Duration
-	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second},
+	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day},
 		{"CallTimeout", &c.CallTimeout, 10 * time.Second},
 		{"MissingAfter", &c.MissingAfter, 5 * time.Minute}, {"Lease", &c.Lease, time.Minute}} {
 		if *f.v < 0 {

@@ -21,6 +21,7 @@ import (
 type NewOrder struct {
 	Key      string // names the order at the app, for ever; 1 to 64 characters
 	Type     code.Action
+	Mode     code.Mode // zero: instant; or reserved, for [Service.Capture]
 	Product  code.Product
 	Merchant ids.MerchantID // who is paid; of a transfer the sender
 	Payee    ids.MerchantID // of a transfer
@@ -33,6 +34,9 @@ type NewOrder struct {
 // Create makes an order. The same key with the same content is the same order, as it is by now; with other content it is [ErrConflict] and a
 // finding. Errors: [ErrRequest], [ErrUnsupported], [ErrConflict], [code.ErrUnknown].
 func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, error) {
+	if n.Mode == 0 {
+		n.Mode = code.Instant
+	}
 	digest, err := digestOf(n)
 	if err != nil {
 		return Order{}, err
@@ -66,7 +70,7 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 		if expires == 0 {
 			expires = s.cfg.Expires
 		}
-		c := code.Context{Product: n.Product, Mode: code.Instant, Action: n.Type}
+		c := code.Context{Product: n.Product, Mode: n.Mode, Action: n.Type}
 		row := store.GatewayOrder{ID: id, App: app, IdempotencyKey: n.Key, Digest: digest, Context: c.String(), Merchant: n.Merchant, Payee: n.Payee, Amount: n.Money.Amount,
 			Currency: n.Money.Currency, Subject: n.Subject, Attach: n.Attach, State: string(order.Open), Created: at, Changed: at, Expires: at.Add(expires), Due: at.Add(expires)}
 		if err := tx.AddGatewayOrder(ctx, row); err != nil {
@@ -115,6 +119,9 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
 	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
 		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
+	}
+	if n.Mode != code.Instant && (n.Mode != code.Reserved || n.Type != code.Pay) {
+		return fmt.Errorf("%v of a %v: want instant, or reserved for a payment: %w", n.Mode, n.Type, ErrUnsupported)
 	}
 	_, err := s.cfg.Registry.Product(n.Product)
 	return err

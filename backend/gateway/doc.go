@@ -1,5 +1,5 @@
 // Package gateway takes money over payment channels and gives it back. An order is what is owed; a payment is one attempt to pay it over one channel; an
-// operation is a refund or a void. Their states and moves are the tables of package order; each move is one
+// operation is a refund, a void or a step of a reservation. Their states and moves are the tables of package order; each move is one
 // transaction with its line in the order's timeline, its entry in the books and its message in the outbox.
 //
 // Start with [Service.Create] and [Service.Pay], which is the pipeline from top to bottom, then change.go, which is what a channel's word does, from

@@ -37,5 +37,5 @@ const (
 	FindOtherChannel  = "PAY_OTHER_CHANNEL"  // a notification about a payment that was made on another channel
 	FindSurplus       = "PAY_TWICE"          // an order was paid twice, or after it was closed; the surplus goes back by itself
 	FindUnknownNumber = "PAY_UNKNOWN_NUMBER" // a channel tells of a payment or a refund that we never asked for
-	FindStuck         = "PAY_REFUND_STUCK"   // a surplus or a top-up could not be given back: a person must
+	FindStuck         = "PAY_REFUND_STUCK"   // a surplus, a top-up or a reservation could not be given back: a person must
 )

@@ -40,7 +40,8 @@ type bank struct {
 	caps     channel.Capabilities
 	payments map[string]*paid
 	refunds  map[string]channel.Result
-	calls    []string // each call, by name
+	held     map[string]int64 // reserved, by payment; see reserver
+	calls    []string         // each call, by name
 	before   func(call string) error
 	after    func(call string, r channel.Result) (channel.Result, error)
 }
@@ -52,7 +53,7 @@ type paid struct {
 }
 
 func newBank(c *clock.Manual) *bank {
-	return &bank{clock: c, payments: map[string]*paid{}, refunds: map[string]channel.Result{}, caps: channel.Capabilities{
+	return &bank{clock: c, payments: map[string]*paid{}, refunds: map[string]channel.Result{}, held: map[string]int64{}, caps: channel.Capabilities{
 		Products: []channel.Product{channel.QR, channel.Code}, Currencies: []string{"CNY"}, Close: true, Refund: true, RefundWindow: 365 * 24 * time.Hour}}
 }
 

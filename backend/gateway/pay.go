@@ -184,7 +184,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, App: app, Order: o.ID})
+		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID})
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (c *change) newPayment(ctx context.Context, number, digest string, a Accoun
 		expires = wait
 	}
 	p := store.GatewayPayment{Number: number, Order: c.o.ID, N: len(all) + 1, IdempotencyKey: n.Key, Digest: digest, Channel: a.ID, Context: of.Over(code.ChannelOf(a.Company, way), a.Number).String(),
-		Product: string(n.Product), Amount: c.o.Amount, Currency: c.o.Currency, State: string(order.Created), Bank: n.Payer.Bank, Created: c.at, Changed: c.at, Expires: expires,
+		Product: string(n.Product), Amount: c.o.Amount, Currency: c.o.Currency, Reserve: of.Mode == code.Reserved, State: string(order.Created), Bank: n.Payer.Bank, Created: c.at, Changed: c.at, Expires: expires,
 		Asking: store.Asking{Slice: order.Slice(c.at)}}
 	if err := c.tx.AddGatewayPayment(ctx, p); err != nil {
 		return p, err
@@ -320,8 +320,13 @@ func (s *Service) call(ctx context.Context, o store.GatewayOrder, row store.Gate
 		limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 		defer stop()
 		ended := s.watch(row.Channel, n.Payer.Bank)
-		r, callErr = a.Channel.Pay(limited, channel.PayRequest{Number: row.Number, Context: row.Context, Product: n.Product, Money: channel.Money{Amount: row.Amount, Currency: row.Currency},
-			Subject: o.Subject, Sent: row.Sent, Expires: row.Expires, NotifyURL: a.NotifyURL, ReturnURL: n.ReturnURL, ClientIP: n.IP, Payer: n.Payer})
+		in := channel.PayRequest{Number: row.Number, Context: row.Context, Product: n.Product, Money: channel.Money{Amount: row.Amount, Currency: row.Currency},
+			Subject: o.Subject, Sent: row.Sent, Expires: row.Expires, NotifyURL: a.NotifyURL, ReturnURL: n.ReturnURL, ClientIP: n.IP, Payer: n.Payer}
+		if auth, can := a.Channel.(channel.Authoriser); can && row.Reserve {
+			r, callErr = auth.Authorise(limited, in)
+		} else {
+			r, callErr = a.Channel.Pay(limited, in)
+		}
 		ended(r, callErr)
 		return s.fault("called")
 	}); err != nil {
@@ -367,4 +372,10 @@ func (s *Service) fault(point string) error {
 		return nil
 	}
 	return s.cfg.Fault(point)
+}
+
+// reserves reports an order whose money is reserved first.
+func reserves(context string) bool {
+	c, err := code.Parse(context)
+	return err == nil && c.Mode == code.Reserved
 }

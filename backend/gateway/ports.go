@@ -14,6 +14,7 @@ type Wanted struct {
 	Money   channel.Money
 	Bank    string // chosen by the payer, "" for none
 	Context string // of the order, without a channel
+	Reserve bool   // reserve only
 	App     string
 	Order   string // its id: a router that draws by chance draws by it
 }
@@ -69,7 +70,8 @@ func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
 // able reports whether a channel can do it at all.
 func able(ch channel.Channel, w Wanted) bool {
 	caps := ch.Capabilities()
-	return slices.Contains(caps.Products, w.Product) && slices.Contains(caps.Currencies, w.Money.Currency)
+	_, authorises := ch.(channel.Authoriser)
+	return (!w.Reserve || caps.Authorise && authorises) && slices.Contains(caps.Products, w.Product) && slices.Contains(caps.Currencies, w.Money.Currency)
 }
 
 // Assessed is what risk is asked about.

@@ -54,8 +54,8 @@ func (c *change) post(ctx context.Context, id, kind, context string, earner book
 	return c.tx.Post(ctx, books.Entry{ID: id, Kind: kind, Day: day, Ref: c.o.ID + " " + context, Lines: lines})
 }
 
-func (c *change) postPaid(ctx context.Context, p *store.GatewayPayment, to books.Account) error {
-	return c.post(ctx, "gateway:"+p.Number+":paid", books.KindPaidOnline, p.Context, to, p.Channel, p.Amount, p.Fee, true)
+func (c *change) postPaid(ctx context.Context, p *store.GatewayPayment, to books.Account, amount money.Amount) error {
+	return c.post(ctx, "gateway:"+p.Number+":paid", books.KindPaidOnline, p.Context, to, p.Channel, amount, p.Fee, true)
 }
 
 // postOut books a refund when it is ordered, and postBack books it back when the channel has refused it. What was set aside for a card is not made

@@ -178,7 +178,7 @@ func (c *change) giveBack(ctx context.Context, p *store.GatewayPayment, b back) 
 	if void {
 		kind = code.Void
 	}
-	fee, err := feeBack(*p, b)
+	fee, err := feeBack(*p, b, c.o.Received)
 	if err != nil {
 		return store.GatewayOperation{}, err
 	}
@@ -209,7 +209,7 @@ func (c *change) giveBack(ctx context.Context, p *store.GatewayPayment, b back) 
 // voidable reports that a payment is not settled at its channel and goes back as a whole.
 func voidable(ch channel.Channel, p store.GatewayPayment, b back, at time.Time) bool {
 	caps := ch.Capabilities()
-	if _, can := ch.(channel.Voider); !can || !caps.Void || b.amount.Cmp(p.Amount) != 0 {
+	if _, can := ch.(channel.Voider); !can || !caps.Void || p.Reserve || b.amount.Cmp(p.Amount) != 0 {
 		return false
 	}
 	for _, o := range b.others {
@@ -230,11 +230,14 @@ func channelDay(c channel.Capabilities, at time.Time) string {
 }
 
 // feeBack is what the channel gives back of its fee: all refunds of a payment together give back as much of it as they give of the payment.
-func feeBack(p store.GatewayPayment, b back) (money.Amount, error) {
-	gone, fees := b.amount, money.Amount{}
+func feeBack(p store.GatewayPayment, b back, received money.Amount) (money.Amount, error) {
+	gone, fees, whole := b.amount, money.Amount{}, p.Amount
+	if p.Reserve { // the fee was on what was captured
+		whole = received
+	}
 	var err error
 	for _, o := range b.others {
-		if o.Payment != p.Number || !order.OperationState(o.State).Counts() {
+		if o.Payment != p.Number || step(o.Kind) || !order.OperationState(o.State).Counts() {
 			continue
 		}
 		if gone, err = gone.Add(o.Amount); err != nil {
@@ -244,7 +247,7 @@ func feeBack(p store.GatewayPayment, b back) (money.Amount, error) {
 			return fees, err
 		}
 	}
-	due, err := p.Fee.MulRatio(gone.Minor(), p.Amount.Minor())
+	due, err := p.Fee.MulRatio(gone.Minor(), whole.Minor())
 	if err != nil {
 		return fees, err
 	}
@@ -266,13 +269,29 @@ func (s *Service) send(ctx context.Context, o store.GatewayOperation, by Source)
 	limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer stop()
 	in := channel.RefundRequest{Number: o.Number, Of: refOf(p), Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Sent: o.Created.Truncate(time.Second), Reason: o.Reason, NotifyURL: a.NotifyURL}
-	var r channel.Result
-	if void, can := a.Channel.(channel.Voider); can && o.Kind == code.Void.String() {
-		r, err = void.Void(limited, in)
-	} else {
-		r, err = a.Channel.Refund(limited, in)
-	}
+	r, err := doIt(a.Channel, o.Kind)(limited, in)
 	return s.heardOperation(ctx, o, r, err, by)
+}
+
+// doIt is the channel's method for a kind of operation.
+func doIt(ch channel.Channel, kind string) func(context.Context, channel.RefundRequest) (channel.Result, error) {
+	void, _ := ch.(channel.Voider)
+	auth, _ := ch.(channel.Authoriser)
+	switch {
+	case kind == code.Void.String() && void != nil:
+		return void.Void
+	case kind == code.Increment.String() && auth != nil:
+		return auth.Increment
+	case kind == code.Capture.String() && auth != nil:
+		return auth.Capture
+	case kind == code.Release.String() && auth != nil:
+		return auth.Release
+	case kind == code.Refund.String():
+		return ch.Refund
+	}
+	return func(context.Context, channel.RefundRequest) (channel.Result, error) {
+		return channel.Result{}, channel.ErrUnsupported
+	}
 }
 
 // of finds an operation's payment and our account at its channel.
@@ -320,17 +339,20 @@ func (s *Service) heardOperation(ctx context.Context, o store.GatewayOperation, 
 
 // hearOperation is what a channel's word on an operation does, from whatever side it came.
 func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r channel.Result, by Source) error {
-	if r.Number != "" && r.Number != o.Number && o.Kind != code.Void.String() { // some channels answer a void with the payment's number
+	if r.Number != "" && r.Number != o.Number && o.Kind == code.Refund.String() { // some channels answer the others with the payment's number
 		if err := c.s.find(ctx, c.tx, c.o.ID, FindOtherNumber, fmt.Sprintf("%s %s: the channel speaks of %s", o.Kind, o.Number, r.Number)); err != nil {
 			return err
 		}
 		r = channel.Result{}
 	}
-	if r.Outcome == channel.Succeeded && !r.Money.Amount.IsZero() && (r.Money.Amount.Cmp(o.Amount) != 0 || r.Money.Currency != o.Currency) {
+	if takes(o.Kind) && r.Outcome == channel.Succeeded && !r.Money.Amount.IsZero() && (r.Money.Amount.Cmp(o.Amount) != 0 || r.Money.Currency != o.Currency) {
 		if err := c.s.find(ctx, c.tx, c.o.ID, FindAmount, fmt.Sprintf("%s %s over %v %s: the channel says %v %s", o.Kind, o.Number, o.Amount, o.Currency, r.Money.Amount, r.Money.Currency)); err != nil {
 			return err
 		}
 		r = channel.Result{}
+	}
+	if o.Kind == code.Release.String() && r.Outcome == channel.Closed {
+		r.Outcome = channel.Succeeded // nothing is reserved any more, which is what was asked for
 	}
 	state := order.OperationState(o.State)
 	e, means := order.OperationEventOf(state, r.Outcome, false)
@@ -360,13 +382,15 @@ func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r
 	if err := c.tx.SetGatewayOperation(ctx, *o); err != nil {
 		return err
 	}
-	if err := c.tell(ctx, o.Number, string(e), string(state), o.State, by, o.Context, r.Code); err != nil {
+	if err := c.tellOf(ctx, typeOf(o.Kind), o.Number, string(e), string(state), o.State, by, o.Context, r.Code); err != nil {
 		return err
 	}
-	switch next {
-	case order.Done:
+	switch {
+	case step(o.Kind):
+		return c.stepped(ctx, o, by)
+	case next == order.Done:
 		return c.given(ctx, o, by)
-	case order.OpFailed:
+	case next == order.OpFailed:
 		return c.refused(ctx, o)
 	}
 	return nil

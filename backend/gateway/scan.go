@@ -152,7 +152,7 @@ func (s *Service) heardPayment(ctx context.Context, p store.GatewayPayment, r ch
 
 // askOperation asks about a refund. One that was never called for, or that the channel does not know, is called for with its own number.
 func (s *Service) askOperation(ctx context.Context, o store.GatewayOperation) error {
-	if o.State == string(order.Ordered) || o.Kind == code.Void.String() { // a void is asked about by voiding again
+	if o.State == string(order.Ordered) || o.Kind != code.Refund.String() { // all but refunds are asked about by doing them again, by the same number
 		_, err := s.send(ctx, o, ByAnswer)
 		return s.late(ctx, o, err)
 	}
@@ -198,6 +198,9 @@ func (s *Service) endOrders(ctx context.Context) (int, error) {
 		errs = append(errs, s.change(ctx, o.ID, func(c *change) error {
 			if c.o.Due.IsZero() || c.o.Due.After(c.at) {
 				return nil
+			}
+			if c.o.State == string(order.Authorised) {
+				return c.releaseLate(ctx)
 			}
 			return c.close(ctx, ByTime)
 		}))

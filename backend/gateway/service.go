@@ -60,7 +60,8 @@ type Order struct {
 	Subject    string
 	Attach     string
 	State      order.State
-	Payment    string // number of the payment that pays it
+	Payment    string       // number of the payment that pays it
+	Reserved   money.Amount // at the channel
 	Received   money.Amount
 	Refunding  money.Amount // on its way back
 	Refunded   money.Amount
@@ -81,6 +82,7 @@ type Payment struct {
 	Context   string
 	Product   channel.Product
 	Money     channel.Money
+	Reserve   bool // reserves only
 	State     order.PaymentState
 	Surplus   bool // the order did not need its money; it goes back by itself
 	ChannelID string
@@ -95,7 +97,7 @@ type Payment struct {
 	Expires   time.Time
 }
 
-// Operation gives money back: a refund or a void.
+// Operation is done to a payment: a refund, a void, or a step of a reservation: an increment, a capture or a release.
 type Operation struct {
 	Number    string
 	Order     string
@@ -124,12 +126,12 @@ func orderOf(o store.GatewayOrder) Order {
 	}
 	return Order{ID: o.ID, App: o.App, Key: o.IdempotencyKey, Type: c.Action, Product: c.Product, Mode: c.Mode, Context: o.Context, Merchant: o.Merchant, Payee: o.Payee,
 		Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Subject: o.Subject, Attach: o.Attach, State: order.State(o.State), Payment: o.Payment,
-		Received: o.Received, Refunding: o.Refunding, Refunded: o.Refunded, Created: o.Created, Changed: o.Changed, Expires: o.Expires, PaidAt: o.PaidAt}
+		Reserved: o.Reserved, Received: o.Received, Refunding: o.Refunding, Refunded: o.Refunded, Created: o.Created, Changed: o.Changed, Expires: o.Expires, PaidAt: o.PaidAt}
 }
 
 func paymentOf(p store.GatewayPayment) Payment {
 	return Payment{Number: p.Number, Order: p.Order, Key: p.IdempotencyKey, Account: p.Channel, Context: p.Context, Product: channel.Product(p.Product),
-		Money: channel.Money{Amount: p.Amount, Currency: p.Currency}, State: order.PaymentState(p.State), Surplus: p.Surplus, ChannelID: p.ChannelID,
+		Money: channel.Money{Amount: p.Amount, Currency: p.Currency}, Reserve: p.Reserve, State: order.PaymentState(p.State), Surplus: p.Surplus, ChannelID: p.ChannelID,
 		Action: actionOf(p.Action), Bank: p.Bank, Code: p.Code, Class: channel.Class(p.Class), Message: p.Message, Created: p.Created, Changed: p.Changed, PaidAt: p.PaidAt, Expires: p.Expires}
 }
 

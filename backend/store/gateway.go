@@ -26,7 +26,8 @@ type GatewayOrder struct {
 	Subject        string
 	Attach         string
 	State          string
-	Payment        string // that pays it
+	Payment        string       // that pays it
+	Reserved       money.Amount // at the channel
 	Received       money.Amount
 	Refunding      money.Amount // on its way back
 	Refunded       money.Amount
@@ -51,6 +52,7 @@ type GatewayPayment struct {
 	Product        string
 	Amount         money.Amount
 	Currency       string
+	Reserve        bool // reserves only
 	State          string
 	Surplus        bool // the order did not need its money
 	ChannelID      string
@@ -68,11 +70,11 @@ type GatewayPayment struct {
 	Asking
 }
 
-// GatewayOperation gives money back: a refund or a void.
+// GatewayOperation is done to a payment: a refund, a void, or a step of a reservation.
 type GatewayOperation struct {
 	Number         string
 	Order          string
-	Payment        string // that it gives back
+	Payment        string // that it is done to
 	Kind           string
 	IdempotencyKey string
 	Digest         string
@@ -81,7 +83,7 @@ type GatewayOperation struct {
 	Amount         money.Amount
 	Currency       string
 	Reason         string
-	Source         books.Account // that the money is taken from
+	Source         books.Account // that the money is taken from, "" for none
 	Fee            money.Amount
 	State          string
 	ChannelID      string
@@ -237,13 +239,13 @@ func (t *Tx) setRow(ctx context.Context, table string, all []column) error {
 func (o *GatewayOrder) columns() []column {
 	return []column{{"id", &o.ID}, {"app", &o.App}, {"idem", &o.IdempotencyKey}, {"digest", &o.Digest}, {"context", &o.Context}, {"merchant", &o.Merchant}, {"payee", &o.Payee},
 		{"amount", &o.Amount}, {"currency", &o.Currency}, {"subject", &o.Subject}, {"attach", &o.Attach}, {"state", &o.State}, {"payment", &o.Payment},
-		{"received", &o.Received}, {"refunding", &o.Refunding}, {"refunded", &o.Refunded}, {"fee", &o.Fee}, {"lines", &o.Lines},
+		{"reserved", &o.Reserved}, {"received", &o.Received}, {"refunding", &o.Refunding}, {"refunded", &o.Refunded}, {"fee", &o.Fee}, {"lines", &o.Lines},
 		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"expires_ms", &o.Expires}, {"paid_ms", &o.PaidAt}, {"due_ms", &o.Due}}
 }
 
 func (p *GatewayPayment) columns() []column {
 	return []column{{"number", &p.Number}, {"order_id", &p.Order}, {"n", &p.N}, {"idem", &p.IdempotencyKey}, {"digest", &p.Digest}, {"channel", &p.Channel}, {"context", &p.Context},
-		{"product", &p.Product}, {"amount", &p.Amount}, {"currency", &p.Currency}, {"state", &p.State}, {"surplus", &p.Surplus},
+		{"product", &p.Product}, {"amount", &p.Amount}, {"currency", &p.Currency}, {"reserve", &p.Reserve}, {"state", &p.State}, {"surplus", &p.Surplus},
 		{"channel_id", &p.ChannelID}, {"action", &p.Action}, {"bank", &p.Bank}, {"code", &p.Code}, {"class", &p.Class}, {"message", &p.Message}, {"fee", &p.Fee},
 		{"created_ms", &p.Created}, {"changed_ms", &p.Changed}, {"sent_ms", &p.Sent}, {"paid_ms", &p.PaidAt}, {"expires_ms", &p.Expires},
 		{"slice", &p.Slice}, {"tries", &p.Tries}, {"ask_ms", &p.Ask}}
