@@ -218,8 +218,12 @@ func (s *scheme) read(b *batch) error {
 
 func (s *scheme) post(b batch) error {
 	return s.store.Update(s.ctx, func(tx *store.Tx) error {
-		return tx.PostGroup(s.ctx, store.Group{Day: day, AtMS: noon.UnixMilli(), Token: func(n ids.CardNumber) string { return store.Token(tokenKey, n) }}, b.verified)
+		return tx.PostGroup(s.ctx, s.group(), b.verified)
 	})
+}
+
+func (s *scheme) group() store.Group {
+	return store.Group{Day: day, AtMS: noon.UnixMilli(), Token: func(n ids.CardNumber) string { return store.Token(tokenKey, n) }}
 }
 
 // end recomputes the books and closes them: a figure of wrong books is no figure.
