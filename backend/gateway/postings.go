@@ -68,5 +68,5 @@ func (c *change) postBack(ctx context.Context, o *store.GatewayOperation) error 
 	if to == books.Funding {
 		to = surplusAccount
 	}
-	return c.post(ctx, "gateway:"+o.Number+":back", "gateway-back", o.Context, to, o.Channel, o.Amount, o.Fee, true)
+	return c.post(ctx, "gateway:"+o.Number+":back", books.KindBackOnline, o.Context, to, o.Channel, o.Amount, o.Fee, true)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
@@ -213,4 +214,33 @@ func TestATransferIsThePayees(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, order.Done, r.State)
 	require.Equal(t, "0.00", d.balance(gateway.Available("cafe")))
+}
+
+// TestAFrozenAccountStopsRefundsAndNoFacts: what a payer or a channel has done is booked, and set aside.
+func TestAFrozenAccountStopsRefundsAndNoFacts(t *testing.T) {
+	d := start(t, nil)
+	freeze := func(on, off books.Switches) {
+		require.NoError(t, d.store.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.SwitchAccount(t.Context(), gateway.Pending(shop), on, off, "officer", "test")
+		}))
+	}
+	o := d.paid("k", 1000)
+	d.one.before = func(string) error { return errLost }
+	r, err := d.refund(o.ID, "r", 400)
+	require.NoError(t, err)
+	require.Equal(t, order.OpUnknown, r.State)
+	require.Equal(t, "-6.00", d.balance(gateway.Pending(shop)))
+
+	freeze(books.SwitchFrozen, 0)
+	_, err = d.refund(o.ID, "s", 300)
+	require.ErrorIs(t, err, books.ErrSwitched)
+	d.one.before = nil
+	d.one.payments[o.Payment].back = 1000 // the channel refuses
+	d.pass(2*time.Second, time.Second)
+	require.Equal(t, order.OpFailed, d.now(o.ID).Operations[0].State)
+	require.Equal(t, "-4.00", d.balance(books.Aside(gateway.Pending(shop))))
+
+	d.paid("l", 500)
+	require.Equal(t, "-9.00", d.balance(books.Aside(gateway.Pending(shop))))
+	require.Equal(t, "-6.00", d.balance(gateway.Pending(shop)))
 }

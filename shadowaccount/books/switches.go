@@ -138,10 +138,11 @@ const (
 	KindRelease = "account-release" // what was set aside goes back to its account
 
 	KindPaidOnline = "gateway-paid" // a payer's money that a channel has
+	KindBackOnline = "gateway-back" // a refund that a channel has refused: the money is where it was
 )
 
-// Fact reports whether an entry of a kind tells what a card, or a payer, has done already. Refusing it would not undo it, so what it means for a
+// Fact reports whether an entry of a kind tells what a card, a payer or a channel has done already. Refusing it would not undo it, so what it means for a
 // frozen account is set aside.
 func Fact(kind string) bool {
-	return kind == KindRecords || kind == KindLoaded || kind == KindPaidOnline
+	return kind == KindRecords || kind == KindLoaded || kind == KindPaidOnline || kind == KindBackOnline
 }
