@@ -19,6 +19,8 @@ import (
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/console"
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
@@ -43,6 +45,11 @@ type Config struct {
 	Tokens     api.Tokens         // who may call the API
 	Calendar   calendar.Table     // holidays; zero: plain weeks
 
+	// Channels speak for the accounts of the scheme's gateway, by id, and Plan is its routing plan in place of the scheme's rules. Channels nil: this process
+	// runs no gateway.
+	Channels map[string]channel.Channel
+	Plan     *route.Plan
+
 	// BrokerTLS, when set, asks each device for a certificate. Nil: a password, on loopback.
 	BrokerTLS *tls.Config
 	// BrokerHost and BrokerPort of the MQTT listener; port 0 takes a free one. Default 127.0.0.1.
@@ -63,6 +70,7 @@ type Node struct {
 	life     *cardlife.Service
 	cases    *cases.Service
 	watch    *watch.Watch
+	online   *online // nil: no gateway
 	api      http.Handler
 	console  http.Handler
 	started  chan struct{} // closed when the broker serves
@@ -144,6 +152,9 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
+	if n.online, err = n.openGateway(); err != nil {
+		return fmt.Errorf("scheme: gateway: %w", err)
+	}
 	n.console = console.New(n.store, console.Config{Location: at, Log: c.Log})
 	return nil
 }
@@ -204,6 +215,11 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.cases.Run(ctx, time.Hour) })
 	g.Go(func() error { return n.watch.Run(ctx) })
 	g.Go(func() error { return n.proveNightly(ctx) })
+	if n.online != nil {
+		for _, run := range n.online.run {
+			g.Go(func() error { return run(ctx) })
+		}
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -45,6 +45,8 @@ type Scheme struct {
 	Console Listen `yaml:"console"` // asks nobody who is looking: a loopback address
 	Broker  Listen `yaml:"broker"`
 
+	Gateway *Gateway `yaml:"gateway"` // online payments; nil: none
+
 	Store string `yaml:"store"` // the database, as store.Open takes it, without a password; empty: a file in the node's folder
 
 	HSM HSM `yaml:"hsm"` // where the master keys are; empty: in the sealed key file
@@ -192,7 +194,11 @@ func (s *Scheme) Check() error {
 	if err := s.Watch.Check(); err != nil {
 		bad("%w", err)
 	}
+	s.Gateway.check(bad)
 	acquirers := checkParties("acquirers", "acquirer", s.Acquirers, bad)
+	if acquirers[string(OnlineAgent)] {
+		bad("acquirers: %s is the name under which loads are sold that are paid online: give the acquirer another id", OnlineAgent)
+	}
 	checkParties("channels", "channel", s.Channels, bad)
 	seen := map[string]bool{}
 	for i, m := range s.Merchants {

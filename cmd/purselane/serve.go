@@ -29,6 +29,9 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.gateway(&cfg); err != nil {
+		return err
+	}
 	n, err := node.Open(ctx, cfg)
 	if err != nil {
 		return err
@@ -38,11 +41,16 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		fmt.Fprintf(k.Stdout, "%-8s %s\n", "store", store.Name(cfg.Database))
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, web := range []struct {
+	type web struct {
 		field string
 		at    node.Listen
 		serve http.Handler
-	}{{"api", cfg.Scheme.API, n.API()}, {"console", cfg.Scheme.Console, n.Console()}} {
+	}
+	webs := []web{{"api", cfg.Scheme.API, n.API()}, {"console", cfg.Scheme.Console, n.Console()}}
+	if cfg.Scheme.Gateway != nil {
+		webs = append(webs, web{"gateway", cfg.Scheme.Gateway.Listen, n.GatewayAPI()})
+	}
+	for _, web := range webs {
 		if web.at.Address == "" {
 			continue
 		}

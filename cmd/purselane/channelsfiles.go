@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/channel/alipay"
+	"github.com/purselane/purselane/backend/gateway/channel/wechat"
+	"github.com/purselane/purselane/backend/gateway/route"
+	"github.com/purselane/purselane/backend/node"
+)
+
+// wechatFile is the settings file of an account at WeChat Pay; docs/gateway-serve.md is its page. Files that it names lie beside it.
+type wechatFile struct {
+	MerchantID   string   `yaml:"merchant_id"`
+	AppID        string   `yaml:"app_id"`
+	Store        string   `yaml:"store"`
+	Key          string   `yaml:"key"`    // secret file
+	Serial       string   `yaml:"serial"` // of the merchant's API certificate
+	V3Key        string   `yaml:"v3_key"` // secret file
+	PublicKeyID  string   `yaml:"public_key_id"`
+	PublicKey    string   `yaml:"public_key"`
+	Certificates []string `yaml:"certificates"`
+	Hosts        []string `yaml:"hosts"`
+}
+
+// alipayFile is the settings file of an account at Alipay.
+type alipayFile struct {
+	AppID            string   `yaml:"app_id"`
+	SellerID         string   `yaml:"seller_id"`
+	Key              string   `yaml:"key"` // secret file
+	MiniApp          string   `yaml:"mini_app"`
+	PublicKey        string   `yaml:"public_key"`
+	AppCertificate   string   `yaml:"app_certificate"`
+	RootCertificates string   `yaml:"root_certificates"`
+	Certificates     []string `yaml:"certificates"`
+	Gateway          string   `yaml:"gateway"`
+}
+
+// readBeside reads a file that a settings file names. A secret one must be its owner's alone.
+type readBeside func(name string, secret bool) ([]byte, error)
+
+// gateway adds what the scheme's gateway section names files for. A scheme without one stays as it is.
+func (f schemeFolder) gateway(c *node.Config) error {
+	g := c.Scheme.Gateway
+	if g == nil {
+		return nil
+	}
+	var errs []error
+	c.Channels = map[string]channel.Channel{}
+	for _, a := range g.Accounts {
+		ch, err := f.channel(a)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("scheme: gateway: account %s: %w", a.ID, err))
+			continue
+		}
+		c.Channels[a.ID] = ch
+	}
+	if g.Plan != "" {
+		p, err := readPlan(f.path(g.Plan))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("scheme: gateway.plan: %w", err))
+		}
+		c.Plan = p
+	}
+	return errors.Join(errs...)
+}
+
+// channel makes the adapter of an account from its settings file.
+func (f schemeFolder) channel(a node.GatewayAccount) (channel.Channel, error) {
+	at := f.path(a.Settings)
+	raw, err := os.ReadFile(at)
+	if err != nil {
+		return nil, err
+	}
+	beside := func(name string, secret bool) ([]byte, error) {
+		return readKeyFile(filepath.Join(filepath.Dir(at), name), secret)
+	}
+	ch, err := channelOf(a.Kind, raw, beside)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	return ch, nil
+}
+
+func channelOf(kind string, raw []byte, read readBeside) (channel.Channel, error) {
+	switch kind {
+	case node.WeChat:
+		s, err := wechatSettings(raw, read)
+		if err != nil {
+			return nil, err
+		}
+		return orError(wechat.New(s))
+	case node.Alipay:
+		s, err := alipaySettings(raw, read)
+		if err != nil {
+			return nil, err
+		}
+		return orError(alipay.New(s))
+	}
+	return nil, fmt.Errorf("kind %q: want %s or %s", kind, node.WeChat, node.Alipay)
+}
+
+// orError keeps a nil adapter from becoming a channel that is not nil.
+func orError[C channel.Channel](c C, err error) (channel.Channel, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func wechatSettings(raw []byte, read readBeside) (wechat.Settings, error) {
+	var file wechatFile
+	if err := strictYAML(raw, &file); err != nil {
+		return wechat.Settings{}, err
+	}
+	s := wechat.Settings{MerchantID: file.MerchantID, AppID: file.AppID, Store: file.Store, Serial: strings.ToUpper(file.Serial), PublicKeyID: file.PublicKeyID, Hosts: file.Hosts}
+	r := &keyFiles{read: read}
+	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
+	s.V3Key = strings.TrimSpace(string(r.bytes("v3_key", file.V3Key, true)))
+	return s, errors.Join(r.errs...)
+}
+
+func alipaySettings(raw []byte, read readBeside) (alipay.Settings, error) {
+	var file alipayFile
+	if err := strictYAML(raw, &file); err != nil {
+		return alipay.Settings{}, err
+	}
+	s := alipay.Settings{AppID: file.AppID, SellerID: file.SellerID, MiniApp: file.MiniApp, Gateway: file.Gateway}
+	r := &keyFiles{read: read}
+	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
+	if file.AppCertificate != "" {
+		if all := r.certificates("app_certificate", []string{file.AppCertificate}); len(all) > 0 {
+			s.AppCertificate = all[0]
+		}
+	}
+	s.RootCertificates = r.bytes("root_certificates", file.RootCertificates, false)
+	return s, errors.Join(r.errs...)
+}
+
+func strictYAML(raw []byte, into any) error {
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document")
+	}
+	return nil
+}
+
+// keyFiles reads the files that settings name, and gathers what is wrong. No fault holds what is in a file.
+type keyFiles struct {
+	read readBeside
+	errs []error
+}
+
+func (r *keyFiles) bad(field, name, what string) {
+	r.errs = append(r.errs, fmt.Errorf("%s: %s: %s", field, name, what))
+}
+
+// bytes are a file's; nil for a field that is empty.
+func (r *keyFiles) bytes(field, name string, secret bool) []byte {
+	if name == "" {
+		return nil
+	}
+	raw, err := r.read(name, secret)
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", field, err))
+	}
+	return raw
+}
+
+func (r *keyFiles) privateKey(field, name string) *rsa.PrivateKey {
+	raw := r.bytes(field, name, true)
+	if raw == nil {
+		return nil
+	}
+	b, _ := pem.Decode(raw)
+	if b == nil {
+		r.bad(field, name, "holds no PEM")
+		return nil
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(b.Bytes); err == nil {
+		return key
+	}
+	if key, err := x509.ParsePKCS8PrivateKey(b.Bytes); err == nil {
+		if key, is := key.(*rsa.PrivateKey); is {
+			return key
+		}
+	}
+	r.bad(field, name, "holds no RSA private key without a passphrase (PKCS #1 or PKCS #8)")
+	return nil
+}
+
+func (r *keyFiles) publicKey(field, name string) *rsa.PublicKey {
+	raw := r.bytes(field, name, false)
+	if raw == nil {
+		return nil
+	}
+	if b, _ := pem.Decode(raw); b != nil {
+		if key, err := x509.ParsePKIXPublicKey(b.Bytes); err == nil {
+			if key, is := key.(*rsa.PublicKey); is {
+				return key
+			}
+		}
+	}
+	r.bad(field, name, `holds no RSA public key in PEM ("BEGIN PUBLIC KEY")`)
+	return nil
+}
+
+func (r *keyFiles) certificates(field string, names []string) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, name := range names {
+		raw := r.bytes(field, name, false)
+		if raw == nil {
+			continue
+		}
+		b, _ := pem.Decode(raw)
+		if b == nil {
+			r.bad(field, name, "holds no certificate in PEM")
+			continue
+		}
+		one, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			r.bad(field, name, "holds no certificate in PEM")
+			continue
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// maxKeyFile is far above any key or chain of certificates, in bytes.
+const maxKeyFile = 1 << 20
+
+// readKeyFile reads a file with a key. A secret one that others may read is refused: it is no secret.
+func readKeyFile(path string, secret bool) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); secret && mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s: others may read or write it (%04o): chmod 600 it, and get a new key if somebody may have", path, mode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) == 0 || len(raw) > maxKeyFile:
+		return nil, fmt.Errorf("%s: has %d bytes or more: want 1 to %d", path, len(raw), maxKeyFile)
+	}
+	return raw, nil
+}
+
+// readPlan reads a routing plan in JSON, strictly.
+func readPlan(path string) (*route.Plan, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var p route.Plan
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: more than one JSON value", path)
+	}
+	return &p, nil
+}
