@@ -62,7 +62,7 @@ func (n *Node) openGateway() (*online, error) {
 		probed[a.Channel] = c.Channels[a.Name]
 	}
 	keep := keeper.New(n.store, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Clock: c.Clock, Probe: selfheal.Prober(probed),
-		Sinks: []string{logSink}, Log: c.Log})
+		Sinks: []string{LogSink}, Log: c.Log})
 	channels, err := selfheal.New(keep, plan, c.Clock)
 	if err != nil {
 		return nil, fmt.Errorf("routing plan: %w", err)
@@ -88,7 +88,7 @@ func (n *Node) openGateway() (*online, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	relay, err := outbox.New(n.store, outbox.Config{Handlers: map[string]outbox.Handler{webhook.Topic: hooks.Take, keeper.Topic(logSink): logMove(c.Log)}, Clock: c.Clock, Log: c.Log})
+	relay, err := outbox.New(n.store, outbox.Config{Handlers: map[string]outbox.Handler{webhook.Topic: hooks.Take, keeper.Topic(LogSink): logMove(c.Log)}, Clock: c.Clock, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,8 @@ func (n *Node) openGateway() (*online, error) {
 	return &online{service: service, api: api, run: []func(context.Context) error{service.Run, keep.Run, relay.Run, hooks.Run, apps.Run}}, nil
 }
 
-// logSink is told of channels that go out and come back, once by all processes together.
-const logSink = "log"
+// LogSink is told of channels that go out and come back; one of the processes that run the gateway logs each move.
+const LogSink = "log"
 
 // logMove is an operator's first word of a channel's move; docs/channel-health.md says what is in it.
 func logMove(log *slog.Logger) outbox.Handler {

@@ -28,6 +28,7 @@ type commands struct {
 	Case     CaseCmd     `cmd:"" help:"Decide taps that nothing proves, by two persons."`
 	App      AppCmd      `cmd:"" help:"Keep merchants' apps that call the gateway, by two persons."`
 	Webhook  WebhookCmd  `cmd:"" help:"Where apps are told of events, and what did not arrive."`
+	Channels ChannelsCmd `cmd:"" help:"Look at the gateway's payment channels, and switch them off and on."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
