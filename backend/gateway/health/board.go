@@ -339,6 +339,9 @@ func (x *cell) propose(e Event, at time.Time, by, reason string, why Evidence) *
 	return m
 }
 
+// byHand is when a cell is due that a person switched off: it waits for a person, because probes of a channel that is well say nothing of why it is off.
+var byHand = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // move is pure: the status after an event.
 func (x *cell) move(e Event, at time.Time) (*Move, error) {
 	a, err := Next(x.State, e)
@@ -351,6 +354,9 @@ func (x *cell) move(e Event, at time.Time) (*Move, error) {
 	case SetFault:
 		s.Share, s.Step, s.Tries, s.Incident, s.Traffic = 0, 0, 0, s.Version, math.Round(x.detector.traffic(at)*1000)/1000
 		s.Due = at.Add(x.set.BackOff)
+		if e == SwitchedOff {
+			s.Due = byHand
+		}
 	case StartRamp:
 		s.Step, s.Tries = 1, s.Tries+1
 		s.Share = x.first()
@@ -360,6 +366,9 @@ func (x *cell) move(e Event, at time.Time) (*Move, error) {
 	case BackToFault:
 		s.Share, s.Step = 0, 0
 		s.Due = at.Add(min(x.set.BackOff<<min(s.Tries, 16), x.set.MaxOff))
+		if e == SwitchedOff {
+			s.Due = byHand
+		}
 	case SetNormal:
 		s.Share, s.Step, s.Tries, s.Incident = 1, 0, 0, 0
 	}

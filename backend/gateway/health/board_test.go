@@ -409,3 +409,37 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		require.ErrorContains(t, s.Check(), name)
 	}
 }
+
+// TestWhatAPersonSwitchedOffWaitsForAPerson: probes are good all day, and the channel stays out until it is switched on; from a ramp too.
+func TestWhatAPersonSwitchedOffWaitsForAPerson(t *testing.T) {
+	for _, ramping := range []bool{false, true} {
+		b := board(nil)
+		now := noon
+		pass := func(until func() bool) {
+			for end := now.Add(24 * time.Hour); now.Before(end) && !until(); now = now.Add(5 * time.Second) {
+				b.Observe(health.Observation{At: now, Cell: pay, Probe: true})
+				moves, _ := b.Tick(now)
+				for _, m := range moves {
+					b.Adopt(m.Status, now)
+				}
+			}
+		}
+		if ramping {
+			var m *health.Move
+			for m == nil {
+				m, _ = b.Observe(health.Observation{At: now, Cell: pay, Failed: true})
+			}
+			b.Adopt(m.Status, now)
+			pass(func() bool { return b.Status(pay).State == health.Ramping })
+			require.Equal(t, health.Ramping, b.Status(pay).State)
+		}
+		m, err := b.Switch(pay, health.SwitchedOff, b.Status(pay).Version, now, "li", "work tonight")
+		require.NoError(t, err)
+		b.Adopt(m.Status, now)
+		pass(func() bool { return b.Status(pay).State != health.Unavailable })
+		require.Equal(t, health.Unavailable, b.Status(pay).State)
+		m, err = b.Switch(pay, health.SwitchedOn, m.Version, now, "li", "done")
+		require.NoError(t, err)
+		require.Equal(t, 1.0, m.Share)
+	}
+}
