@@ -104,6 +104,7 @@ var problems = map[string]error{
 	"unauthorised":         ErrAccess,
 	"forbidden":            ErrAccess,
 	"unknown-agent":        ErrAccess,
+	"paid-online":          ErrAccess, // only the gateway sells and refunds these
 	"unknown-key":          ErrUnknownKey,
 	"request":              ErrRequest,
 	"media-type":           ErrRequest,
