@@ -18,7 +18,7 @@ type Seeds struct {
 // The two sets.
 var (
 	Tuning    = Seeds{"tuning", 1}
-	Reporting = Seeds{"reporting", 1_000_001}
+	Reporting = Seeds{"reporting", 2_000_001}
 )
 
 // window is the length of a healthy window.
