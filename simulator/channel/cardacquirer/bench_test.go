@@ -49,6 +49,8 @@ type journal struct {
 
 var errFull = errors.New("the disk is full")
 
+func (j *journal) fill(yes bool) { j.mu.Lock(); defer j.mu.Unlock(); j.full = yes }
+
 func (j *journal) Put(_ context.Context, key string, value []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

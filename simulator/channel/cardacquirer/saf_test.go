@@ -122,6 +122,25 @@ func TestALateApprovalOfWhatIsReversedIsReversedAgain(t *testing.T) {
 	})
 }
 
+func TestALateApprovalIsReversedAlsoWhileTheJournalIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, false, adapter.Binary2)
+		s.sim.Withhold(1)
+		_, err := s.a.Pay(t.Context(), s.pay(number, 2000, channeltest.Pays))
+		require.Error(t, err)
+		s.flush(t, s.a, 0)
+		s.journal.fill(true)
+		s.sim.LetGo()
+		synctest.Wait()
+		require.Equal(t, 1, s.a.Late())
+		s.journal.fill(false)
+		s.weather.Next(cardacquirer.Reversal, sim.Fate{Cut: sim.CutBefore})
+		s.flush(t, s.a, 1) // it is owed
+		s.flush(t, s.a, 0)
+		require.EqualValues(t, 100_000_00, s.sim.Card(rich).Balance)
+	})
+}
+
 func TestAnAnswerThatCameIsRememberedOverACrash(t *testing.T) {
 	s := open(t, false, adapter.Binary2)
 	paid, err := s.a.Pay(t.Context(), s.pay(number, 2000, channeltest.Pays))

@@ -322,7 +322,11 @@ func (a *Adapter) noteLate(m Message) {
 	ctx := context.Background()
 	if r, ok, err := a.kept(ctx, number); err == nil && ok && r.State == reversed {
 		r.State = owed
-		_ = a.keep(ctx, r) // if the journal is away the acquirer's file shows it
+		if a.keep(ctx, r) != nil { // owed all the same, while this process lives; after it the acquirer's file shows it
+			a.mu.Lock()
+			a.records[number] = r
+			a.mu.Unlock()
+		}
 	}
 }
 
