@@ -18,9 +18,10 @@ type NewPayment struct {
 	Key       string // names the attempt within the order, for ever; 1 to 64 characters
 	Product   channel.Product
 	Payer     channel.Payer
-	ReturnURL string // where the payer's browser goes after paying; proves nothing
-	IP        string // of the payer, "" if not known
-	Proof     string // what the payer proved after a challenge, "" for nothing
+	Company   code.Company `json:",omitempty"` // that the payer has chosen to pay with; 0: any
+	ReturnURL string       // where the payer's browser goes after paying; proves nothing
+	IP        string       // of the payer, "" if not known
+	Proof     string       // what the payer proved after a challenge, "" for nothing
 }
 
 // digest leaves out what may differ when the same attempt comes again.
@@ -184,7 +185,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID})
+		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
 		if err != nil {
 			return err
 		}
@@ -273,7 +274,7 @@ func (s *Service) payable(o store.GatewayOrder) error {
 // channel: of the same request twice at once only one does.
 func (s *Service) assess(ctx context.Context, o store.GatewayOrder, row store.GatewayPayment, n NewPayment) (_ store.GatewayPayment, mine bool, _ error) {
 	err := s.step(ctx, "risk", o.ID, row.Context, func(ctx context.Context) error {
-		verdict, why, err := s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(o), Payment: paymentOf(row), Payer: n.Payer, IP: n.IP, Proof: n.Proof})
+		said, err := s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(o), Payment: paymentOf(row), Payer: n.Payer, IP: n.IP, Proof: n.Proof})
 		if err != nil {
 			return fmt.Errorf("risk: %w", err)
 		}
@@ -289,17 +290,23 @@ func (s *Service) assess(ctx context.Context, o store.GatewayOrder, row store.Ga
 				return nil
 			case s.payable(c.o) != nil:
 				return c.movePayment(ctx, &row, order.ChannelEnd, ByTime, "the order takes no payment any more")
-			case verdict == Pass:
+			case said.Keep != nil:
+				if err := said.Keep(ctx, c.tx); err != nil {
+					return err
+				}
+			}
+			switch {
+			case said.Verdict == Pass:
 				mine = true
 				row.Sent = c.at.Truncate(time.Second)
-				return c.movePayment(ctx, &row, order.Called, ByRisk, why)
-			case verdict == Challenge && state == order.Challenged:
+				return c.movePayment(ctx, &row, order.Called, ByRisk, said.Why)
+			case said.Verdict == Challenge && state == order.Challenged:
 				return nil
-			case verdict == Challenge:
-				return c.movePayment(ctx, &row, order.StepUp, ByRisk, why)
+			case said.Verdict == Challenge:
+				return c.movePayment(ctx, &row, order.StepUp, ByRisk, said.Why)
 			}
 			row.Class = int(channel.ByRisk)
-			return c.movePayment(ctx, &row, order.Blocked, ByRisk, why)
+			return c.movePayment(ctx, &row, order.Blocked, ByRisk, said.Why)
 		})
 	})
 	if err != nil {

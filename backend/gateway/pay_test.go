@@ -264,8 +264,8 @@ func TestTheLastRefusalIsTheAnswerWhenNoChannelIsLeft(t *testing.T) {
 
 type risk func(gateway.Assessed) gateway.Verdict
 
-func (r risk) Assess(_ context.Context, a gateway.Assessed) (gateway.Verdict, string, error) {
-	return r(a), "rule 7", nil
+func (r risk) Assess(_ context.Context, a gateway.Assessed) (gateway.Assessment, error) {
+	return gateway.Assessment{Verdict: r(a), Why: "rule 7"}, nil
 }
 
 func TestRiskBlocksOrWantsMore(t *testing.T) {

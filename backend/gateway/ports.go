@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/store"
 )
 
 // Wanted is what a route is looked for.
@@ -16,7 +17,8 @@ type Wanted struct {
 	Context string // of the order, without a channel
 	Reserve bool   // reserve only
 	App     string
-	Order   string // its id: a router that draws by chance draws by it
+	Order   string       // its id: a router that draws by chance draws by it
+	Company code.Company // that the payer has chosen, 0 for any: the gateway itself leaves out the others
 }
 
 // Router names our accounts that may take a payment, best first. What a channel cannot do is left out by the gateway itself. Naming none means
@@ -57,7 +59,7 @@ func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
 		if !known {
 			return nil, fmt.Errorf("route: the router names %q, which is no channel account", name)
 		}
-		if able(a.Channel, w) {
+		if able(a.Channel, w) && (w.Company == 0 || a.Company == w.Company) {
 			out = append(out, a)
 		}
 	}
@@ -93,16 +95,27 @@ const (
 	Pass
 )
 
+// Assessment is what risk answers. The zero value blocks.
+type Assessment struct {
+	Verdict Verdict
+	Why     string // rule and version; goes into the order's timeline
+
+	// Keep, if set, keeps what was decided on, inside the transaction in which the verdict comes to count.
+	Keep func(context.Context, *store.Tx) error
+}
+
 // Risk assesses attempts. It may be asked about one more than once. An error leaves the attempt as it is: it may be made again.
 type Risk interface {
-	Assess(context.Context, Assessed) (v Verdict, why string, err error)
+	Assess(context.Context, Assessed) (Assessment, error)
 }
 
 // PassAll lets everything pass.
 type PassAll struct{}
 
 // Assess implements [Risk].
-func (PassAll) Assess(context.Context, Assessed) (Verdict, string, error) { return Pass, "", nil }
+func (PassAll) Assess(context.Context, Assessed) (Assessment, error) {
+	return Assessment{Verdict: Pass}, nil
+}
 
 // Tracer sees the steps of the pipeline. The context it returns is used within the step; done is told how it ended.
 type Tracer interface {

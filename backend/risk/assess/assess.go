@@ -10,6 +10,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/risk"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
 )
 
@@ -32,10 +33,25 @@ type Config struct {
 	// Default: nothing.
 	More func(context.Context, gateway.Assessed, *risk.Event, *risk.Facts) error
 
-	// Record is told each decision with its facts, for a dry run of rules to come. An error leaves the attempt as it is.
+	// Challenge is called when the payer must prove more and has not, to send a code, say. An error leaves the attempt as it is.
 	//
-	// Default: nobody is told.
-	Record func(ctx context.Context, payment string, f risk.Facts, d risk.Decision) error
+	// Default: nobody is called.
+	Challenge func(context.Context, gateway.Assessed) error
+
+	// Record keeps each decision with its facts, for explanations and for a dry run of rules to come, inside the transaction in which it comes to
+	// count. An error leaves the attempt as it is.
+	//
+	// Default: nobody does.
+	Record func(ctx context.Context, tx *store.Tx, r Recorded) error
+}
+
+// Recorded is a decision with what it was made of.
+type Recorded struct {
+	Order    string
+	Event    risk.Event // with the number of the payment
+	Facts    risk.Facts
+	Decision risk.Decision
+	At       time.Time
 }
 
 // Assessor is a [gateway.Risk]. It is safe for concurrent use.
@@ -71,7 +87,7 @@ func (a *Assessor) Use(l *risk.Lists) error {
 }
 
 // Assess implements [gateway.Risk]. Errors: [risk.ErrNoRules], or that of a hook.
-func (a *Assessor) Assess(ctx context.Context, in gateway.Assessed) (gateway.Verdict, string, error) {
+func (a *Assessor) Assess(ctx context.Context, in gateway.Assessed) (gateway.Assessment, error) {
 	now := a.cfg.Clock.Now()
 	event := a.event(in)
 	f := risk.Facts{
@@ -81,14 +97,14 @@ func (a *Assessor) Assess(ctx context.Context, in gateway.Assessed) (gateway.Ver
 	if in.Proof != "" && a.cfg.Prove != nil {
 		proved, err := a.cfg.Prove(ctx, in)
 		if err != nil {
-			return gateway.Block, "", fmt.Errorf("the payer's proof: %w", err)
+			return gateway.Assessment{}, fmt.Errorf("the payer's proof: %w", err)
 		}
 		f.SteppedUp = proved
 	}
 	if a.cfg.More != nil {
 		number, at := event.Number, event.At
 		if err := a.cfg.More(ctx, in, &event, &f); err != nil {
-			return gateway.Block, "", fmt.Errorf("facts of %s: %w", in.Payment.Number, err)
+			return gateway.Assessment{}, fmt.Errorf("facts of %s: %w", in.Payment.Number, err)
 		}
 		event.Number, event.At = number, at
 	}
@@ -99,14 +115,23 @@ func (a *Assessor) Assess(ctx context.Context, in gateway.Assessed) (gateway.Ver
 
 	d, err := a.cfg.Rules.Decide(&f)
 	if err != nil {
-		return gateway.Block, "", err
+		return gateway.Assessment{}, err
 	}
-	if a.cfg.Record != nil {
-		if err := a.cfg.Record(ctx, in.Payment.Number, f, d); err != nil {
-			return gateway.Block, "", fmt.Errorf("the decision of %s: %w", in.Payment.Number, err)
+	if d.Outcome == risk.StepUp && a.cfg.Challenge != nil {
+		if err := a.cfg.Challenge(ctx, in); err != nil {
+			return gateway.Assessment{}, fmt.Errorf("the challenge of %s: %w", in.Payment.Number, err)
 		}
 	}
-	return verdict(d.Outcome), words(d), nil
+	out := gateway.Assessment{Verdict: verdict(d.Outcome), Why: words(d)}
+	if a.cfg.Record != nil {
+		out.Keep = func(ctx context.Context, tx *store.Tx) error {
+			if err := a.cfg.Record(ctx, tx, Recorded{Order: in.Order.ID, Event: event, Facts: f, Decision: d, At: now}); err != nil {
+				return fmt.Errorf("the decision of %s: %w", in.Payment.Number, err)
+			}
+			return nil
+		}
+	}
+	return out, nil
 }
 
 // event says who takes part, by hashes. A payer is known by what the channel will be told of him; of a bound card the payer is its token.

@@ -13,6 +13,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/risk"
 	"github.com/purselane/purselane/backend/risk/assess"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
 )
@@ -58,10 +59,13 @@ func attempt(n int) gateway.Assessed {
 
 func (d *desk) ask(t *testing.T, in gateway.Assessed, want gateway.Verdict) string {
 	t.Helper()
-	v, why, err := d.Assess(t.Context(), in)
+	said, err := d.Assess(t.Context(), in)
 	require.NoError(t, err)
-	require.Equal(t, want, v)
-	return why
+	require.Equal(t, want, said.Verdict)
+	if said.Keep != nil {
+		require.NoError(t, said.Keep(t.Context(), nil))
+	}
+	return said.Why
 }
 
 var _ gateway.Risk = (*assess.Assessor)(nil)
@@ -69,10 +73,11 @@ var _ gateway.Risk = (*assess.Assessor)(nil)
 func TestFactsOfAnAttempt(t *testing.T) {
 	var got risk.Facts
 	d := start(t, func(c *assess.Config) {
-		c.Record = func(_ context.Context, payment string, f risk.Facts, d risk.Decision) error {
-			require.Equal(t, "P1", payment)
-			require.Equal(t, risk.Pass, d.Outcome)
-			got = f
+		c.Record = func(_ context.Context, _ *store.Tx, r assess.Recorded) error {
+			require.Equal(t, "P1", r.Event.Number)
+			require.Equal(t, risk.Pass, r.Decision.Outcome)
+			require.Equal(t, noon, r.At)
+			got = r.Facts
 			return nil
 		}
 	})
@@ -120,9 +125,9 @@ func TestAProofIsBelievedWhenItProves(t *testing.T) {
 	d = start(t, func(c *assess.Config) {
 		c.Prove = func(context.Context, gateway.Assessed) (bool, error) { return true, errAway }
 	}, rule)
-	v, _, err := d.Assess(t.Context(), proved)
+	said, err := d.Assess(t.Context(), proved)
 	require.ErrorIs(t, err, errAway)
-	require.Equal(t, gateway.Block, v)
+	require.Equal(t, gateway.Block, said.Verdict)
 }
 
 func TestMoreFactsAndLists(t *testing.T) {
@@ -161,14 +166,20 @@ func TestWithoutFactsOrRulesNothingIsDecided(t *testing.T) {
 		"facts": func(c *assess.Config) {
 			c.More = func(context.Context, gateway.Assessed, *risk.Event, *risk.Facts) error { return errAway }
 		},
-		"record": func(c *assess.Config) {
-			c.Record = func(context.Context, string, risk.Facts, risk.Decision) error { return errAway }
+		"a code that cannot be sent": func(c *assess.Config) {
+			require.NoError(t, c.Rules.Use(risk.Set{Form: 1, Version: 8, Rules: []risk.Rule{{Name: "all", When: "true", Then: risk.StepUp, Why: "because"}}}))
+			c.Challenge = func(context.Context, gateway.Assessed) error { return errAway }
 		},
 	} {
-		v, _, err := start(t, change).Assess(t.Context(), attempt(1))
+		said, err := start(t, change).Assess(t.Context(), attempt(1))
 		require.Error(t, err, name)
-		require.Equal(t, gateway.Block, v, name)
+		require.Equal(t, gateway.Block, said.Verdict, name)
 	}
-	_, err := assess.New(assess.Config{})
+	said, err := start(t, func(c *assess.Config) {
+		c.Record = func(context.Context, *store.Tx, assess.Recorded) error { return errAway }
+	}).Assess(t.Context(), attempt(1))
+	require.NoError(t, err)
+	require.ErrorIs(t, said.Keep(t.Context(), nil), errAway, "the gateway's transaction is undone")
+	_, err = assess.New(assess.Config{})
 	require.Error(t, err)
 }
