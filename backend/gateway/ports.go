@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/store"
 )
 
