@@ -398,3 +398,16 @@ func TestOneOfTwoWorkersAsks(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 }
+
+// TestAPayerChoosesACompany: the account that the rules would take first is left out, and a company that takes nothing is said to.
+func TestAPayerChoosesACompany(t *testing.T) {
+	d := start(t, nil)
+	n := qr("p")
+	n.Company = 2
+	p, err := d.Pay(d.ctx, app, d.order("k", 1000).ID, n)
+	require.NoError(t, err)
+	require.Equal(t, "two", p.Account)
+	n.Company = 3
+	_, err = d.Pay(d.ctx, app, d.order("k2", 1000).ID, n)
+	require.ErrorIs(t, err, gateway.ErrNoChannel)
+}
