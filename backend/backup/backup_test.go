@@ -277,3 +277,33 @@ func FuzzParseManifest(f *testing.F) {
 		require.Equal(t, m, same)
 	})
 }
+
+func TestAManifestSaysWhichServerItIsOf(t *testing.T) {
+	const of = `{"format":"purselane-backup-1","made_at":"2026-11-24T12:00:00Z","engine":"%s","file":"b","bytes":1,` +
+		`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","schema":1,"last_group":0,"last_group_hash":""%s}`
+	for _, c := range []struct {
+		engine, server string
+		good           bool
+	}{
+		{"postgres", `,"server_version":"150018"`, true}, {"sqlite", "", true},
+		{"postgres", "", false}, {"postgres", `,"server_version":"new"`, false}, {"sqlite", `,"server_version":"150018"`, false},
+	} {
+		_, err := backup.ParseManifest(fmt.Appendf(nil, of, c.engine, c.server))
+		if c.good {
+			require.NoError(t, err, c)
+		} else {
+			require.ErrorIs(t, err, backup.ErrNoManifest, c)
+		}
+	}
+}
+
+func TestABackupOfAnotherEngineIsRefused(t *testing.T) {
+	s := start(t)
+	file := filepath.Join(t.TempDir(), "b")
+	_, err := backup.Make(s.ctx, s.path, file, noon)
+	require.NoError(t, err)
+	_, err = backup.RestorePostgres(s.ctx, file, "postgres://nobody@127.0.0.1:1/nothing")
+	require.ErrorIs(t, err, backup.ErrEngine)
+	_, err = backup.CheckPostgres(s.ctx, file, "postgres://nobody@127.0.0.1:1/nothing")
+	require.ErrorIs(t, err, backup.ErrEngine)
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 )
 
-// Check proves a backup: its bytes are those of the manifest, the database is whole, and its books are sound. It works on a copy
+// Check proves a backup of an SQLite database: its bytes are those of the manifest, the database is whole, and its books are sound. It works on a copy
 // beside the file, which needs as much room again, because opening a database may write to it.
 func Check(ctx context.Context, file string) (Manifest, error) {
 	m, err := check(ctx, file, filepath.Dir(file))
@@ -26,12 +26,8 @@ func check(ctx context.Context, file, room string) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	newest, err := store.NewestSchema()
-	if err != nil {
+	if err := known(m, engineSQLite); err != nil {
 		return m, err
-	}
-	if m.Schema > newest {
-		return m, fmt.Errorf("%w: its schema is %d, this program knows %d", ErrNewer, m.Schema, newest)
 	}
 	temp, err := os.MkdirTemp(room, ".check-*")
 	if err != nil {
@@ -46,6 +42,21 @@ func check(ctx context.Context, file, room string) (Manifest, error) {
 		return m, err
 	}
 	return m, sound(ctx, path)
+}
+
+// known refuses a backup of another engine, and one whose schema this program does not know.
+func known(m Manifest, engine string) error {
+	if m.Engine != engine {
+		return fmt.Errorf("%w: it is of engine %q, want %q", ErrEngine, m.Engine, engine)
+	}
+	newest, err := store.NewestSchema()
+	if err != nil {
+		return err
+	}
+	if m.Schema > newest {
+		return fmt.Errorf("%w: its schema is %d, this program knows %d", ErrNewer, m.Schema, newest)
+	}
+	return nil
 }
 
 // copyChecked copies a backup to a new file and compares its bytes with the manifest.
@@ -64,7 +75,7 @@ func copyChecked(file, to string, m Manifest) error {
 	return nil
 }
 
-// whole has SQLite look at every page, and compares what the manifest says of the content.
+// whole has SQLite look at every page, and compares the content with the manifest.
 func whole(ctx context.Context, db *sql.DB, m Manifest) error {
 	var said string
 	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&said); err != nil {
@@ -73,6 +84,11 @@ func whole(ctx context.Context, db *sql.DB, m Manifest) error {
 	if said != "ok" {
 		return fmt.Errorf("%w: integrity_check: %s", ErrDamaged, said)
 	}
+	return same(ctx, db, m)
+}
+
+// same compares what the manifest says of the content with the content.
+func same(ctx context.Context, db *sql.DB, m Manifest) error {
 	has := m
 	has.LastGroup, has.LastGroupHash = 0, ""
 	if err := facts(ctx, db, &has); err != nil {

@@ -55,9 +55,15 @@ type site struct {
 }
 
 func start(t *testing.T) *site {
-	s := &site{t: t, ctx: t.Context(), path: filepath.Join(t.TempDir(), "data", "purselane.db"), clock: clock.NewManual(noon),
+	path := filepath.Join(t.TempDir(), "data", "purselane.db")
+	require.NoError(t, mkdir(filepath.Dir(path)))
+	return startAt(t, path)
+}
+
+// startAt is a site whose database is at that address.
+func startAt(t *testing.T, at string) *site {
+	s := &site{t: t, ctx: t.Context(), path: at, clock: clock.NewManual(noon),
 		hsm: keys.NewSoft(map[keys.ID]keys.Key{tacKey: {0: 0x11, 8: 0x22, 15: 0x33}})}
-	require.NoError(t, mkdir(filepath.Dir(s.path)))
 	s.open()
 	t.Cleanup(func() { s.store.Close() })
 	require.NoError(t, s.store.Update(s.ctx, func(tx *store.Tx) error {

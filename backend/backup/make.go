@@ -13,16 +13,19 @@ import (
 	"path/filepath"
 	"time"
 
-	_ "github.com/purselane/purselane/backend/store" // brings the SQLite driver
+	"github.com/purselane/purselane/backend/store" // brings the drivers too
 )
 
 const engineSQLite = "sqlite"
 
-// Make copies the database at path to a new file out, and writes the manifest beside it. Others may write to the database
-// meanwhile; the copy is the state of one moment after Make was called. When it returns without an error both files are on the disk.
+// Make copies the database at path, or at a postgres:// address, to a new file out, and writes the manifest beside it. Others may write to
+// the database meanwhile; the copy is the state of one moment after Make was called. When it returns without an error both files are on the disk.
+// Errors of PostgreSQL's tools are [ErrTool].
 func Make(ctx context.Context, path, out string, now time.Time) (Manifest, error) {
-	if _, err := os.Stat(path); err != nil {
-		return Manifest{}, fmt.Errorf("backup: %w", err)
+	if !store.IsPostgres(path) {
+		if _, err := os.Stat(path); err != nil {
+			return Manifest{}, fmt.Errorf("backup: %w", err)
+		}
 	}
 	for _, name := range []string{out, ManifestPath(out)} {
 		if err := absent(name); err != nil {
@@ -34,12 +37,16 @@ func Make(ctx context.Context, path, out string, now time.Time) (Manifest, error
 		return Manifest{}, fmt.Errorf("backup: %w", err)
 	}
 	defer os.RemoveAll(temp)
-	m, err := copyOut(ctx, path, filepath.Join(temp, "copy.db"))
+	engine := makeSQLite
+	if store.IsPostgres(path) {
+		engine = makePostgres
+	}
+	whole, m, err := engine(ctx, path, temp)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("backup: %w", err)
 	}
-	m.Format, m.MadeAt, m.Engine, m.File = Format, now.UTC().Truncate(time.Second), engineSQLite, filepath.Base(out)
-	if err := place(filepath.Join(temp, "copy.db"), out); err != nil {
+	m.Format, m.MadeAt, m.File = Format, now.UTC().Truncate(time.Second), filepath.Base(out)
+	if err := place(whole, out); err != nil {
 		return Manifest{}, fmt.Errorf("backup: %w", err)
 	}
 	raw, err := m.encode()
@@ -54,6 +61,13 @@ func Make(ctx context.Context, path, out string, now time.Time) (Manifest, error
 		return Manifest{}, fmt.Errorf("backup: %w", err)
 	}
 	return m, nil
+}
+
+func makeSQLite(ctx context.Context, path, temp string) (string, Manifest, error) {
+	to := filepath.Join(temp, "copy.db")
+	m, err := copyOut(ctx, path, to)
+	m.Engine = engineSQLite
+	return to, m, err
 }
 
 // copyOut writes the copy and reads what the manifest says of it from the copy itself.
@@ -89,9 +103,14 @@ func withDatabase(path, how string, do func(*sql.DB) error) error {
 	return errors.Join(do(db), db.Close())
 }
 
+// reader is a database, or a transaction of one.
+type reader interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // facts reads schema and newest posting group.
-func facts(ctx context.Context, db *sql.DB, m *Manifest) error {
-	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&m.Schema); err != nil {
+func facts(ctx context.Context, db reader, m *Manifest) error {
+	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&m.Schema); err != nil {
 		return fmt.Errorf("read the schema's number: %w", err)
 	}
 	err := db.QueryRowContext(ctx, `SELECT number, hash FROM posting_group ORDER BY number DESC LIMIT 1`).Scan(&m.LastGroup, &m.LastGroupHash)

@@ -19,7 +19,7 @@ const Format = "purselane-backup-1"
 type Manifest struct {
 	Format string    `json:"format"`
 	MadeAt time.Time `json:"made_at"`
-	Engine string    `json:"engine"` // sqlite
+	Engine string    `json:"engine"` // sqlite | postgres
 	File   string    `json:"file"`   // its name, without a folder
 	Bytes  int64     `json:"bytes"`
 	SHA256 string    `json:"sha256"` // hexadecimal
@@ -28,6 +28,9 @@ type Manifest struct {
 	// LastGroup is the newest posting group, 0 for none, and LastGroupHash its hash, which covers every group before it.
 	LastGroup     int64  `json:"last_group"`
 	LastGroupHash string `json:"last_group_hash"`
+
+	// Server is the version of the PostgreSQL server that it comes from, as server_version_num says it.
+	Server string `json:"server_version,omitempty"`
 }
 
 // Errors of a backup. Match with errors.Is.
@@ -36,7 +39,8 @@ var (
 	ErrDamaged    = errors.New("the backup is damaged")
 	ErrNewer      = errors.New("the backup was made by a newer program")
 	ErrUnsound    = errors.New("the books in the backup are not sound")
-	ErrExists     = errors.New("there is a file already")
+	ErrExists     = errors.New("there is something already")
+	ErrEngine     = errors.New("the backup is of another engine")
 )
 
 const maxManifest = 64 << 10 // bytes
@@ -69,8 +73,10 @@ func ParseManifest(raw []byte) (Manifest, error) {
 	}
 	sum, err := hex.DecodeString(m.SHA256)
 	switch {
-	case m.Engine != engineSQLite:
-		return Manifest{}, fmt.Errorf("%w: engine %.40q, want %q", ErrNoManifest, m.Engine, engineSQLite)
+	case m.Engine != engineSQLite && m.Engine != enginePostgres:
+		return Manifest{}, fmt.Errorf("%w: engine %.40q, want %q or %q", ErrNoManifest, m.Engine, engineSQLite, enginePostgres)
+	case (m.Engine == enginePostgres) != (major(m.Server) > 0):
+		return Manifest{}, fmt.Errorf("%w: server_version %.40q of engine %q", ErrNoManifest, m.Server, m.Engine)
 	case m.File == "" || m.File != filepath.Base(m.File):
 		return Manifest{}, fmt.Errorf("%w: file %.80q: want a name without a folder", ErrNoManifest, m.File)
 	case m.Bytes <= 0 || m.Schema <= 0 || m.LastGroup < 0:

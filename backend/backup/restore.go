@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// Restore puts a backup where a database was. It proves the backup first, and writes over nothing: an old database and what SQLite keeps beside it
+// Restore puts a backup of an SQLite database where it was. It proves the backup first, and writes over nothing: an old database and what SQLite keeps beside it
 // must have been moved away, by somebody who knows that no program has it open. What is restored is the backup byte for byte.
 func Restore(ctx context.Context, file, path string) (Manifest, error) {
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} { // a log beside it would be played into it

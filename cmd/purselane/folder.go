@@ -261,15 +261,6 @@ func (f schemeFolder) database(s *node.Scheme) (string, error) {
 // envStore names the database where the address has a password.
 const envStore = "PURSELANE_STORE"
 
-// databaseFile is the folder's database for a tool that works on an SQLite file.
-func (f schemeFolder) databaseFile() (string, error) {
-	at, err := f.database(nil)
-	if err == nil && store.IsPostgres(at) {
-		err = fmt.Errorf("the database is %s, and this works on a file: use PostgreSQL's own tools (docs/backup.md)", store.Name(at))
-	}
-	return store.Name(at), err
-}
-
 // ran reports whether there is a database, as far as can be told without opening it.
 func (f schemeFolder) ran() (bool, error) {
 	at, err := f.database(nil)

@@ -1,0 +1,7 @@
+package backup
+
+var (
+	WithoutPassword = withoutPassword
+	PasswordOf      = passwordOf
+	ToolMajor       = toolMajor
+)
