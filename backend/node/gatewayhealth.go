@@ -2,13 +2,20 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"time"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/keeper"
 	"github.com/purselane/purselane/backend/gateway/outbox"
+	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/store"
 )
@@ -39,7 +46,50 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err != nil {
 		return healing{}, fmt.Errorf("routing plan: %w", err)
 	}
-	return healing{keep, channels}, nil
+	h := healing{keep, channels}
+	return h, n.assume(h)
+}
+
+// assume takes over what the last fall-back file says of channels' health, until the database is heard.
+func (n *Node) assume(h healing) error {
+	at, err := h.channels.Assume(FallbackPath(n.cfg.Dir), n.routeKey().Public().(ed25519.PublicKey))
+	switch {
+	case errors.Is(err, route.ErrFallback):
+		n.cfg.Log.Warn("the routing fall-back file is not used", "error", err) // it is written anew at once
+		return nil
+	case err != nil:
+		return err
+	case !at.IsZero():
+		n.cfg.Log.Info("routing starts from the fall-back file, until the database is heard", "age", n.cfg.Clock.Now().Sub(at).Round(time.Second))
+	}
+	return nil
+}
+
+// publish writes the fall-back file again and again.
+func (n *Node) publish(h healing) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return h.channels.PublishAlways(ctx, selfheal.Publishing{Path: FallbackPath(n.cfg.Dir), Key: n.routeKey(), Log: n.cfg.Log})
+	}
+}
+
+func (n *Node) routeKey() ed25519.PrivateKey { return RouteKey(n.cfg.TokenKey) }
+
+// FallbackPath is where a node keeps its routing fall-back file.
+func FallbackPath(dir string) string { return filepath.Join(dir, "routing.fallback") }
+
+// RouteKey signs the fall-back file. Like [GatewayKey] it is made from the scheme's token key.
+func RouteKey(tokenKey []byte) ed25519.PrivateKey {
+	h := hmac.New(sha256.New, tokenKey)
+	h.Write([]byte("purselane-route-fallback-key-1"))
+	return ed25519.NewKeyFromSeed(h.Sum(nil))
+}
+
+// Channels chooses the gateway's channels; nil where this process runs no gateway.
+func (n *Node) Channels() *selfheal.Channels {
+	if n.online == nil {
+		return nil
+	}
+	return n.online.channels
 }
 
 // handle adds who is told of channels' moves.

@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/sealed"
+	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
@@ -19,9 +20,10 @@ import (
 
 // online is the gateway and what goes with it.
 type online struct {
-	service *gateway.Service
-	api     http.Handler
-	run     []func(context.Context) error
+	service  *gateway.Service
+	channels *selfheal.Channels
+	api      http.Handler
+	run      []func(context.Context) error
 }
 
 // openGateway joins the gateway's parts; n.topup is there.
@@ -64,7 +66,8 @@ func (n *Node) openGateway() (*online, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &online{service: service, api: api, run: []func(context.Context) error{service.Run, healing.keep.Run, relay.Run, hooks.Run, apps.Run}}, nil
+	return &online{service: service, channels: healing.channels, api: api,
+		run: []func(context.Context) error{service.Run, healing.keep.Run, n.publish(healing), relay.Run, hooks.Run, apps.Run}}, nil
 }
 
 // gatewayService is the gateway over these accounts; loads are sold by it.

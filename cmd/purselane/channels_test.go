@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
@@ -123,4 +125,50 @@ func TestCausesAreTheStores(t *testing.T) {
 		}
 	}
 	t.Fatal("close has no cause")
+}
+
+// TestPaymentsAreRoutedByTheFileAlone: a backend runs and ends; then neither it nor its database is needed.
+func TestPaymentsAreRoutedByTheFileAlone(t *testing.T) {
+	x := newPayTown(t)
+	must := func(cmd any, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		parser, err := kong.New(cmd, kong.Writers(&out, &out), kong.BindTo(t.Context(), (*context.Context)(nil)))
+		require.NoError(t, err)
+		k, err := parser.Parse(args)
+		require.NoError(t, err)
+		require.NoError(t, k.Run())
+		return out.String()
+	}
+	c, err := x.config(t)
+	require.NoError(t, err)
+	n, err := node.Open(t.Context(), c)
+	require.NoError(t, err)
+	must(&ChannelsOffCmd{}, "wechat", "--by", "ann", "--reason", "tests", "--dir", x.Dir)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	shown := ""
+	require.Eventually(t, func() bool {
+		if f, err := os.ReadFile(node.FallbackPath(c.Dir)); err != nil || !bytes.Contains(f, []byte(`"out"`)) {
+			return false
+		}
+		shown = must(&ChannelsFallbackCmd{}, "--dir", x.Dir)
+		return true
+	}, 30*time.Second, 20*time.Millisecond, "the file is written again and again")
+	stop()
+	require.NoError(t, <-ended)
+	require.NoError(t, n.Close())
+	require.Contains(t, shown, "routing plan 1")
+	require.Contains(t, shown, "wechat  takes 0 % of its payments")
+
+	_, key, _ := strings.Cut(shown, "signed by ")
+	key, _, _ = strings.Cut(key, "\n")
+	moved := filepath.Join(t.TempDir(), "moved")
+	require.NoError(t, os.Rename(node.FallbackPath(c.Dir), moved))
+	said := must(&ChannelsRouteCmd{}, "--file", moved, "--key", key, "--product", "qr", "--amount", "12.50")
+	require.Contains(t, said, "ago; routing plan 1")
+	require.Regexp(t, `(?m)^  - wechat +faulty +rule rule 1; .*, fee 0.08, takes 0 %$`, said)
+	require.Regexp(t, `(?m)^ 1. alipay +may +rule rule 1; success 90.0 % \(\d+\.\d to \d+\.\d\) of about 4 payments`, said)
+	require.Contains(t, must(&ChannelsRouteCmd{}, "--file", moved, "--key", key, "--product", "no-such", "--amount", "1"), "not-supported")
 }

@@ -17,3 +17,15 @@ func Admit(share, tolerantPart float64, tolerant bool, u float64) bool {
 		return u < (share-tolerantPart)/(1-tolerantPart)
 	}
 }
+
+// ShareOf is how much of its traffic a cell may take, where shares lists the cells that take less than all: the smaller of the channel's as a whole and its own.
+func ShareOf(shares map[Cell]float64, c Cell) float64 {
+	share := 1.0
+	if s, ok := shares[c.Whole()]; ok {
+		share = s
+	}
+	if s, ok := shares[c]; ok {
+		share = min(share, s)
+	}
+	return share
+}

@@ -200,7 +200,11 @@ func Bound(n, failed int, z float64) (lo, hi float64) {
 	if n == 0 {
 		return 0, 1
 	}
-	p, m := float64(n-failed)/float64(n), float64(n)
+	return BoundOf(float64(n-failed)/float64(n), float64(n), z)
+}
+
+// BoundOf is [Bound] of a success rate p that m payments stand for.
+func BoundOf(p, m, z float64) (lo, hi float64) {
 	mid := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
 	return max(mid-half, 0), min(mid+half, 1)

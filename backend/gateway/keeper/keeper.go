@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,8 @@ type Keeper struct {
 	alarms []health.Alarm
 	alone  map[health.Cell]bool // moved while the store was away
 
+	assumed map[health.Cell]float64 // shares until the store is heard
+
 	keeping sync.Mutex // one at a time speaks to the store
 	shares  atomic.Pointer[map[health.Cell]float64]
 	heard   atomic.Int64 // Unix ms of the last word with the store
@@ -75,23 +78,32 @@ func (k *Keeper) Watch(channel string) {
 
 // Share is how much of its traffic a cell may take. It waits for nothing.
 func (k *Keeper) Share(c health.Cell) float64 {
-	all := *k.shares.Load()
-	share := 1.0
-	if s, ok := all[c.Whole()]; ok {
-		share = s
-	}
-	if s, ok := all[c]; ok {
-		share = min(share, s)
-	}
-	return share
+	return health.ShareOf(*k.shares.Load(), c)
+}
+
+// Shares are the cells that take less than all. It waits for nothing, and is not to be changed.
+func (k *Keeper) Shares() map[health.Cell]float64 { return *k.shares.Load() }
+
+// Assume has cells take what is known of before, until the store is heard for the first time; a cell that moves here meanwhile takes what that gave.
+func (k *Keeper) Assume(shares map[health.Cell]float64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.assumed = shares
+	k.publish()
 }
 
 // publish makes the board's shares what Share says. The caller holds mu, or nobody else knows k.
 func (k *Keeper) publish() {
 	all := map[health.Cell]float64{}
+	if k.heard.Load() == 0 {
+		maps.Copy(all, k.assumed)
+	}
 	for _, s := range k.board.All() {
-		if s.Share < 1 {
+		switch {
+		case s.Share < 1:
 			all[s.Cell] = s.Share
+		case s.Version > 0:
+			delete(all, s.Cell)
 		}
 	}
 	k.shares.Store(&all)

@@ -270,7 +270,11 @@ func (r *Router) Decide(into []string, q *Question) ([]string, string, error) {
 		if n == 0 {
 			continue
 		}
-		r.order(x, may[:n], q)
+		turn := uint64(0)
+		if x.Strategy == RoundRobin {
+			turn = r.turn.Add(1) - 1
+		}
+		r.order(x, may[:n], q, turn)
 		for _, s := range may[:n] {
 			into = append(into, s.a.Name)
 		}
@@ -284,14 +288,16 @@ type scored struct {
 	score float64
 }
 
+// z95 standard deviations hold 95 % of what chance does.
+const z95 = 1.96
+
 // order sorts accounts that may take a payment, best first.
-func (r *Router) order(x *rule, may []scored, q *Question) {
+func (r *Router) order(x *rule, may []scored, q *Question, turn uint64) {
 	switch x.Strategy {
 	case InOrder:
 		return
 	case RoundRobin:
-		k := int(r.turn.Add(1)-1) % len(may)
-		rotate(may, k)
+		rotate(may, int(turn%uint64(len(may))))
 		return
 	case Ratio:
 		total := 0
@@ -334,7 +340,9 @@ type Reason struct {
 	Rule    string
 	Account string
 	Verdict Verdict
+	Place   int     // among those that may take it, 1 the first; 0: none. In turn, it is as if it were asked next
 	Success float64 // learned, 0 to 1
+	Lo, Hi  float64 // in which it lies for certain to 95 %
 	Seen    int     // payments that it is learned from, newest weighing most
 	Fee     int64   // minor units
 	Share   float64 // of its traffic that its health allows
@@ -359,18 +367,32 @@ func (r *Router) Explain(q *Question) ([]Reason, error) {
 		if !ok {
 			continue
 		}
-		decides := false
+		var may [maxChoices]scored
+		var at [maxChoices]int // of them in out
+		n := 0
 		for _, j := range x.order {
 			a := &c.accounts[j]
 			mean, weight := r.success(a, q.Bank)
 			why := Reason{Rule: x.Name, Account: a.Name, Verdict: r.judge(a, q), Success: mean, Seen: int(weight), Fee: a.fee(q.Amount), Share: 1}
+			why.Lo, why.Hi = health.BoundOf(mean, weight, z95)
 			if r.health != nil {
 				why.Share = r.health.Share(health.Cell{Channel: a.Channel, Bank: q.Bank, Card: q.Card})
 			}
-			decides = decides || why.Verdict == May
+			if why.Verdict == May {
+				may[n], at[n] = scored{a: a}, len(out)
+				n++
+			}
 			out = append(out, why)
 		}
-		if decides {
+		if n > 0 {
+			r.order(x, may[:n], q, r.turn.Load())
+			for place, s := range may[:n] {
+				for _, i := range at[:n] {
+					if out[i].Account == s.a.Name {
+						out[i].Place = place + 1
+					}
+				}
+			}
 			break
 		}
 	}

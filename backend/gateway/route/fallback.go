@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/purselane/purselane/backend/gateway/health"
 )
 
 // fallback is what a process routes by when nothing else can be reached: the plan, with the cells that were not well when it was written. Version 1.
@@ -23,6 +25,11 @@ type FallbackChannel struct {
 	Bank    string  `json:"bank,omitempty"`
 	Card    string  `json:"card,omitempty"`
 	Share   float64 `json:"share"`
+}
+
+// Cell is what it is about.
+func (c FallbackChannel) Cell() health.Cell {
+	return health.Cell{Channel: c.Channel, Bank: c.Bank, Card: c.Card}
 }
 
 // Fallback is a fall-back file that has been verified.
