@@ -26,7 +26,7 @@ type Config struct {
 
 	// Clock is how long a case of a kind may run until it is overdue. An overdue case is shown as such, and does not decide itself.
 	//
-	// Default for each kind not given: rejected 10 days, suspect 20, aged 30, claimed 10, expired 10.
+	// Default for each kind not given: rejected 10 days, suspect 20, aged 30, claimed 10, expired 10, goodwill 10.
 	Clock map[Kind]time.Duration
 
 	// Location is the scheme's: the clearing day is in it.
@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.After == 0 {
 		c.After = 30 * day
 	}
-	clocks := map[Kind]time.Duration{Rejected: 10 * day, Suspect: 20 * day, Aged: 30 * day, Claimed: 10 * day, Expired: 10 * day}
+	clocks := map[Kind]time.Duration{Rejected: 10 * day, Suspect: 20 * day, Aged: 30 * day, Claimed: 10 * day, Expired: 10 * day, Goodwill: 10 * day}
 	for k, d := range c.Clock {
 		if _, known := clocks[k]; !known || d <= 0 {
 			errs = append(errs, fmt.Errorf("cases: Clock %s %v: want a kind of case and more than nothing", k, d))
@@ -90,7 +90,7 @@ var (
 	ErrUnknownCase = errors.New("no such case")
 	// ErrUnknownTap: no record of that tap has been posted.
 	ErrUnknownTap = errors.New("no such tap")
-	// ErrNothingToDecide: the card's own records say what the tap is worth. To repay a holder for a debit that stands is not a decision about the tap.
+	// ErrNothingToDecide: the card's own records say what the tap is worth. To repay a holder for a debit that stands is a case of another kind ([Service.Complain]).
 	ErrNothingToDecide = errors.New("the tap has decided itself")
 	// ErrSamePerson: who proposed cannot approve or refuse.
 	ErrSamePerson = errors.New("a second person must decide")
@@ -105,6 +105,7 @@ type Proposal string
 const (
 	Grant Proposal = "grant" // the merchant is paid: at the scheme's loss, or of what the card paid if the tap only came too late
 	Deny  Proposal = "deny"  // nothing is owed
+	Repay Proposal = "repay" // the holder gets back what the card paid, at the scheme's loss; of goodwill cases alone
 )
 
 func (p Proposal) decision() (shadowaccount.Decision, error) {
@@ -145,6 +146,7 @@ type Case struct {
 	Overdue    bool
 	Proposal   Proposal
 	ProposedBy string
+	Repay      Repayment // of a case that proposes or decided one
 }
 
 // Entry is a row of a case's trail.
@@ -158,7 +160,8 @@ type Entry struct {
 func (s *Service) caseOf(c store.Case) Case {
 	return Case{ID: c.ID, Kind: Kind(c.Kind), State: State(c.State), Token: c.Token, Counter: c.Claim.Counter,
 		Tap: ids.TapID{Terminal: c.Claim.Terminal, Epoch: c.Claim.Epoch, Tap: c.Claim.Tap}, Merchant: c.Merchant, Amount: c.Amount, Worth: c.Status,
-		Opened: c.Opened, Due: c.Due, Overdue: State(c.State).Running() && s.now().After(c.Due), Proposal: Proposal(c.Proposal), ProposedBy: c.ProposedBy}
+		Opened: c.Opened, Due: c.Due, Overdue: State(c.State).Running() && s.now().After(c.Due), Proposal: Proposal(c.Proposal), ProposedBy: c.ProposedBy,
+		Repay: Repayment{Agent: c.Repay.Agent, Amount: c.Repay.Amount, LoadOrder: c.Repay.LoadOrder}}
 }
 
 // Open opens a case about a tap that somebody claims, or returns the one that runs. Errors: [ErrUnknownTap], [ErrNothingToDecide], [ErrRequest].
@@ -236,7 +239,7 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, claim store.TapKey, kin
 // Propose says what to do about a case, and why. Errors: [ErrUnknownCase], [ErrState], [ErrRequest].
 func (s *Service) Propose(ctx context.Context, id string, p Proposal, by, reason string) (Case, error) {
 	return s.step(ctx, "propose", id, by, reason, func(tx *store.Tx, c *store.Case) error {
-		if _, err := p.decision(); err != nil {
+		if err := p.fits(Kind(c.Kind)); err != nil {
 			return err
 		}
 		c.Proposal, c.ProposedBy = string(p), strings.TrimSpace(by)
@@ -251,8 +254,11 @@ func (s *Service) Approve(ctx context.Context, id, by, reason string) (Case, err
 		if State(c.State) == Decided {
 			return nil
 		}
-		if Kind(c.Kind) == Expired {
+		switch Kind(c.Kind) {
+		case Expired:
 			return s.approveLate(ctx, tx, c, by, reason)
+		case Goodwill:
+			return s.approveGoodwill(ctx, tx, c, by, reason)
 		}
 		if !c.Status.Decidable() {
 			return fmt.Errorf("it is %v, and the next sweep ends the case: %w", c.Status, ErrNothingToDecide)
@@ -293,7 +299,10 @@ func (s *Service) approveLate(ctx context.Context, tx *store.Tx, c *store.Case, 
 // Refuse sends a proposal back. Errors: [ErrUnknownCase], [ErrState], [ErrSamePerson], [ErrRequest].
 func (s *Service) Refuse(ctx context.Context, id, by, reason string) (Case, error) {
 	return s.second(ctx, "refuse", id, by, reason, func(tx *store.Tx, c *store.Case) error {
-		c.Proposal, c.ProposedBy = "", ""
+		c.Proposal, c.ProposedBy, c.Repay = "", "", store.Repayment{}
+		if err := tx.DropRepayment(ctx, c.ID); err != nil {
+			return err
+		}
 		return s.move(ctx, tx, c, Refused, by, reason)
 	})
 }

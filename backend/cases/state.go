@@ -17,10 +17,11 @@ const (
 	Aged     Kind = "aged"     // nobody knows its outcome, and nothing has told for long
 	Claimed  Kind = "claimed"  // somebody claims it, or objects to what was decided
 	Expired  Kind = "expired"  // it stands, and came too late to be paid for
+	Goodwill Kind = "goodwill" // it stands, and its holder wants it back
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Rejected, Suspect, Aged, Claimed, Expired}
+var Kinds = []Kind{Rejected, Suspect, Aged, Claimed, Expired, Goodwill}
 
 // kindOf is the kind of a case that opens by itself.
 func kindOf(s shadowaccount.Status) (Kind, error) {

@@ -89,7 +89,7 @@ func (s *Service) openExpired(ctx context.Context, tx *store.Tx) (int, error) {
 	for _, k := range all {
 		_, err := tx.RunningCase(ctx, k)
 		if err == nil {
-			continue // of another kind, from before it stood: the next sweep ends that one
+			continue // of another kind: from before it stood, which the next sweep ends, or of its holder, which somebody decides
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return 0, err

@@ -21,6 +21,7 @@ type Case struct {
 	Due        time.Time
 	Proposal   string // "" for none
 	ProposedBy string
+	Repay      Repayment // zero but in a case that proposes or decided one; read only, PutRepayment writes it
 
 	// As they are now; read only.
 	Token    string
@@ -87,13 +88,15 @@ func (t *Tx) cases(ctx context.Context, rest string, args ...any) ([]Case, error
 	err := t.rows(ctx, "cases", func(scan func(...any) error) error {
 		var c Case
 		var epoch, opened, due, amount int64
+		var repay int64
 		err := scan(&c.ID, &c.Claim.Card, &c.Claim.Counter, &c.Claim.Terminal, &epoch, &c.Claim.Tap, &c.Kind, &c.State, &opened, &due, &c.Proposal, &c.ProposedBy,
-			&c.Token, &c.Merchant, &amount, &c.Status)
-		c.Claim.Epoch, c.Opened, c.Due, c.Amount = uint64(epoch), time.UnixMilli(opened), time.UnixMilli(due), money.Minor(amount)
+			&c.Repay.Agent, &repay, &c.Repay.LoadOrder, &c.Token, &c.Merchant, &amount, &c.Status)
+		c.Claim.Epoch, c.Opened, c.Due, c.Amount, c.Repay.Amount = uint64(epoch), time.UnixMilli(opened), time.UnixMilli(due), money.Minor(amount), money.Minor(repay)
 		out = append(out, c)
 		return err
-	}, `SELECT x.id, x.card, x.counter, x.terminal, x.epoch, x.tap, x.kind, x.state, x.opened_ms, x.due_ms, x.proposal, x.proposed_by, k.token, c.merchant, c.amount, c.status
-		FROM claim_case x JOIN card k ON k.number = x.card
+	}, `SELECT x.id, x.card, x.counter, x.terminal, x.epoch, x.tap, x.kind, x.state, x.opened_ms, x.due_ms, x.proposal, x.proposed_by,
+			COALESCE(r.agent, ''), COALESCE(r.amount, 0), COALESCE(r.load_order, ''), k.token, c.merchant, c.amount, c.status
+		FROM claim_case x JOIN card k ON k.number = x.card LEFT JOIN case_repay r ON r.case_id = x.id
 		JOIN claim c ON c.card = x.card AND c.counter = x.counter AND c.terminal = x.terminal AND c.epoch = x.epoch AND c.tap = x.tap `+rest, args...)
 	return out, err
 }
@@ -141,10 +144,12 @@ func (t *Tx) RunningCase(ctx context.Context, k TapKey) (Case, error) {
 // isExpired says of the claim of a case x that the last closed day let it expire.
 const isExpired = `EXISTS (SELECT 1 FROM settled s WHERE s.card = x.card AND s.counter = x.counter AND s.terminal = x.terminal AND s.epoch = x.epoch AND s.tap = x.tap AND s.expired = 1)`
 
-// OvercomeCases lists running cases whose claims have decided themselves, at most limit: a claim that came too late has when it no longer stands so.
+// OvercomeCases lists running cases whose claims have decided themselves, at most limit: a claim that came too late has when it no longer stands so, and one
+// that a holder wants back when it no longer stands.
 func (t *Tx) OvercomeCases(ctx context.Context, limit int) ([]Case, error) {
-	return t.cases(ctx, `WHERE x.state IN ('open', 'proposed') AND (x.kind <> 'expired' AND c.status IN (?, ?, ?) OR x.kind = 'expired' AND NOT `+isExpired+`) ORDER BY x.id LIMIT ?`,
-		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Void), limit)
+	return t.cases(ctx, `WHERE x.state IN ('open', 'proposed') AND (x.kind NOT IN ('expired', 'goodwill') AND c.status IN (?, ?, ?) OR x.kind = 'expired' AND NOT `+isExpired+`
+		OR x.kind = 'goodwill' AND c.status NOT IN (?, ?)) ORDER BY x.id LIMIT ?`,
+		int(shadowaccount.Stands), int(shadowaccount.Inferred), int(shadowaccount.Void), int(shadowaccount.Stands), int(shadowaccount.Inferred), limit)
 }
 
 // ExpiredClaims lists claims that closed days let expire and of which officers have not decided, and that never had a case which ended otherwise than by the
@@ -203,7 +208,7 @@ type UndecidedClaim struct {
 // the oldest first, at most limit.
 func (t *Tx) AgedClaims(ctx context.Context, received time.Time, limit int) ([]UndecidedClaim, error) {
 	return t.undecided(ctx, `c.status IN (3, 4, 5) AND c.received_ms <= ? AND NOT EXISTS (SELECT 1 FROM claim_case x
-			WHERE x.card = c.card AND x.counter = c.counter AND x.terminal = c.terminal AND x.epoch = c.epoch AND x.tap = c.tap AND x.state <> 'moot')
+			WHERE x.card = c.card AND x.counter = c.counter AND x.terminal = c.terminal AND x.epoch = c.epoch AND x.tap = c.tap AND x.state <> 'moot' AND x.kind <> 'goodwill')
 		ORDER BY c.received_ms, c.card, c.counter, c.terminal, c.epoch, c.tap LIMIT ?`, received.UnixMilli(), limit)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/cardlife"
+	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/ids"
@@ -337,4 +338,35 @@ func TestRunMovesWhatIsDue(t *testing.T) {
 	require.Eventually(t, func() bool { return d.lifeOrder(l, o.ID).State == cardlife.Released }, time.Minute, time.Millisecond)
 	stop()
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// What a case gives back goes to the card that paid, or is paid out at the desk.
+func TestWhatACaseGivesBackIsForItsCard(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.load("k", 50_00)
+	d.debited(0, 50_00, 2_00)
+	s, err := cases.New(d.store, d.clock, cases.Config{})
+	require.NoError(t, err)
+	var tap ids.TapID
+	require.NoError(t, d.store.View(d.ctx, func(tx *store.Tx) error {
+		taps, err := tx.CardTaps(d.ctx, number(1))
+		require.Len(t, taps, 1)
+		tap = taps[0].Tap
+		return err
+	}))
+	c, err := s.Complain(d.ctx, tap, "ann", "the gate stayed shut")
+	require.NoError(t, err)
+	_, err = s.ProposeRepay(d.ctx, c.ID, cases.Repayment{Agent: bus}, "ann", "camera")
+	require.NoError(t, err)
+	c, err = s.Approve(d.ctx, c.ID, "bob", "seen")
+	require.NoError(t, err)
+	o, err := d.topup.Order(d.ctx, bus, c.Repay.LoadOrder)
+	require.NoError(t, err)
+	_, err = d.topup.Authorise(d.ctx, bus, o.ID, d.present(2).init(2_00, kiosk))
+	require.ErrorIs(t, err, topup.ErrOtherCard)
+	f := d.present(1)
+	_, err = d.topup.Authorise(d.ctx, bus, o.ID, f.init(2_00, kiosk))
+	require.NoError(t, err)
+	require.Equal(t, "-2.00", d.accounts()["load-in-progress"])
+	require.Equal(t, "2.00", d.accounts()["loss:goodwill"])
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // CaseCmd is `purselane case`.
 type CaseCmd struct {
 	Open     CaseOpenCmd     `cmd:"" help:"Open a case about a tap that somebody claims."`
+	Complain CaseComplainCmd `cmd:"" help:"Open a case about a tap that stands, and that its holder wants back."`
 	List     CaseListCmd     `cmd:"" help:"List cases, the first to be due at the top."`
 	Show     CaseShowCmd     `cmd:"" help:"Show a case and its trail."`
 	Propose  CaseProposeCmd  `cmd:"" help:"Propose to grant or deny a claim."`
@@ -66,31 +68,78 @@ func (c caseStep) do(ctx context.Context, k *kong.Kong, step func(*cases.Service
 // CaseOpenCmd is `purselane case open`.
 type CaseOpenCmd struct {
 	caseStep
+	tapFlags
+}
+
+// tapFlags name a tap.
+type tapFlags struct {
 	Terminal ids.TerminalID `required:"" help:"The tap's terminal."`
 	Epoch    string         `required:"" placeholder:"HEX" help:"Of the terminal's journal, hexadecimal, as reports print it."`
 	Tap      uint64         `required:"" help:"The tap's number."`
 }
 
+func (f tapFlags) tapID() (ids.TapID, error) {
+	epoch, err := strconv.ParseUint(f.Epoch, 16, 64)
+	if err != nil {
+		return ids.TapID{}, fmt.Errorf("--epoch %q: want up to 16 hexadecimal digits", f.Epoch)
+	}
+	return ids.TapID{Terminal: f.Terminal, Epoch: epoch, Tap: f.Tap}, nil
+}
+
 // Run opens.
 func (c *CaseOpenCmd) Run(ctx context.Context, k *kong.Kong) error {
-	epoch, err := strconv.ParseUint(c.Epoch, 16, 64)
+	tap, err := c.tapID()
 	if err != nil {
-		return fmt.Errorf("--epoch %q: want up to 16 hexadecimal digits", c.Epoch)
+		return err
 	}
-	return c.do(ctx, k, func(s *cases.Service) (cases.Case, error) {
-		return s.Open(ctx, ids.TapID{Terminal: c.Terminal, Epoch: epoch, Tap: c.Tap}, c.By, c.Reason)
-	})
+	return c.do(ctx, k, func(s *cases.Service) (cases.Case, error) { return s.Open(ctx, tap, c.By, c.Reason) })
+}
+
+// CaseComplainCmd is `purselane case complain`.
+type CaseComplainCmd struct {
+	caseStep
+	tapFlags
+}
+
+// Run opens.
+func (c *CaseComplainCmd) Run(ctx context.Context, k *kong.Kong) error {
+	tap, err := c.tapID()
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, k, func(s *cases.Service) (cases.Case, error) { return s.Complain(ctx, tap, c.By, c.Reason) })
 }
 
 // CaseProposeCmd is `purselane case propose`.
 type CaseProposeCmd struct {
 	caseStep
 	ID       string         `arg:"" help:"The case."`
-	Proposal cases.Proposal `arg:"" enum:"grant,deny" help:"grant: the merchant is paid, at the scheme's loss, or if the tap came too late of what the card paid; deny: nothing is owed."`
+	Proposal cases.Proposal `arg:"" enum:"grant,deny,repay" help:"grant: the merchant is paid, at the scheme's loss, or if the tap came too late of what the card paid; deny: nothing is owed; repay, of a goodwill case: the holder gets back what the card paid, at the scheme's loss."`
+	Agent    ids.AcquirerID `placeholder:"ID" help:"Of repay: the acquirer whose kiosk or desk gives it back."`
+	Amount   string         `placeholder:"AMOUNT" help:"Of repay: a part. Default: all that is left of the tap."`
 }
 
 // Run proposes.
 func (c *CaseProposeCmd) Run(ctx context.Context, k *kong.Kong) error {
+	if c.Proposal != cases.Repay && (c.Agent != "" || c.Amount != "") {
+		return errors.New("--agent and --amount belong to repay")
+	}
+	if c.Proposal == cases.Repay {
+		r := cases.Repayment{Agent: c.Agent}
+		if c.Agent == "" {
+			return errors.New("repay: say with --agent at whose kiosk or desk")
+		}
+		if c.Amount != "" {
+			var err error
+			if r.Amount, err = money.Parse(c.Amount); err != nil {
+				return fmt.Errorf("--amount: %w", err)
+			}
+			if r.Amount.Sign() <= 0 {
+				return errors.New("--amount: want more than nothing")
+			}
+		}
+		return c.do(ctx, k, func(s *cases.Service) (cases.Case, error) { return s.ProposeRepay(ctx, c.ID, r, c.By, c.Reason) })
+	}
 	return c.do(ctx, k, func(s *cases.Service) (cases.Case, error) { return s.Propose(ctx, c.ID, c.Proposal, c.By, c.Reason) })
 }
 
@@ -197,13 +246,28 @@ type shownCase struct {
 	Overdue    bool         `json:"overdue"`
 	Proposal   string       `json:"proposal,omitempty"`
 	ProposedBy string       `json:"proposed_by,omitempty"`
+	Repay      *shownRepay  `json:"repay,omitempty"`
+}
+
+// shownRepay is what a case gives back.
+type shownRepay struct {
+	Agent     string       `json:"agent"`
+	Amount    money.Amount `json:"amount"`
+	LoadOrder string       `json:"load_order,omitempty"`
+}
+
+func repayOf(c cases.Case) *shownRepay {
+	if c.Repay == (cases.Repayment{}) {
+		return nil
+	}
+	return &shownRepay{string(c.Repay.Agent), c.Repay.Amount, c.Repay.LoadOrder}
 }
 
 func printCases(k *kong.Kong, asJSON bool, all ...cases.Case) error {
 	for _, c := range all {
 		if asJSON {
 			if err := json.NewEncoder(k.Stdout).Encode(shownCase{c.ID, string(c.Kind), string(c.State), c.Tap.String(), c.Token, string(c.Merchant), c.Amount, c.Worth.String(), c.Opened, c.Due, c.Overdue,
-				string(c.Proposal), c.ProposedBy}); err != nil {
+				string(c.Proposal), c.ProposedBy, repayOf(c)}); err != nil {
 				return err
 			}
 			continue
@@ -216,6 +280,9 @@ func printCases(k *kong.Kong, asJSON bool, all ...cases.Case) error {
 		p.line("%s  %s, %s: tap %v of card %s, %v for %s, is %v; due %s%s", c.ID, c.Kind, c.State, c.Tap, c.Token, c.Amount, c.Merchant, c.Worth, c.Due.Format(time.DateOnly), late)
 		if c.Proposal != "" {
 			p.line("  to %s, says %s", c.Proposal, c.ProposedBy)
+		}
+		if r := repayOf(c); r != nil {
+			p.line("  gives back %v at %s, load order %s", r.Amount, r.Agent, cmp.Or(r.LoadOrder, "when it is approved"))
 		}
 		if p.err != nil {
 			return p.err

@@ -27,8 +27,10 @@ func TestCase(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
 		c := shadowaccount.Claim{Tap: ids.TapID{Terminal: "bus-1", Epoch: 0x5f1e, Tap: 17}, Seq: 1, Merchant: "m", Amount: money.Minor(1_00), Before: money.Minor(9_00), After: money.Minor(8_00), Said: shadowaccount.SaidUnknown}
-		return tx.PostGroup(t.Context(), store.Group{Day: "2026-11-25", Token: func(ids.CardNumber) string { return "one" }}, []store.Verified{{
-			Pending: store.Pending{Terminal: "bus-1", Epoch: 0x5f1e, Seq: 1, Day: "2026-11-25", ReceivedMS: time.Now().UnixMilli()}, Card: ids.CardNumber{9: 1}, Levels: 1, Kind: 1, Claim: c}})
+		stands := store.Verified{Pending: store.Pending{Terminal: "bus-1", Epoch: 1, Seq: 1, Day: "2026-11-25", ReceivedMS: time.Now().UnixMilli()}, Card: ids.CardNumber{9: 2}, Levels: 1, Kind: 1, Claim: c}
+		stands.Claim.Tap, stands.Claim.Said, stands.Claim.Proof = ids.TapID{Terminal: "bus-1", Epoch: 1, Tap: 1}, shadowaccount.SaidCompleted, shadowaccount.ProofGood
+		return tx.PostGroup(t.Context(), store.Group{Day: "2026-11-25", Token: func(n ids.CardNumber) string { return map[byte]string{1: "one", 2: "two"}[n[9]] }}, []store.Verified{{
+			Pending: store.Pending{Terminal: "bus-1", Epoch: 0x5f1e, Seq: 1, Day: "2026-11-25", ReceivedMS: time.Now().UnixMilli()}, Card: ids.CardNumber{9: 1}, Levels: 1, Kind: 1, Claim: c}, stands})
 	}))
 	require.NoError(t, s.Close())
 	run := func(args ...string) (string, error) {
@@ -68,6 +70,20 @@ func TestCase(t *testing.T) {
 	require.Contains(t, must("list", "--json"), `"status":"granted"`)
 	_, err = run("withdraw", id, "--by", "ann", "--reason", "late")
 	require.ErrorIs(t, err, cases.ErrState)
+
+	// A debit that stands: its holder gets it back at a desk.
+	said = must("complain", "--terminal", "bus-1", "--epoch", "1", "--tap", "1", "--by", "ann", "--reason", "the gate stayed shut")
+	id = regexp.MustCompile(`C[0-9a-f]{16}`).FindString(said)
+	require.Contains(t, said, "goodwill, open")
+	_, err = run("propose", id, "repay", "--by", "ann", "--reason", "camera")
+	require.ErrorContains(t, err, "--agent")
+	_, err = run("propose", id, "deny", "--agent", "bus", "--by", "ann", "--reason", "camera")
+	require.ErrorContains(t, err, "belong to repay")
+	_, err = run("propose", id, "repay", "--agent", "bus", "--amount", "0", "--by", "ann", "--reason", "camera")
+	require.ErrorContains(t, err, "--amount")
+	require.Contains(t, must("propose", id, "repay", "--agent", "bus", "--amount", "0.50", "--by", "ann", "--reason", "camera"), "gives back 0.50 at bus, load order when it is approved")
+	require.Regexp(t, `gives back 0\.50 at bus, load order L[0-9a-f]{24}`, must("approve", id, "--by", "bob", "--reason", "seen"))
+	require.Contains(t, must("list", "--json"), `"repay":{"agent":"bus","amount":"0.50","load_order":"L`)
 
 	// The scheme's settings are read, and refused where they mean nothing.
 	path := filepath.Join(dir, fileScheme)

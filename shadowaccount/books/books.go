@@ -30,6 +30,7 @@ const (
 	FeeMerchant    Account = "fee:merchant"     // earned from merchants
 	FeeChannel     Account = "fee:channel"      // paid to channels
 	LossGranted    Account = "loss:granted"     // taps that nothing proves and that officers decided to pay for
+	LossGoodwill   Account = "loss:goodwill"    // debits that stand and that officers decided to give back to holders
 	Rounding       Account = "rounding"         // residue of fee arithmetic
 	SuspUnknown    Account = "suspense:unknown" // taps whose outcome nobody knows yet
 	SuspClone      Account = "suspense:clone"   // second records of one counter

@@ -63,6 +63,7 @@ var Chart = []Subject{
 	{"611", "of payment channels"},
 	{"62", "losses"},
 	{"621", "taps paid for without proof"},
+	{"622", "taps given back to holders"},
 }
 
 // classOf are the classes of the first subjects.
@@ -122,6 +123,8 @@ func TypeOf(a Account) (string, error) {
 		return "521", nil
 	case a == LossGranted:
 		return "621", nil
+	case a == LossGoodwill:
+		return "622", nil
 	case part[0] == "fee" && len(part) >= 2 && part[1] == "channel":
 		return "611", nil
 	case part[0] == "fee" && len(part) >= 2 && part[1] == "merchant":
