@@ -270,25 +270,88 @@ func (e LoadOrderProof) Valid() bool {
 
 // Defines values for LoadState.
 const (
-	InProgress LoadState = "in_progress"
-	Loaded     LoadState = "loaded"
-	Paid       LoadState = "paid"
-	Refunded   LoadState = "refunded"
-	Uncertain  LoadState = "uncertain"
+	LoadStateInProgress LoadState = "in_progress"
+	LoadStateLoaded     LoadState = "loaded"
+	LoadStatePaid       LoadState = "paid"
+	LoadStateRefunded   LoadState = "refunded"
+	LoadStateUncertain  LoadState = "uncertain"
 )
 
 // Valid indicates whether the value is a known member of the LoadState enum.
 func (e LoadState) Valid() bool {
 	switch e {
-	case InProgress:
+	case LoadStateInProgress:
 		return true
-	case Loaded:
+	case LoadStateLoaded:
 		return true
-	case Paid:
+	case LoadStatePaid:
 		return true
-	case Refunded:
+	case LoadStateRefunded:
 		return true
-	case Uncertain:
+	case LoadStateUncertain:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OnlineLoadReason.
+const (
+	Channel      OnlineLoadReason = "channel"
+	Issuer       OnlineLoadReason = "issuer"
+	NotSupported OnlineLoadReason = "not supported"
+	Payer        OnlineLoadReason = "payer"
+	Risk         OnlineLoadReason = "risk"
+	Setting      OnlineLoadReason = "setting"
+)
+
+// Valid indicates whether the value is a known member of the OnlineLoadReason enum.
+func (e OnlineLoadReason) Valid() bool {
+	switch e {
+	case Channel:
+		return true
+	case Issuer:
+		return true
+	case NotSupported:
+		return true
+	case Payer:
+		return true
+	case Risk:
+		return true
+	case Setting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OnlineLoadState.
+const (
+	OnlineLoadStateClosed    OnlineLoadState = "closed"
+	OnlineLoadStatePaid      OnlineLoadState = "paid"
+	OnlineLoadStateRefunded  OnlineLoadState = "refunded"
+	OnlineLoadStateRefunding OnlineLoadState = "refunding"
+	OnlineLoadStateRefused   OnlineLoadState = "refused"
+	OnlineLoadStateUnknown   OnlineLoadState = "unknown"
+	OnlineLoadStateWaiting   OnlineLoadState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the OnlineLoadState enum.
+func (e OnlineLoadState) Valid() bool {
+	switch e {
+	case OnlineLoadStateClosed:
+		return true
+	case OnlineLoadStatePaid:
+		return true
+	case OnlineLoadStateRefunded:
+		return true
+	case OnlineLoadStateRefunding:
+		return true
+	case OnlineLoadStateRefused:
+		return true
+	case OnlineLoadStateUnknown:
+		return true
+	case OnlineLoadStateWaiting:
 		return true
 	default:
 		return false
@@ -600,6 +663,8 @@ type CardEndState string
 
 // CardInfo defines model for CardInfo.
 type CardInfo struct {
+	// Blocked True: it is not loaded; an open load of it is settled all the same.
+	Blocked  *bool     `json:"blocked,omitempty"`
 	OpenLoad *OpenLoad `json:"open_load,omitempty"`
 
 	// Token Names a card without its number.
@@ -779,6 +844,9 @@ type ECCardInfo struct {
 	//
 	// Example: 50.00
 	Balance Amount `json:"balance"`
+
+	// Blocked True: it is not loaded; an open load of it is settled all the same.
+	Blocked *bool `json:"blocked,omitempty"`
 
 	// OpenLoad The order whose money is on its way to the card.
 	OpenLoad *string `json:"open_load,omitempty"`
@@ -970,6 +1038,17 @@ type NewLoad struct {
 	Amount Amount `json:"amount"`
 }
 
+// NewOnlineLoad defines model for NewOnlineLoad.
+type NewOnlineLoad struct {
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Way One of the offer's.
+	Way string `json:"way"`
+}
+
 // NewProposal defines model for NewProposal.
 type NewProposal struct {
 	// Proposal grant: the merchant is paid; deny: nothing is owed
@@ -981,6 +1060,60 @@ type NewProposal struct {
 
 // OfflineCounter The card's own count: an EP purse's offline counter, an electronic cash card's ATC, a DESFire card's TMC.
 type OfflineCounter = uint32
+
+// OnlineLoad defines model for OnlineLoad.
+type OnlineLoad struct {
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount    Amount    `json:"amount"`
+	ChangedAt time.Time `json:"changed_at"`
+
+	// ExpiresAt Until when it can be paid.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Load Once paid: the load order.
+	Load *string `json:"load,omitempty"`
+
+	// Payment Names the payment: for the rider's receipt, and for the operator.
+	Payment string `json:"payment"`
+
+	// Qr While waiting: the text that the payer scans as a QR code.
+	Qr *string `json:"qr,omitempty"`
+
+	// Reason Of a refusal: who refused.
+	Reason *OnlineLoadReason `json:"reason,omitempty"`
+
+	// State waiting: the payer has not paid. unknown: nobody knows yet; the channel is asked. paid: the money has come. refused: the channel refused it; nothing was taken.
+	// closed: nobody paid, and nobody can. refunding: the money is on its way back. refunded: it is back.
+	State OnlineLoadState `json:"state"`
+	Way   string          `json:"way"`
+}
+
+// OnlineLoadReason Of a refusal: who refused.
+type OnlineLoadReason string
+
+// OnlineLoadState waiting: the payer has not paid. unknown: nobody knows yet; the channel is asked. paid: the money has come. refused: the channel refused it; nothing was taken.
+// closed: nobody paid, and nobody can. refunding: the money is on its way back. refunded: it is back.
+type OnlineLoadState string
+
+// OnlineOffer defines model for OnlineOffer.
+type OnlineOffer struct {
+	Currency string `json:"currency"`
+
+	// MaxAmount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	MaxAmount Amount `json:"max_amount"`
+
+	// MaxBalance Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	MaxBalance Amount `json:"max_balance"`
+
+	// Ways Payment companies by the scheme's names for them, such as wechat; any of them may be out of order for a while.
+	Ways []string `json:"ways"`
+}
 
 // OpenLoad defines model for OpenLoad.
 type OpenLoad struct {
@@ -1248,6 +1381,9 @@ type LoadID = string
 // MerchantID defines model for MerchantID.
 type MerchantID = string
 
+// OnlinePayment defines model for OnlinePayment.
+type OnlinePayment = string
+
 // StatementFormat defines model for StatementFormat.
 type StatementFormat = string
 
@@ -1354,6 +1490,12 @@ type GetMerchantStatementParams struct {
 	Format *StatementFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
+// CreateOnlineLoadParams defines parameters for CreateOnlineLoad.
+type CreateOnlineLoadParams struct {
+	// IdempotencyKey Names the sale at the kiosk, for ever. Kept on its disk before it is sent.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
 // ListSettlementDaysParams defines parameters for ListSettlementDays.
 type ListSettlementDaysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1416,6 +1558,9 @@ type ResolveECLoadJSONRequestBody = ECEvidence
 
 // ReportECLoadJSONRequestBody defines body for ReportECLoad for application/json ContentType.
 type ReportECLoadJSONRequestBody = ECReport
+
+// CreateOnlineLoadJSONRequestBody defines body for CreateOnlineLoad for application/json ContentType.
+type CreateOnlineLoadJSONRequestBody = NewOnlineLoad
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1533,6 +1678,21 @@ type ServerInterface interface {
 	// GetMerchantStatement What moved a merchant's accounts, by clearing day; an agent's own merchants, or all for an operator
 	// (GET /v1/merchants/{merchant}/statement)
 	GetMerchantStatement(w http.ResponseWriter, r *http.Request, merchant MerchantID, params GetMerchantStatementParams)
+	// CreateOnlineLoad Ask for a payment by QR code, for a load of that amount
+	// (POST /v1/online/loads)
+	CreateOnlineLoad(w http.ResponseWriter, r *http.Request, params CreateOnlineLoadParams)
+	// GetOnlineLoad How a payment stands
+	// (GET /v1/online/loads/{payment})
+	GetOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment)
+	// CancelOnlineLoad Nobody is to pay it any more
+	// (POST /v1/online/loads/{payment}/cancel)
+	CancelOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment)
+	// RefundOnlineLoad Give the whole back, the way it came
+	// (POST /v1/online/loads/{payment}/refund)
+	RefundOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment)
+	// GetOnlineOffer What can be paid online here, and within which limits
+	// (GET /v1/online/offer)
+	GetOnlineOffer(w http.ResponseWriter, r *http.Request)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
@@ -2817,6 +2977,143 @@ func (siw *ServerInterfaceWrapper) GetMerchantStatement(w http.ResponseWriter, r
 	handler.ServeHTTP(w, r)
 }
 
+// CreateOnlineLoad operation middleware
+func (siw *ServerInterfaceWrapper) CreateOnlineLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateOnlineLoadParams
+
+	headers := r.Header
+
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+
+	} else {
+		err := fmt.Errorf("Header parameter Idempotency-Key is required, but not found")
+		siw.ErrorHandlerFunc(w, r, &RequiredHeaderError{ParamName: "Idempotency-Key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateOnlineLoad(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOnlineLoad operation middleware
+func (siw *ServerInterfaceWrapper) GetOnlineLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment" -------------
+	var payment OnlinePayment
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment", r.PathValue("payment"), &payment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOnlineLoad(w, r, payment)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelOnlineLoad operation middleware
+func (siw *ServerInterfaceWrapper) CancelOnlineLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment" -------------
+	var payment OnlinePayment
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment", r.PathValue("payment"), &payment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelOnlineLoad(w, r, payment)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RefundOnlineLoad operation middleware
+func (siw *ServerInterfaceWrapper) RefundOnlineLoad(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "payment" -------------
+	var payment OnlinePayment
+
+	err = runtime.BindStyledParameterWithOptions("simple", "payment", r.PathValue("payment"), &payment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "payment", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RefundOnlineLoad(w, r, payment)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOnlineOffer operation middleware
+func (siw *ServerInterfaceWrapper) GetOnlineOffer(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOnlineOffer(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOpenAPI operation middleware
 func (siw *ServerInterfaceWrapper) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
 
@@ -3117,6 +3414,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/uncertain", wrapper.DoubtLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/resolve", wrapper.ResolveLoad)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/loads/{id}/refund", wrapper.RefundLoad)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/online/offer", wrapper.GetOnlineOffer)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/online/loads", wrapper.CreateOnlineLoad)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/online/loads/{payment}", wrapper.GetOnlineLoad)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/online/loads/{payment}/cancel", wrapper.CancelOnlineLoad)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/online/loads/{payment}/refund", wrapper.RefundOnlineLoad)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/card-ends", wrapper.ListCardEnds)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/card-ends", wrapper.RequestCardEnd)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/card-ends/{order}", wrapper.GetCardEnd)
@@ -4674,6 +4976,201 @@ func (response GetMerchantStatementdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type CreateOnlineLoadRequestObject struct {
+	Params CreateOnlineLoadParams
+	Body   *CreateOnlineLoadJSONRequestBody
+}
+
+type CreateOnlineLoadResponseObject interface {
+	VisitCreateOnlineLoadResponse(w http.ResponseWriter) error
+}
+
+type CreateOnlineLoad200JSONResponse OnlineLoad
+
+func (response CreateOnlineLoad200JSONResponse) VisitCreateOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOnlineLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateOnlineLoaddefaultApplicationProblemPlusJSONResponse) VisitCreateOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnlineLoadRequestObject struct {
+	Payment OnlinePayment `json:"payment"`
+}
+
+type GetOnlineLoadResponseObject interface {
+	VisitGetOnlineLoadResponse(w http.ResponseWriter) error
+}
+
+type GetOnlineLoad200JSONResponse OnlineLoad
+
+func (response GetOnlineLoad200JSONResponse) VisitGetOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnlineLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOnlineLoaddefaultApplicationProblemPlusJSONResponse) VisitGetOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOnlineLoadRequestObject struct {
+	Payment OnlinePayment `json:"payment"`
+}
+
+type CancelOnlineLoadResponseObject interface {
+	VisitCancelOnlineLoadResponse(w http.ResponseWriter) error
+}
+
+type CancelOnlineLoad200JSONResponse OnlineLoad
+
+func (response CancelOnlineLoad200JSONResponse) VisitCancelOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOnlineLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelOnlineLoaddefaultApplicationProblemPlusJSONResponse) VisitCancelOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundOnlineLoadRequestObject struct {
+	Payment OnlinePayment `json:"payment"`
+}
+
+type RefundOnlineLoadResponseObject interface {
+	VisitRefundOnlineLoadResponse(w http.ResponseWriter) error
+}
+
+type RefundOnlineLoad200JSONResponse OnlineLoad
+
+func (response RefundOnlineLoad200JSONResponse) VisitRefundOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundOnlineLoaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefundOnlineLoaddefaultApplicationProblemPlusJSONResponse) VisitRefundOnlineLoadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnlineOfferRequestObject struct {
+}
+
+type GetOnlineOfferResponseObject interface {
+	VisitGetOnlineOfferResponse(w http.ResponseWriter) error
+}
+
+type GetOnlineOffer200JSONResponse OnlineOffer
+
+func (response GetOnlineOffer200JSONResponse) VisitGetOnlineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnlineOfferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOnlineOfferdefaultApplicationProblemPlusJSONResponse) VisitGetOnlineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOpenAPIRequestObject struct {
 }
 
@@ -5031,6 +5528,21 @@ type StrictServerInterface interface {
 	// GetMerchantStatement What moved a merchant's accounts, by clearing day; an agent's own merchants, or all for an operator
 	// (GET /v1/merchants/{merchant}/statement)
 	GetMerchantStatement(ctx context.Context, request GetMerchantStatementRequestObject) (GetMerchantStatementResponseObject, error)
+	// CreateOnlineLoad Ask for a payment by QR code, for a load of that amount
+	// (POST /v1/online/loads)
+	CreateOnlineLoad(ctx context.Context, request CreateOnlineLoadRequestObject) (CreateOnlineLoadResponseObject, error)
+	// GetOnlineLoad How a payment stands
+	// (GET /v1/online/loads/{payment})
+	GetOnlineLoad(ctx context.Context, request GetOnlineLoadRequestObject) (GetOnlineLoadResponseObject, error)
+	// CancelOnlineLoad Nobody is to pay it any more
+	// (POST /v1/online/loads/{payment}/cancel)
+	CancelOnlineLoad(ctx context.Context, request CancelOnlineLoadRequestObject) (CancelOnlineLoadResponseObject, error)
+	// RefundOnlineLoad Give the whole back, the way it came
+	// (POST /v1/online/loads/{payment}/refund)
+	RefundOnlineLoad(ctx context.Context, request RefundOnlineLoadRequestObject) (RefundOnlineLoadResponseObject, error)
+	// GetOnlineOffer What can be paid online here, and within which limits
+	// (GET /v1/online/offer)
+	GetOnlineOffer(ctx context.Context, request GetOnlineOfferRequestObject) (GetOnlineOfferResponseObject, error)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
@@ -6170,6 +6682,141 @@ func (sh *strictHandler) GetMerchantStatement(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetMerchantStatementResponseObject); ok {
 		if err := validResponse.VisitGetMerchantStatementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateOnlineLoad operation middleware
+func (sh *strictHandler) CreateOnlineLoad(w http.ResponseWriter, r *http.Request, params CreateOnlineLoadParams) {
+	var request CreateOnlineLoadRequestObject
+
+	request.Params = params
+
+	var body CreateOnlineLoadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOnlineLoad(ctx, request.(CreateOnlineLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOnlineLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateOnlineLoadResponseObject); ok {
+		if err := validResponse.VisitCreateOnlineLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOnlineLoad operation middleware
+func (sh *strictHandler) GetOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment) {
+	var request GetOnlineLoadRequestObject
+
+	request.Payment = payment
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOnlineLoad(ctx, request.(GetOnlineLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOnlineLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOnlineLoadResponseObject); ok {
+		if err := validResponse.VisitGetOnlineLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelOnlineLoad operation middleware
+func (sh *strictHandler) CancelOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment) {
+	var request CancelOnlineLoadRequestObject
+
+	request.Payment = payment
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelOnlineLoad(ctx, request.(CancelOnlineLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelOnlineLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelOnlineLoadResponseObject); ok {
+		if err := validResponse.VisitCancelOnlineLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefundOnlineLoad operation middleware
+func (sh *strictHandler) RefundOnlineLoad(w http.ResponseWriter, r *http.Request, payment OnlinePayment) {
+	var request RefundOnlineLoadRequestObject
+
+	request.Payment = payment
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RefundOnlineLoad(ctx, request.(RefundOnlineLoadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefundOnlineLoad")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RefundOnlineLoadResponseObject); ok {
+		if err := validResponse.VisitRefundOnlineLoadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOnlineOffer operation middleware
+func (sh *strictHandler) GetOnlineOffer(w http.ResponseWriter, r *http.Request) {
+	var request GetOnlineOfferRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOnlineOffer(ctx, request.(GetOnlineOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOnlineOffer")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOnlineOfferResponseObject); ok {
+		if err := validResponse.VisitGetOnlineOfferResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

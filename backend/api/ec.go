@@ -40,7 +40,7 @@ func (s *server) LookupECCard(ctx context.Context, r LookupECCardRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	return LookupECCard200JSONResponse{Token: info.Token, Balance: info.Balance, OpenLoad: unlessEmpty(info.Open)}, nil
+	return LookupECCard200JSONResponse{Token: info.Token, Balance: info.Balance, Blocked: unlessEmpty(info.Blocked), OpenLoad: unlessEmpty(info.Open)}, nil
 }
 
 // AuthoriseECLoad takes a request and gives the issuer's answer.
@@ -49,7 +49,11 @@ func (s *server) AuthoriseECLoad(ctx context.Context, r AuthoriseECLoadRequestOb
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.TopUp.AuthoriseEC(ctx, agentOf(ctx), r.Id, c)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.TopUp.AuthoriseEC(ctx, seller, r.Id, c)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,11 @@ func (s *server) ReportECLoad(ctx context.Context, r ReportECLoadRequestObject) 
 	if err != nil {
 		return nil, refusal{codeRequest, "result is no issuer script result"}
 	}
-	o, err := s.TopUp.ReportEC(ctx, agentOf(ctx), r.Id, result)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.TopUp.ReportEC(ctx, seller, r.Id, result)
 	if err != nil {
 		return nil, err
 	}

@@ -63,6 +63,8 @@ type city struct {
 	log                  *syncBuffer
 	operator, bus, metro string
 	second               string // another operator
+	pay                  *pays
+	cfg                  api.Config
 }
 
 // hsm is the soft one, with a fault that can be switched on.
@@ -116,16 +118,25 @@ func start(t testing.TB) *city {
 		return tx.IssueCard(ctx, store.Card{Number: number, Token: store.Token(tokenKey, number), Issuer: issuer, Levels: 2})
 	})
 	log := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), EC: ecBank().issuer.Door(), Log: log})
+	c.topup, err = topup.New(c.store, c.hsm, c.clock, topup.Config{Online: "online", MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(1000_00), EC: ecBank().issuer.Door(), Log: log})
 	require.NoError(t, err)
 	var tokens api.Tokens
 	c.operator, c.second, c.bus, c.metro, tokens = someTokens(t)
 	files := delivery.Handler(delivery.Config{Store: c.store, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Who: tokens.AgentOf, Clock: c.clock, Log: log})
-	h, err := api.New(api.Config{Store: c.store, TopUp: c.topup, Tokens: tokens, Files: files, Log: log, Clock: c.clock})
-	require.NoError(t, err)
-	c.server = httptest.NewServer(h)
-	t.Cleanup(c.server.Close)
+	c.pay = c.pays()
+	c.cfg = api.Config{Store: c.store, TopUp: c.topup, Online: c.pay, Tokens: tokens, Files: files, Log: log, Clock: c.clock}
+	c.serve(func(*api.Config) {})
 	return c
+}
+
+// serve starts the API, or another in its place.
+func (c *city) serve(change func(*api.Config)) {
+	cfg := c.cfg
+	change(&cfg)
+	h, err := api.New(cfg)
+	require.NoError(c.t, err)
+	c.server = httptest.NewServer(h)
+	c.t.Cleanup(c.server.Close)
 }
 
 // someTokens makes the four tokens and loads them by their file.

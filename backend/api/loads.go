@@ -75,7 +75,7 @@ func (s *server) LookupCard(ctx context.Context, r LookupCardRequestObject) (Loo
 	if err != nil {
 		return nil, err
 	}
-	out := LookupCard200JSONResponse{Token: info.Token}
+	out := LookupCard200JSONResponse{Token: info.Token, Blocked: unlessEmpty(info.Blocked)}
 	if o := info.Open; o != nil {
 		out.OpenLoad = &OpenLoad{Order: o.Order, Amount: o.Amount, OnlineCounter: o.Counter, Challenge: o.Challenge.String()}
 	}
@@ -106,7 +106,11 @@ func (s *server) CreateLoad(ctx context.Context, r CreateLoadRequestObject) (Cre
 
 // GetLoad finds an order.
 func (s *server) GetLoad(ctx context.Context, r GetLoadRequestObject) (GetLoadResponseObject, error) {
-	o, err := s.TopUp.Order(ctx, agentOf(ctx), r.Id)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.TopUp.Order(ctx, seller, r.Id)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +123,11 @@ func (s *server) AuthoriseLoad(ctx context.Context, r AuthoriseLoadRequestObject
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.TopUp.Authorise(ctx, agentOf(ctx), r.Id, c)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.TopUp.Authorise(ctx, seller, r.Id, c)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +140,11 @@ func (s *server) ConfirmLoad(ctx context.Context, r ConfirmLoadRequestObject) (C
 	if err := unhex(tac[:], r.Body.Tac); err != nil {
 		return nil, err
 	}
-	o, err := s.TopUp.Confirm(ctx, agentOf(ctx), r.Id, tac)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.TopUp.Confirm(ctx, seller, r.Id, tac)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +153,11 @@ func (s *server) ConfirmLoad(ctx context.Context, r ConfirmLoadRequestObject) (C
 
 // DoubtLoad notes that CREDIT was not answered.
 func (s *server) DoubtLoad(ctx context.Context, r DoubtLoadRequestObject) (DoubtLoadResponseObject, error) {
-	o, err := s.TopUp.Uncertain(ctx, agentOf(ctx), r.Id)
+	seller, err := s.sellerOf(ctx, r.Id)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.TopUp.Uncertain(ctx, seller, r.Id)
 	if err != nil {
 		return nil, err
 	}

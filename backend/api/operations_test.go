@@ -119,6 +119,7 @@ func TestEveryOperation(t *testing.T) {
 	c.issue(stranger)
 	c.ends(t, token, store.Token(tokenKey, stranger))
 	c.cases(t)
+	c.online(t)
 
 	doc, err := openapi3.NewLoader().LoadFromData(served.raw)
 	require.NoError(t, err)

@@ -7,6 +7,9 @@ import (
 
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/cases"
+	"github.com/purselane/purselane/backend/gateway"
+	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/kiosksale"
 	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/topup"
@@ -45,7 +48,7 @@ const (
 // kinds is every kind there is. An error is of the first kind that names it; one that no kind names is unavailable.
 var kinds = []Kind{
 	{Code: codeRequest, Status: http.StatusBadRequest, Title: "the request does not follow the document",
-		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey, cardlife.ErrRequest, cases.ErrRequest}},
+		Remedy: "Make the request as /v1/openapi.yaml says.", is: []error{topup.ErrKey, cardlife.ErrRequest, cases.ErrRequest, gateway.ErrRequest}},
 	{Code: codeMediaType, Status: http.StatusUnsupportedMediaType, Title: "the body is not JSON",
 		Remedy: "Send Content-Type: application/json."},
 	{Code: codeTooLarge, Status: http.StatusRequestEntityTooLarge, Title: "the body is too large",
@@ -62,13 +65,13 @@ var kinds = []Kind{
 		Remedy: "Ask the operator to register the acquirer.", is: []error{topup.ErrUnknownAgent}},
 	{Code: "idempotency-conflict", Status: http.StatusUnprocessableEntity, Title: "the idempotency key was used before with other content",
 		Remedy: "Use a new key for a new sale; if it is the same sale, send what was sent first. The operator has been alarmed.",
-		is:     []error{topup.ErrConflict}},
+		is:     []error{topup.ErrConflict, gateway.ErrConflict}},
 	{Code: "amount", Status: http.StatusUnprocessableEntity, Title: "the amount is not allowed",
 		Remedy: "Choose an amount within the limits, and ask the card with the order's amount.", is: []error{topup.ErrAmount}},
 	{Code: "max-balance", Status: http.StatusUnprocessableEntity, Title: "the card would hold more than is allowed",
 		Remedy: "Load less, or refund the order.", is: []error{topup.ErrMaxBalance}},
 	{Code: codeOrder, Status: http.StatusNotFound, Title: "there is no such order, or it is another agent's",
-		Remedy: "Use the id that the order was answered with, and its agent's token.", is: []error{topup.ErrUnknownOrder, cardlife.ErrUnknownOrder}, quiet: true},
+		Remedy: "Use the id that the order was answered with, and its agent's token.", is: []error{topup.ErrUnknownOrder, cardlife.ErrUnknownOrder, gateway.ErrUnknownOrder}, quiet: true},
 	{Code: codeUnknownCard, Status: http.StatusNotFound, Title: "the scheme has not issued this card",
 		Remedy: "Check that it is a card of this scheme.", is: []error{topup.ErrUnknownCard, cardlife.ErrUnknownCard}, quiet: true},
 	{Code: "card-blocked", Status: http.StatusUnprocessableEntity, Title: "the card is blocked",
@@ -95,7 +98,7 @@ var kinds = []Kind{
 		Remedy: "Look the card up, make an INITIALIZE FOR LOAD with the challenge as terminal number, and send its answer.",
 		is:     []error{topup.ErrChallenge}},
 	{Code: "state", Status: http.StatusConflict, Title: "the order's or the case's state does not allow it",
-		Remedy: "Read it; docs/topup.md, docs/card-life.md and docs/cases.md say what may follow on its state.", is: []error{topup.ErrState, cardlife.ErrState, cases.ErrState}},
+		Remedy: "Read it; docs/topup.md, docs/card-life.md and docs/cases.md say what may follow on its state.", is: []error{topup.ErrState, cardlife.ErrState, cases.ErrState, order.ErrState}},
 	{Code: "evidence", Status: http.StatusUnprocessableEntity, Title: "the evidence decides nothing",
 		Remedy: "Send either tac or init; if the card and its records contradict each other, the operator decides.", is: []error{topup.ErrEvidence}},
 	{Code: "unknown-acquirer", Status: http.StatusUnprocessableEntity, Title: "no acquirer of that name is registered",
@@ -114,6 +117,12 @@ var kinds = []Kind{
 		Remedy: "Read the tap; docs/cases.md says which can be decided.", is: []error{cases.ErrNothingToDecide}},
 	{Code: "paid-online", Status: http.StatusForbidden, Title: "loads that are paid online are the gateway's alone",
 		Remedy: "Sell and refund them through the gateway.", is: []error{topup.ErrOnline}},
+	{Code: "online-off", Status: http.StatusConflict, Title: "online payment is not set up here",
+		Remedy: "Ask the operator to run the gateway with a product called kiosk; docs/kiosk.md says how.", is: []error{kiosksale.ErrOff}},
+	{Code: "no-channel", Status: http.StatusConflict, Title: "no channel takes this payment now",
+		Remedy: "Offer the rider another way to pay, or try again later. Nothing was taken.", is: []error{kiosksale.ErrWay, gateway.ErrNoChannel}},
+	{Code: "no-refund", Status: http.StatusConflict, Title: "the channel does not give this back",
+		Remedy: "Send the rider to the operator with the payment's number.", is: []error{gateway.ErrUnsupported, gateway.ErrWindow, gateway.ErrFunds, gateway.ErrTooMuch}},
 	{Code: "not-idle", Status: http.StatusUnprocessableEntity, Title: "the card was used too lately to be written off",
 		Remedy: "Wait until the card has been still for as long as the scheme's rules say.", is: []error{cardlife.ErrNotIdle}},
 	{Code: codeUnknownMerchant, Status: http.StatusNotFound, Title: "there is no such merchant, or it is another acquirer's",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/cases"
+	"github.com/purselane/purselane/backend/kiosksale"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/clock"
@@ -33,6 +34,11 @@ type Config struct {
 	//
 	// Default one with cases' own defaults over Store.
 	Cases *cases.Service
+
+	// Online sells loads that riders pay through the online gateway.
+	//
+	// Default: nobody does; the answer is that online payment is not set up here.
+	Online OnlineSales
 
 	// Files answers the operations on acquirers' files (backend/settlement/delivery), behind this API's gate.
 	//
@@ -95,6 +101,9 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, err
 		}
 		cfg.Cases = officers
+	}
+	if cfg.Online == nil {
+		cfg.Online = (*kiosksale.Service)(nil) // which says so
 	}
 	doc, err := theDocument()
 	if err != nil {

@@ -149,11 +149,11 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
-	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
-		return err
-	}
 	if n.online, err = n.openGateway(); err != nil {
 		return fmt.Errorf("scheme: gateway: %w", err)
+	}
+	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Online: n.kioskSales(), Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
+		return err
 	}
 	n.console = console.New(n.store, console.Config{Location: at, Log: c.Log})
 	return nil

@@ -327,6 +327,7 @@ func takenBack(ctx context.Context, tx *store.Tx, o store.LoadOrder, r ec.Script
 type ECInfo struct {
 	Token   string
 	Balance money.Amount // as the card's MAC proves it
+	Blocked bool         // it is not loaded
 	Open    string       // the order whose money is on its way to it, "" for none
 }
 
@@ -337,7 +338,7 @@ func (s *Service) LookupEC(ctx context.Context, agent ids.AcquirerID, c ECCard) 
 	if err != nil {
 		return ECInfo{}, fmt.Errorf("look up: %w", err)
 	}
-	out := ECInfo{Token: card.Token, Balance: r.balance}
+	out := ECInfo{Token: card.Token, Balance: r.balance, Blocked: card.Status != store.CardActive}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		out.Open = ""
 		if err := tx.AddWitness(ctx, c.number(), s.now(), r.claim.ATC, r.balance, agent); err != nil {

@@ -24,8 +24,9 @@ type OpenLoad struct {
 
 // CardInfo is what the scheme knows of a card in the field.
 type CardInfo struct {
-	Token string
-	Open  *OpenLoad
+	Token   string
+	Blocked bool // it is not loaded
+	Open    *OpenLoad
 }
 
 // Lookup says what is known of the card in the field. Its MAC1 is verified, so what it showed of its online counter and
@@ -39,7 +40,7 @@ func (s *Service) Lookup(ctx context.Context, agent ids.AcquirerID, c CardInit) 
 	if err != nil {
 		return CardInfo{}, fmt.Errorf("look up: %w", err)
 	}
-	out := CardInfo{Token: card.Token}
+	out := CardInfo{Token: card.Token, Blocked: card.Status != store.CardActive}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		out.Open = nil
 		if err := tx.AddWitness(ctx, c.Card, s.now(), c.Counter, c.Balance, agent); err != nil {

@@ -49,8 +49,9 @@ type OpenLoad struct {
 
 // CardInfo is what the backend knows of a card.
 type CardInfo struct {
-	Token string
-	Open  *OpenLoad // nil: none
+	Token   string
+	Blocked bool      // it is not loaded
+	Open    *OpenLoad // nil: none
 }
 
 // Authorisation is what CREDIT FOR LOAD needs.
@@ -97,6 +98,7 @@ type CashRequest struct {
 type CashInfo struct {
 	Token   string
 	Balance money.Amount // as the card's MAC proves it
+	Blocked bool         // it is not loaded
 	Open    string       // the order whose money is on its way to it; "": none
 }
 
@@ -139,6 +141,9 @@ var (
 	ErrChallenge    = errors.New("the card was not asked with the challenge")
 	ErrState        = errors.New("the order's state does not allow it")
 	ErrEvidence     = errors.New("the evidence decides nothing")
+	ErrOnlineOff    = errors.New("the backend takes no online payments")
+	ErrNoChannel    = errors.New("no channel takes the payment now")
+	ErrNoRefund     = errors.New("the channel does not give the payment back")
 	ErrAccess       = errors.New("the backend does not accept the token")
 	ErrRequest      = errors.New("the backend does not understand the request")
 )

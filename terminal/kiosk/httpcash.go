@@ -19,6 +19,7 @@ type (
 	cashInfoJSON struct {
 		Token   string        `json:"token"`
 		Balance *money.Amount `json:"balance"`
+		Blocked bool          `json:"blocked"`
 		Open    string        `json:"open_load"`
 	}
 	cashAnswerJSON struct {
@@ -64,7 +65,7 @@ func (h *HTTPHost) LookupCash(ctx context.Context, c CashRequest) (CashInfo, err
 	if err := h.call(ctx, http.MethodPost, []string{"v1", "cards", "lookup-ec"}, "", codeCash(c), &out); err != nil {
 		return CashInfo{}, err
 	}
-	return CashInfo{Token: out.Token, Balance: *out.Balance, Open: out.Open}, nil
+	return CashInfo{Token: out.Token, Balance: *out.Balance, Blocked: out.Blocked, Open: out.Open}, nil
 }
 
 // AuthoriseCash implements CashHost.

@@ -101,6 +101,9 @@ var problems = map[string]error{
 	"challenge":            ErrChallenge,
 	"state":                ErrState,
 	"evidence":             ErrEvidence,
+	"online-off":           ErrOnlineOff,
+	"no-channel":           ErrNoChannel,
+	"no-refund":            ErrNoRefund,
 	"unauthorised":         ErrAccess,
 	"forbidden":            ErrAccess,
 	"unknown-agent":        ErrAccess,
@@ -125,7 +128,7 @@ func (e *HostError) Unwrap() error {
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
 	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
-		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrAccess, ErrRequest} {
+		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrOnlineOff, ErrNoChannel, ErrNoRefund, ErrAccess, ErrRequest} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -160,8 +163,9 @@ type (
 		Challenge     hex6         `json:"challenge"`
 	}
 	infoJSON struct {
-		Token string    `json:"token"`
-		Open  *openJSON `json:"open_load"`
+		Token   string    `json:"token"`
+		Blocked bool      `json:"blocked"`
+		Open    *openJSON `json:"open_load"`
 	}
 	authJSON struct {
 		DateTime  hex7 `json:"date_time"`
@@ -261,7 +265,7 @@ func (h *HTTPHost) Lookup(ctx context.Context, c CardInit) (CardInfo, error) {
 	if err := h.call(ctx, http.MethodPost, []string{"v1", "cards", "lookup"}, "", codeInit(c), &out); err != nil {
 		return CardInfo{}, err
 	}
-	info := CardInfo{Token: out.Token}
+	info := CardInfo{Token: out.Token, Blocked: out.Blocked}
 	if o := out.Open; o != nil {
 		info.Open = &OpenLoad{Order: o.Order, Amount: o.Amount, Counter: o.OnlineCounter, Challenge: ep.TerminalNumber(o.Challenge)}
 	}

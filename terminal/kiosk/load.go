@@ -226,6 +226,8 @@ type loading struct {
 type purse interface {
 	// present goes on from there to the end, and settles an open load first.
 	present(ctx context.Context, order Order) error
+	// look reads the card, and settles an open load.
+	look(ctx context.Context) (Seen, error)
 }
 
 // choose selects the card's purse. One that has none of ours says so as an EP purse does, whatever else it is.

@@ -1,0 +1,27 @@
+package node
+
+import (
+	"slices"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/kiosksale"
+)
+
+// kioskSales sells loads at kiosks; nil where this process runs no gateway. The companies that take QR payments in the scheme's currency are offered, in the order
+// of their accounts.
+func (n *Node) kioskSales() *kiosksale.Service {
+	if n.online == nil {
+		return nil
+	}
+	c, g := n.cfg.Scheme, n.cfg.Scheme.Gateway
+	var ways []code.Company
+	for _, a := range g.Accounts {
+		can := n.cfg.Channels[a.ID].Capabilities()
+		if slices.Contains(can.Products, channel.QR) && slices.Contains(can.Currencies, c.Currency) && !slices.Contains(ways, a.Company) {
+			ways = append(ways, a.Company)
+		}
+	}
+	return kiosksale.New(kiosksale.Config{Gateway: n.online.service, Products: g.Products, Companies: g.Companies, Ways: ways, Online: OnlineAgent, Currency: c.Currency,
+		MaxAmount: c.MaxLoad, MaxBalance: c.MaxBalance})
+}
