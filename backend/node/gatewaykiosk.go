@@ -17,7 +17,11 @@ func (n *Node) kioskSales() *kiosksale.Service {
 	c, g := n.cfg.Scheme, n.cfg.Scheme.Gateway
 	var ways []code.Company
 	for _, a := range g.Accounts {
-		can := n.cfg.Channels[a.ID].Capabilities()
+		ch := n.cfg.Channels[a.ID]
+		if ch == nil {
+			continue
+		}
+		can := ch.Capabilities()
 		if slices.Contains(can.Products, channel.QR) && slices.Contains(can.Currencies, c.Currency) && !slices.Contains(ways, a.Company) {
 			ways = append(ways, a.Company)
 		}
