@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -58,6 +59,11 @@ type Config struct {
 	//
 	// Default: nobody looks.
 	Watch func(account, bank string) (ended func(channel.Result, error))
+
+	// Box seals whom pay-outs go to.
+	//
+	// Default nil: nothing is paid out.
+	Box *sealed.Box
 
 	// Currency is the books'. Orders in another one are refused.
 	//

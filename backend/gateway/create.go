@@ -92,8 +92,24 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 	return out, nil
 }
 
-// checkOrder is the first of the five checks: fields.
+// checkOrder is the first of the five checks: fields, and what is taken.
 func (s *Service) checkOrder(app string, n NewOrder) error {
+	if err := s.checkFields(app, n); err != nil {
+		return err
+	}
+	switch {
+	case n.Type == code.TopUp && s.cfg.OnPaid == nil:
+		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
+	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
+		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
+	case n.Mode != code.Instant && (n.Mode != code.Reserved || n.Type != code.Pay):
+		return fmt.Errorf("%v of a %v: want instant, or reserved for a payment: %w", n.Mode, n.Type, ErrUnsupported)
+	}
+	return nil
+}
+
+// checkFields is what any order's fields must be.
+func (s *Service) checkFields(app string, n NewOrder) error {
 	switch {
 	case ids.Check(app) != nil:
 		return fmt.Errorf("app %q: %w: %w", app, ErrRequest, ids.Check(app))
@@ -115,13 +131,6 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 		return fmt.Errorf("a transfer, and nothing else, has a payee: %w", ErrRequest)
 	case n.Payee != "" && ids.Check(string(n.Payee)) != nil:
 		return fmt.Errorf("payee %q: %w: %w", n.Payee, ErrRequest, ids.Check(string(n.Payee)))
-	case n.Type == code.TopUp && s.cfg.OnPaid == nil:
-		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
-	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
-		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
-	}
-	if n.Mode != code.Instant && (n.Mode != code.Reserved || n.Type != code.Pay) {
-		return fmt.Errorf("%v of a %v: want instant, or reserved for a payment: %w", n.Mode, n.Type, ErrUnsupported)
 	}
 	_, err := s.cfg.Registry.Product(n.Product)
 	return err

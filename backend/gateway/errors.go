@@ -8,6 +8,8 @@ var (
 	ErrRequest = errors.New("the request does not fit")
 	// ErrUnknownOrder: there is no such order, or it is another app's.
 	ErrUnknownOrder = errors.New("no such order")
+	// ErrUnknownPayout: there is no such pay-out.
+	ErrUnknownPayout = errors.New("no such pay-out")
 	// ErrUnknownAccount: we have no such account at a channel.
 	ErrUnknownAccount = errors.New("no such channel account")
 	// ErrConflict: the idempotency key was used before for something else.
@@ -24,18 +26,24 @@ var (
 	ErrFunds = errors.New("the payee's account does not hold as much")
 	// ErrWindow: the channel refunds no more.
 	ErrWindow = errors.New("the channel's time for refunds is over")
+	// ErrBlocked: risk does not let it pass.
+	ErrBlocked = errors.New("refused as a risk")
+	// ErrDecided: a pay-out waits for another decision, or for another person's.
+	ErrDecided = errors.New("a second person must decide the same")
 	// ErrCardNumber: something looks like a card number. It was not stored.
 	ErrCardNumber = errors.New("looks like a card number: send the channel's token of the card instead")
 )
 
 // Codes of findings. Codes are an outside contract: they are never given a new meaning.
 const (
-	FindConflict      = "PAY_KEY_REUSED"     // an idempotency key came again with other content
-	FindAmount        = "PAY_AMOUNT_DIFFERS" // a channel says that another amount was paid
-	FindContradiction = "PAY_CONTRADICTION"  // a channel unsays what it has said
-	FindOtherNumber   = "PAY_OTHER_NUMBER"   // a channel gives one payment a second number of its own
-	FindOtherChannel  = "PAY_OTHER_CHANNEL"  // a notification about a payment that was made on another channel
-	FindSurplus       = "PAY_TWICE"          // an order was paid twice, or after it was closed; the surplus goes back by itself
-	FindUnknownNumber = "PAY_UNKNOWN_NUMBER" // a channel tells of a payment or a refund that we never asked for
-	FindStuck         = "PAY_REFUND_STUCK"   // a surplus, a top-up or a reservation could not be given back: a person must
+	FindConflict      = "PAY_KEY_REUSED"      // an idempotency key came again with other content
+	FindAmount        = "PAY_AMOUNT_DIFFERS"  // a channel says that another amount was paid
+	FindContradiction = "PAY_CONTRADICTION"   // a channel unsays what it has said
+	FindOtherNumber   = "PAY_OTHER_NUMBER"    // a channel gives one payment a second number of its own
+	FindOtherChannel  = "PAY_OTHER_CHANNEL"   // a notification about a payment that was made on another channel
+	FindSurplus       = "PAY_TWICE"           // an order was paid twice, or after it was closed; the surplus goes back by itself
+	FindUnknownNumber = "PAY_UNKNOWN_NUMBER"  // a channel tells of a payment or a refund that we never asked for
+	FindStuck         = "PAY_REFUND_STUCK"    // a surplus, a top-up or a reservation could not be given back: a person must
+	FindAssumed       = "PAY_OUT_UNCONFIRMED" // nobody says what became of a pay-out: it counts as paid until two persons decide otherwise
+	FindReturned      = "PAY_OUT_RETURNED"    // a pay-out came back after it counted as paid; two persons may send another
 )

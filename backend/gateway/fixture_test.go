@@ -40,6 +40,7 @@ type bank struct {
 	caps     channel.Capabilities
 	payments map[string]*paid
 	refunds  map[string]channel.Result
+	outs     map[string]*paid // pay-outs; see payer
 	held     map[string]int64 // reserved, by payment; see reserver
 	calls    []string         // each call, by name
 	before   func(call string) error
@@ -53,7 +54,7 @@ type paid struct {
 }
 
 func newBank(c *clock.Manual) *bank {
-	return &bank{clock: c, payments: map[string]*paid{}, refunds: map[string]channel.Result{}, held: map[string]int64{}, caps: channel.Capabilities{
+	return &bank{clock: c, payments: map[string]*paid{}, refunds: map[string]channel.Result{}, outs: map[string]*paid{}, held: map[string]int64{}, caps: channel.Capabilities{
 		Products: []channel.Product{channel.QR, channel.Code}, Currencies: []string{"CNY"}, Close: true, Refund: true, RefundWindow: 365 * 24 * time.Hour}}
 }
 
@@ -146,6 +147,9 @@ func (b *bank) Notified(_ context.Context, n channel.Notification) ([]channel.Ev
 	number := string(n.Body)
 	if r, known := b.refunds[number]; known {
 		return []channel.Event{{ID: "n-" + number, About: channel.OfRefund, Result: r}}, nil
+	}
+	if p := b.outs[number]; p != nil {
+		return []channel.Event{{ID: fmt.Sprintf("n-%s-%v", number, p.Outcome), About: channel.OfPayout, Result: p.Result}}, nil
 	}
 	if p := b.payments[number]; p != nil {
 		r := p.Result
@@ -359,6 +363,11 @@ func (d *desk) agrees(id string) {
 	is := map[string]string{}
 	for _, e := range all {
 		require.Equal(d.t, is[e.About], e.Was, "%s of %s", e.Event, e.About)
+		again := e.Event == string(order.BackAgain) || e.Event == string(order.BackAgainPart) || e.Event == string(order.CameBack) // a pay-out that came back
+		if again {
+			is[e.About] = e.Became
+			continue
+		}
 		if order.State(e.Was) == order.Closed || order.State(e.Was) == order.Refunded || order.PaymentState(e.Was) == order.PaymentPaid && e.About != id || e.Was == string(order.Done) {
 			late := e.About != id && e.Event == string(order.Late)
 			require.True(d.t, late, "%s moved back: %v", e.About, e)

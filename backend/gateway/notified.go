@@ -40,7 +40,7 @@ func (s *Service) event(ctx context.Context, account string, e channel.Event) er
 		switch e.About {
 		case channel.OfPayment:
 			row, err = tx.GatewayPayment(ctx, about)
-		case channel.OfRefund:
+		case channel.OfRefund, channel.OfPayout:
 			operation, err = tx.GatewayOperation(ctx, about)
 		default:
 			err = store.ErrNotFound
@@ -68,7 +68,7 @@ func (s *Service) event(ctx context.Context, account string, e channel.Event) er
 			}
 		}
 		var err error
-		if e.About == channel.OfRefund {
+		if e.About != channel.OfPayment {
 			if operation, err = c.tx.GatewayOperation(ctx, about); err != nil {
 				return err
 			}

@@ -104,6 +104,8 @@ func checkPayment(n NewPayment) error {
 		return fmt.Errorf("key: want 1 to 64 characters, have %d: %w", len(n.Key), ErrRequest)
 	case looksLikeCard(n.Payer.Token) || looksLikeCard(n.Payer.Account):
 		return ErrCardNumber
+	case n.Product == channel.Payout:
+		return fmt.Errorf("%s: nobody pays by it: %w", n.Product, ErrRequest)
 	}
 	if _, err := code.WayOf(string(n.Product)); err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
@@ -261,6 +263,9 @@ func (c *change) newPayment(ctx context.Context, number, digest string, a Accoun
 
 // payable reports why an order takes no attempt now.
 func (s *Service) payable(o store.GatewayOrder) error {
+	if c, err := code.Parse(o.Context); err != nil || c.Action == code.Withdraw {
+		return errors.Join(err, fmt.Errorf("a withdrawal is paid out, not paid: %w", order.ErrState))
+	}
 	if o.State != string(order.Open) {
 		return fmt.Errorf("order is %s: %w", o.State, order.ErrState)
 	}

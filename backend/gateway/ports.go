@@ -74,6 +74,9 @@ func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
 func able(ch channel.Channel, w Wanted) bool {
 	caps := ch.Capabilities()
 	_, authorises := ch.(channel.Authoriser)
+	if _, pays := ch.(channel.Payouts); w.Product == channel.Payout && !(caps.Payout && pays) {
+		return false
+	}
 	return (!w.Reserve || caps.Authorise && authorises) && slices.Contains(caps.Products, w.Product) && slices.Contains(caps.Currencies, w.Money.Currency)
 }
 

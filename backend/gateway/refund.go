@@ -19,6 +19,10 @@ type NewRefund struct {
 	Key    string // names the refund within the order, for ever; 1 to 64 characters
 	Amount money.Amount
 	Reason string // for the payer's eyes, at most 80 bytes
+
+	// To is where the money goes if the channel that took it gives nothing back any more: then it goes out as a pay-out ([Service.Withdraw] tells how those end).
+	// Nil: such a refund is refused.
+	To *PayTo `json:",omitempty"` // as it was before there was such a field, for digests
 }
 
 // Refund gives back. What is ordered is booked at once and booked back if the channel refuses, so that no two refunds can give more than was paid. A
@@ -28,8 +32,15 @@ type NewRefund struct {
 //
 // Errors: [ErrUnknownOrder], [ErrRequest], [ErrConflict], [ErrTooMuch], [ErrFunds], [ErrWindow], [ErrUnsupported], [order.ErrState], those of Config.OnRefund.
 func (s *Service) Refund(ctx context.Context, app, id string, n NewRefund) (Operation, error) {
-	row, err := s.orderRefund(ctx, app, id, n)
-	if err == nil && row.State == string(order.Ordered) {
+	row, err := s.orderRefund(ctx, app, id, n, nil)
+	if n.To != nil && (errors.Is(err, ErrWindow) || errors.Is(err, ErrUnsupported)) {
+		row, err = s.refundByPayout(ctx, app, id, n)
+	}
+	switch {
+	case err != nil || row.State != string(order.Ordered):
+	case paysOut(row.Kind):
+		row, err = s.sendPayout(ctx, row, ByAnswer)
+	default:
 		row, err = s.send(ctx, row, ByAnswer)
 	}
 	if err != nil {
@@ -38,7 +49,28 @@ func (s *Service) Refund(ctx context.Context, app, id string, n NewRefund) (Oper
 	return operationOf(row), nil
 }
 
-func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund) (store.GatewayOperation, error) {
+// refundByPayout gives back what the channel gives back no more.
+func (s *Service) refundByPayout(ctx context.Context, app, id string, n NewRefund) (row store.GatewayOperation, err error) {
+	if err := n.To.check(); err != nil {
+		return row, err
+	}
+	if s.cfg.Box == nil {
+		return row, fmt.Errorf("nothing is paid out here: %w", ErrUnsupported)
+	}
+	var o store.GatewayOrder
+	if err := s.store.View(ctx, func(tx *store.Tx) (err error) { o, err = owned(ctx, tx, app, id); return err }); err != nil {
+		return row, err
+	}
+	o.Amount = n.Amount // what the channel is to pay
+	a, err := s.payoutAccount(ctx, o)
+	if err != nil {
+		return row, err
+	}
+	return s.orderRefund(ctx, app, id, n, &a)
+}
+
+// orderRefund writes a refund; over an account that pays out, if there is one, else over the payment's own channel.
+func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund, by *Account) (store.GatewayOperation, error) {
 	var row store.GatewayOperation
 	if n.Key == "" || len(n.Key) > 64 || n.Amount.Sign() <= 0 || len(n.Reason) > 80 {
 		return row, fmt.Errorf("want a key of 1 to 64 characters, an amount above zero and a reason of at most 80 bytes: %w", ErrRequest)
@@ -86,6 +118,13 @@ func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund) 
 		if err != nil {
 			return err
 		}
+		if by != nil {
+			if c.o.Refunding, err = c.o.Refunding.Add(n.Amount); err != nil {
+				return err
+			}
+			row, err = c.newPayout(ctx, *by, payoutOf{kind: code.Payout, key: key, digest: digest, amount: n.Amount, reason: n.Reason, payment: p.Number, source: source, to: *n.To})
+			return err
+		}
 		row, err = c.giveBack(ctx, &p, back{key: key, digest: digest, amount: n.Amount, reason: n.Reason, source: source, others: all})
 		return err
 	})
@@ -121,23 +160,28 @@ func (c *change) source(ctx context.Context, all []store.GatewayOperation, amoun
 	from := c.earns()
 	if c.typeOf() == code.TopUp {
 		for _, o := range all {
-			if o.Payment == c.o.Payment && o.State == string(order.OpFailed) {
+			if o.Payment == c.o.Payment && !order.OperationState(o.State).Counts() {
 				return surplusAccount, nil // it was taken from the card's load once, and came back to here
 			}
 		}
 		return from, c.s.cfg.OnRefund(ctx, c.tx, orderOf(c.o), amount)
 	}
+	return from, c.holds(ctx, from, amount)
+}
+
+// holds reports an account of ours that owes less than an amount.
+func (c *change) holds(ctx context.Context, from books.Account, amount money.Amount) error {
 	has, err := c.tx.Balance(ctx, from)
 	if err != nil {
-		return from, err
+		return err
 	}
 	if has, err = has.Neg(); err != nil { // a liability: what is owed is negative
-		return from, err
+		return err
 	}
 	if has.Cmp(amount) < 0 {
-		return from, fmt.Errorf("%s holds %v of %v: %w", from, has, amount, ErrFunds)
+		return fmt.Errorf("%s holds %v of %v: %w", from, has, amount, ErrFunds)
 	}
-	return from, nil
+	return nil
 }
 
 // back is what is given back.
@@ -237,7 +281,7 @@ func feeBack(p store.GatewayPayment, b back, received money.Amount) (money.Amoun
 	}
 	var err error
 	for _, o := range b.others {
-		if o.Payment != p.Number || step(o.Kind) || !order.OperationState(o.State).Counts() {
+		if o.Payment != p.Number || step(o.Kind) || paysOut(o.Kind) || !order.OperationState(o.State).Counts() {
 			continue
 		}
 		if gone, err = gone.Add(o.Amount); err != nil {
@@ -327,8 +371,11 @@ func (s *Service) heardOperation(ctx context.Context, o store.GatewayOperation, 
 			return err
 		}
 		was := o.State
-		if err := c.hearOperation(ctx, &o, r, by); err != nil || !order.OperationState(o.State).InDoubt() || o.State != was {
+		if err := c.hearOperation(ctx, &o, r, by); err != nil || o.State != was || o.Ask.IsZero() {
 			return err
+		}
+		if paysOut(o.Kind) {
+			return c.stillOut(ctx, &o)
 		}
 		o.Tries++
 		o.Ask = c.at.Add(s.cfg.Schedule.Operation(o.Tries))
@@ -339,7 +386,7 @@ func (s *Service) heardOperation(ctx context.Context, o store.GatewayOperation, 
 
 // hearOperation is what a channel's word on an operation does, from whatever side it came.
 func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r channel.Result, by Source) error {
-	if r.Number != "" && r.Number != o.Number && o.Kind == code.Refund.String() { // some channels answer the others with the payment's number
+	if r.Number != "" && r.Number != o.Number && (o.Kind == code.Refund.String() || paysOut(o.Kind)) { // some channels answer the others with the payment's number
 		if err := c.s.find(ctx, c.tx, c.o.ID, FindOtherNumber, fmt.Sprintf("%s %s: the channel speaks of %s", o.Kind, o.Number, r.Number)); err != nil {
 			return err
 		}
@@ -355,13 +402,22 @@ func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r
 		r.Outcome = channel.Succeeded // nothing is reserved any more, which is what was asked for
 	}
 	state := order.OperationState(o.State)
-	e, means := order.OperationEventOf(state, r.Outcome, false)
+	e, means := order.OperationEventOf(state, r.Outcome, paysOut(o.Kind))
 	if !means {
 		if state == order.Done && (r.Outcome == channel.Failed || r.Outcome == channel.Closed) {
 			return c.s.find(ctx, c.tx, c.o.ID, FindContradiction, fmt.Sprintf("%s %s was done, and the channel says %v %s", o.Kind, o.Number, r.Outcome, r.Code))
 		}
+		if !state.Counts() && r.Outcome == channel.Succeeded {
+			return c.s.find(ctx, c.tx, c.o.ID, FindContradiction, fmt.Sprintf("%s %s was %s, and the channel says that it is done", o.Kind, o.Number, state))
+		}
 		return nil
 	}
+	return c.moveOperation(ctx, o, e, r, by)
+}
+
+// moveOperation takes an operation on by its table, and does what follows.
+func (c *change) moveOperation(ctx context.Context, o *store.GatewayOperation, e order.OperationEvent, r channel.Result, by Source) error {
+	state := order.OperationState(o.State)
 	next, err := order.NextOperation(state, e)
 	if err != nil {
 		return err
@@ -371,7 +427,10 @@ func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r
 	if o.ChannelID == "" {
 		o.ChannelID = r.ChannelID
 	}
-	if next.InDoubt() {
+	switch {
+	case paysOut(o.Kind):
+		o.Ask = c.s.askPayoutAt(*o, c.at)
+	case next.InDoubt():
 		o.Ask = c.at.Add(c.s.cfg.Schedule.Operation(0))
 	}
 	if next == order.Done {
@@ -388,6 +447,8 @@ func (c *change) hearOperation(ctx context.Context, o *store.GatewayOperation, r
 	switch {
 	case step(o.Kind):
 		return c.stepped(ctx, o, by)
+	case paysOut(o.Kind):
+		return c.paidOut(ctx, o, state, by)
 	case next == order.Done:
 		return c.given(ctx, o, by)
 	case next == order.OpFailed:

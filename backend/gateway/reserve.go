@@ -47,8 +47,11 @@ func takes(kind string) bool { return !step(kind) || kind == code.Capture.String
 
 // typeOf is the first word of the event's type.
 func typeOf(kind string) string {
-	if step(kind) {
+	switch {
+	case step(kind):
 		return kind
+	case kind == code.Withdraw.String():
+		return code.Payout.String()
 	}
 	return kinds[order.OfOperation]
 }

@@ -152,6 +152,9 @@ func (s *Service) heardPayment(ctx context.Context, p store.GatewayPayment, r ch
 
 // askOperation asks about a refund. One that was never called for, or that the channel does not know, is called for with its own number.
 func (s *Service) askOperation(ctx context.Context, o store.GatewayOperation) error {
+	if paysOut(o.Kind) {
+		return s.askPayout(ctx, o)
+	}
 	if o.State == string(order.Ordered) || o.Kind != code.Refund.String() { // all but refunds are asked about by doing them again, by the same number
 		_, err := s.send(ctx, o, ByAnswer)
 		return s.late(ctx, o, err)
@@ -233,6 +236,9 @@ func (s *Service) Close(ctx context.Context, app, id string) (Order, error) {
 
 // close takes no new attempt, ends those that were never called, and has the others asked about at once.
 func (c *change) close(ctx context.Context, by Source) error {
+	if c.typeOf() == code.Withdraw {
+		return fmt.Errorf("a withdrawal is on its way: %w", order.ErrState)
+	}
 	if err := c.move(ctx, order.CloseAsked, by, ""); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ type Payment struct {
 	Expires   time.Time
 }
 
-// Operation is done to a payment: a refund, a void, or a step of a reservation: an increment, a capture or a release.
+// Operation is done to a payment: a refund, a void, or a step of a reservation: an increment, a capture or a release. The pay-out of a withdrawal has no payment.
 type Operation struct {
 	Number    string
 	Order     string
@@ -239,6 +239,7 @@ const (
 	ByQuery        Source = "query"        // the channel's answer to a question
 	ByTime         Source = "time"         // nobody but the clock
 	ByRisk         Source = "risk"
+	ByPersons      Source = "persons" // two of the operator's
 )
 
 // Timeline lists what happened to an app's order, in order. Error: [ErrUnknownOrder].

@@ -77,8 +77,12 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing) (*gat
 	if err != nil {
 		return nil, err
 	}
+	box, err := sealed.New(GatewayKey(c.TokenKey))
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Accounts: accounts, Router: healing.channels, Watch: healing.channels.Watch, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log,
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Watch: healing.channels.Watch, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},

@@ -70,7 +70,7 @@ type GatewayPayment struct {
 	Asking
 }
 
-// GatewayOperation is done to a payment: a refund, a void, or a step of a reservation.
+// GatewayOperation is done to a payment: a refund, a void, or a step of a reservation. The pay-out of a withdrawal has none.
 type GatewayOperation struct {
 	Number         string
 	Order          string
@@ -93,6 +93,8 @@ type GatewayOperation struct {
 	Created        time.Time
 	Changed        time.Time
 	DoneAt         time.Time
+	Sent           time.Time // of a pay-out: when the channel was called; zero: never
+	PayTo          string    // of a pay-out: where it is kept whom it goes to
 	Asking
 }
 
@@ -255,7 +257,7 @@ func (o *GatewayOperation) columns() []column {
 	return []column{{"number", &o.Number}, {"order_id", &o.Order}, {"payment", &o.Payment}, {"kind", &o.Kind}, {"idem", &o.IdempotencyKey}, {"digest", &o.Digest}, {"channel", &o.Channel},
 		{"context", &o.Context}, {"amount", &o.Amount}, {"currency", &o.Currency}, {"reason", &o.Reason},
 		{"source", &o.Source}, {"fee", &o.Fee}, {"state", &o.State}, {"channel_id", &o.ChannelID}, {"code", &o.Code}, {"class", &o.Class}, {"message", &o.Message},
-		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"done_ms", &o.DoneAt}, {"slice", &o.Slice}, {"tries", &o.Tries}, {"ask_ms", &o.Ask}}
+		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"done_ms", &o.DoneAt}, {"sent_ms", &o.Sent}, {"pay_to", &o.PayTo}, {"slice", &o.Slice}, {"tries", &o.Tries}, {"ask_ms", &o.Ask}}
 }
 
 // AddGatewayOrder, AddGatewayPayment and AddGatewayOperation write what is new; the Set methods write what is known already.

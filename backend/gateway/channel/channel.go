@@ -204,6 +204,8 @@ type PayoutRequest struct {
 	Name     string
 	BankCode string // of a corporate account; "" for a person's
 	Purpose  string
+
+	NotifyURL string // ours, without a query
 }
 
 // Payouts send money out. An unknown pay-out counts as paid and is never sent again by itself.

@@ -58,6 +58,9 @@ func (s Schedule) OfPayout(tries int) (pause time.Duration, assume bool) {
 	return s.fast(s.Payout, tries), tries >= len(s.Payout)
 }
 
+// Assumed is the pause before a pay-out is asked for again that counts as paid, and has been asked for tries times since.
+func (s Schedule) Assumed(tries int) time.Duration { return s.slow(tries) }
+
 func (s Schedule) fast(steps []time.Duration, tries int) time.Duration {
 	if tries < len(steps) {
 		return steps[tries]

@@ -35,10 +35,12 @@ const (
 	GivenAll      Event = "refunded"      // a refund was made, and nothing is left
 	Bounced       Event = "bounced"       // the pay-out came back
 	Resent        Event = "re-sent"       // by two persons
+	BackAgainPart Event = "returned-part" // a refund that went out as a pay-out came back, and another was made
+	BackAgain     Event = "returned"      // … and no other was made
 )
 
 // Events lists every event of an order.
-var Events = []Event{MoneyReserved, MoneyHeld, MoneyCame, CloseAsked, Ended, Released, Confirmed, GivenPart, GivenAll, Bounced, Resent}
+var Events = []Event{MoneyReserved, MoneyHeld, MoneyCame, CloseAsked, Ended, Released, Confirmed, GivenPart, GivenAll, Bounced, Resent, BackAgainPart, BackAgain}
 
 // arrows is every move of an order; all others are refused.
 var arrows = []arrow[State, Event]{
@@ -60,6 +62,10 @@ var arrows = []arrow[State, Event]{
 	{Paid, Bounced, Returned},
 	{PartRefunded, GivenPart, PartRefunded},
 	{PartRefunded, GivenAll, Refunded},
+	{PartRefunded, BackAgainPart, PartRefunded},
+	{PartRefunded, BackAgain, Paid},
+	{Refunded, BackAgainPart, PartRefunded},
+	{Refunded, BackAgain, Paid},
 	{Returned, Resent, Paid},
 }
 

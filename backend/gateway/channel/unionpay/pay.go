@@ -194,7 +194,7 @@ func (a *Adapter) Payout(ctx context.Context, r channel.PayoutRequest) (channel.
 		return channel.Result{}, err
 	}
 	f["customerInfo"] = customer
-	f.set("accType", accountKind(r.BankCode), "issInsCode", r.BankCode, "postscript", subject(r.Purpose))
+	f.set("accType", accountKind(r.BankCode), "issInsCode", r.BankCode, "postscript", subject(r.Purpose), "backUrl", r.NotifyURL)
 	return a.ask(ctx, f, channel.Ref{Number: r.Number, Money: r.Money, Sent: r.Sent})
 }
 
