@@ -11,3 +11,10 @@ func GatewayKey(tokenKey []byte) []byte {
 	h.Write([]byte("purselane-gateway-key-1"))
 	return h.Sum(nil)
 }
+
+// VaultKey is the key that bank cards are sealed with.
+func VaultKey(tokenKey []byte) []byte {
+	h := hmac.New(sha256.New, tokenKey)
+	h.Write([]byte("purselane-vault-key-1"))
+	return h.Sum(nil)
+}

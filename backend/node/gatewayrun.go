@@ -27,7 +27,7 @@ type online struct {
 }
 
 // openGateway joins the gateway's parts; n.topup is there.
-func (n *Node) openGateway() (*online, error) {
+func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	c, g := n.cfg, n.cfg.Scheme.Gateway
 	if c.Channels == nil {
 		return nil, nil // a tool's work, or a scheme without a gateway
@@ -35,6 +35,10 @@ func (n *Node) openGateway() (*online, error) {
 	if g == nil {
 		return nil, errors.New("node: Channels are set, and the scheme has no gateway")
 	}
+	if err := errors.Join(n.openVault(), n.makeChannels(ctx)); err != nil {
+		return nil, err
+	}
+	c = n.cfg
 	accounts, err := n.gatewayAccounts()
 	if err != nil {
 		return nil, err
@@ -66,8 +70,8 @@ func (n *Node) openGateway() (*online, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &online{service: service, channels: healing.channels, api: api,
-		run: []func(context.Context) error{service.Run, healing.keep.Run, n.publish(healing), relay.Run, hooks.Run, apps.Run}}, nil
+	run := []func(context.Context) error{service.Run, healing.keep.Run, n.publish(healing), relay.Run, hooks.Run, apps.Run}
+	return &online{service: service, channels: healing.channels, api: api, run: append(run, n.owing()...)}, nil
 }
 
 // gatewayService is the gateway over these accounts; loads are sold by it.

@@ -26,13 +26,9 @@ type Gateway struct {
 	Accounts []GatewayAccount `yaml:"accounts"`
 	Rules    []GatewayRule    `yaml:"rules"`
 	Plan     string           `yaml:"plan"` // file with a routing plan, beside this one, in place of Rules
-}
 
-// Kinds of accounts: whose adapter speaks to the channel. The text is an outside contract.
-const (
-	WeChat = "wechat"
-	Alipay = "alipay"
-)
+	Cards *GatewayCards `yaml:"cards"` // where bank cards lie; nil: none are kept
+}
 
 // GatewayAccount is one of our accounts at a payment channel.
 type GatewayAccount struct {
@@ -41,7 +37,7 @@ type GatewayAccount struct {
 	Company  code.Company `yaml:"company"`
 	Number   code.Number  `yaml:"number"`   // its part of context codes
 	FeePPM   int64        `yaml:"fee_ppm"`  // what the channel keeps, in millionths
-	Settings string       `yaml:"settings"` // file, beside this one
+	Settings string       `yaml:"settings"` // file, beside this one; a balance has none
 }
 
 // GatewayRule says which accounts take payments of a product and a currency; the first that fits counts. Empty fields fit everything.
@@ -83,6 +79,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 		}
 		known[a.ID], numbers[a.Number] = true, true
 	}
+	g.Cards.check(g.Accounts, bad)
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}
@@ -108,9 +105,7 @@ func (g *Gateway) checkAccount(field string, a GatewayAccount, bad func(string, 
 	if err := ids.Check(a.ID); err != nil {
 		bad("%s.id: %w", field, err)
 	}
-	if a.Kind != WeChat && a.Kind != Alipay {
-		bad("%s.kind: %q: want %s or %s", field, a.Kind, WeChat, Alipay)
-	}
+	a.checkKind(field, bad)
 	if _, there := g.Companies[a.Company]; !there {
 		bad("%s.company: %d is not among the companies", field, a.Company)
 	}
@@ -119,9 +114,6 @@ func (g *Gateway) checkAccount(field string, a GatewayAccount, bad func(string, 
 	}
 	if a.FeePPM < 0 || a.FeePPM >= 1_000_000 {
 		bad("%s.fee_ppm: %d: want 0 to 999999 millionths", field, a.FeePPM)
-	}
-	if a.Settings == "" {
-		bad("%s.settings: want the file with the account's settings", field)
 	}
 }
 

@@ -19,8 +19,10 @@ import (
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/console"
+	"github.com/purselane/purselane/backend/gateway/bin"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/route"
+	"github.com/purselane/purselane/backend/gateway/vault"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
@@ -50,6 +52,11 @@ type Config struct {
 	Channels map[string]channel.Channel
 	Plan     *route.Plan
 
+	// Makers make the channels of those accounts that need the node's own parts; with Channels nil they are not asked. Balances need none.
+	Makers map[string]Maker
+	// Vault, when set, keeps bank cards.
+	Vault *VaultConfig
+
 	// BrokerTLS, when set, asks each device for a certificate. Nil: a password, on loopback.
 	BrokerTLS *tls.Config
 	// BrokerHost and BrokerPort of the MQTT listener; port 0 takes a free one. Default 127.0.0.1.
@@ -71,6 +78,9 @@ type Node struct {
 	cases    *cases.Service
 	watch    *watch.Watch
 	online   *online // nil: no gateway
+	vault    *vault.Vault
+	door     http.Handler // of the vault
+	bins     bin.Current
 	api      http.Handler
 	console  http.Handler
 	started  chan struct{} // closed when the broker serves
@@ -149,7 +159,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.watch, err = watch.New(n.store, c.Clock, c.Scheme.Watch, c.Log); err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
-	if n.online, err = n.openGateway(); err != nil {
+	if n.online, err = n.openGateway(ctx); err != nil {
 		return fmt.Errorf("scheme: gateway: %w", err)
 	}
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Online: n.kioskSales(), Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/alipay"
+	"github.com/purselane/purselane/backend/gateway/channel/stripe"
 	"github.com/purselane/purselane/backend/gateway/channel/wechat"
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/node"
@@ -59,14 +60,18 @@ func (f schemeFolder) gateway(c *node.Config) error {
 		return nil
 	}
 	var errs []error
-	c.Channels = map[string]channel.Channel{}
+	c.Channels, c.Makers = map[string]channel.Channel{}, map[string]node.Maker{}
 	for _, a := range g.Accounts {
-		ch, err := f.channel(a)
-		if err != nil {
+		if err := f.account(c, a); err != nil {
 			errs = append(errs, fmt.Errorf("scheme: gateway: account %s: %w", a.ID, err))
-			continue
 		}
-		c.Channels[a.ID] = ch
+	}
+	if g.Cards != nil {
+		v, err := f.vault(g.Cards)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("scheme: gateway.cards.%w", err))
+		}
+		c.Vault = v
 	}
 	if g.Plan != "" {
 		p, err := readPlan(f.path(g.Plan))
@@ -78,21 +83,52 @@ func (f schemeFolder) gateway(c *node.Config) error {
 	return errors.Join(errs...)
 }
 
-// channel makes the adapter of an account from its settings file.
-func (f schemeFolder) channel(a node.GatewayAccount) (channel.Channel, error) {
+// account adds the adapter of an account, or what makes it, from its settings file.
+func (f schemeFolder) account(c *node.Config, a node.GatewayAccount) error {
+	if a.Kind == node.Balance {
+		return nil // the node makes it
+	}
 	at := f.path(a.Settings)
 	raw, err := os.ReadFile(at)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	beside := func(name string, secret bool) ([]byte, error) {
-		return readKeyFile(filepath.Join(filepath.Dir(at), name), secret)
+	dir := filepath.Dir(at)
+	switch a.Kind {
+	case node.UnionPay, node.Card:
+		c.Makers[a.ID], err = makerOf(a.Kind, raw, f.readSecret(dir), func(name string) string { return filepath.Join(dir, name) })
+	default:
+		c.Channels[a.ID], err = channelOf(a.Kind, raw, f.readSecret(dir))
 	}
-	ch, err := channelOf(a.Kind, raw, beside)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", at, err)
+		return fmt.Errorf("%s: %w", at, err)
 	}
-	return ch, nil
+	return nil
+}
+
+// vault reads what the vault for bank cards needs.
+func (f schemeFolder) vault(g *node.GatewayCards) (*node.VaultConfig, error) {
+	folder := g.Folder
+	if folder == "" {
+		folder = "vault"
+	}
+	v := &node.VaultConfig{Dir: f.path(folder)}
+	token, err := f.readSecret(f.Dir)(g.Token, true)
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	v.Bearer = strings.TrimSpace(string(token))
+	if g.Bins == "" {
+		return v, nil
+	}
+	raw, err := os.ReadFile(f.path(g.Bins))
+	if err != nil {
+		return nil, fmt.Errorf("bins: %w", err)
+	}
+	if v.Bins, err = g.ReadBins(raw); err != nil {
+		return nil, fmt.Errorf("bins: %s: %w", f.path(g.Bins), err)
+	}
+	return v, nil
 }
 
 func channelOf(kind string, raw []byte, read readBeside) (channel.Channel, error) {
@@ -109,8 +145,14 @@ func channelOf(kind string, raw []byte, read readBeside) (channel.Channel, error
 			return nil, err
 		}
 		return orError(alipay.New(s))
+	case node.Stripe:
+		s, err := stripeSettings(raw, read)
+		if err != nil {
+			return nil, err
+		}
+		return orError(stripe.New(s))
 	}
-	return nil, fmt.Errorf("kind %q: want %s or %s", kind, node.WeChat, node.Alipay)
+	return nil, fmt.Errorf("kind %q: want one of %v", kind, node.Kinds)
 }
 
 // orError keeps a nil adapter from becoming a channel that is not nil.
@@ -141,11 +183,7 @@ func alipaySettings(raw []byte, read readBeside) (alipay.Settings, error) {
 	s := alipay.Settings{AppID: file.AppID, SellerID: file.SellerID, MiniApp: file.MiniApp, Gateway: file.Gateway}
 	r := &keyFiles{read: read}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
-	if file.AppCertificate != "" {
-		if all := r.certificates("app_certificate", []string{file.AppCertificate}); len(all) > 0 {
-			s.AppCertificate = all[0]
-		}
-	}
+	s.AppCertificate = r.certificate("app_certificate", file.AppCertificate)
 	s.RootCertificates = r.bytes("root_certificates", file.RootCertificates, false)
 	return s, errors.Join(r.errs...)
 }

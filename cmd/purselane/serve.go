@@ -49,6 +49,9 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	webs := []web{{"api", cfg.Scheme.API, n.API()}, {"console", cfg.Scheme.Console, n.Console()}}
 	if cfg.Scheme.Gateway != nil {
 		webs = append(webs, web{"gateway", cfg.Scheme.Gateway.Listen, n.GatewayAPI()})
+		if cards := cfg.Scheme.Gateway.Cards; cards != nil {
+			webs = append(webs, web{"cards", cards.Listen, n.Vault()})
+		}
 	}
 	for _, web := range webs {
 		if web.at.Address == "" {

@@ -168,6 +168,18 @@ type Authoriser interface {
 	Release(context.Context, RefundRequest) (Result, error)   // the whole of what is reserved
 }
 
+// Prober is a channel that is asked in a way of its own whether it is there, where a query about a payment that nobody made would not tell.
+type Prober interface {
+	Probe(context.Context) error // nil: it is there and answers
+}
+
+// Owner is a channel that owes something from one process to the next, such as a reversal. Recover comes before anything is asked of it; then Run
+// sends what is owed, every so often until ctx ends, and says goodbye. Failed is told what went wrong; it goes on.
+type Owner interface {
+	Recover(context.Context) error
+	Run(ctx context.Context, every time.Duration, failed func(error))
+}
+
 // SignRequest asks for an agreement to debit.
 type SignRequest struct {
 	Number    string // ours, in the form of a payment's

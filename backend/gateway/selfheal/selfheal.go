@@ -123,12 +123,15 @@ func Judge(r channel.Result, err error) (failed, counts bool) {
 }
 
 // Prober makes a channel's smallest real call out of its query: it asks for a payment that nobody ever made. A channel that is well knows that it does not know
-// it.
+// it. One that has a probe of its own is asked by that.
 func Prober(of map[string]channel.Channel) func(context.Context, health.Cell) bool {
 	return func(ctx context.Context, c health.Cell) bool {
 		ch := of[c.Channel]
 		if ch == nil {
 			return false
+		}
+		if own, has := ch.(channel.Prober); has {
+			return own.Probe(ctx) != nil
 		}
 		r, err := ch.Query(ctx, channel.Ref{Number: "00000000000000000000"})
 		return err != nil || r.Outcome == channel.Unknown

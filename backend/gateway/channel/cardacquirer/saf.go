@@ -337,13 +337,21 @@ func (a *Adapter) Late() int {
 	return a.late
 }
 
-// Run keeps the connection alive and sends what is owed, every so often until ctx ends; then it signs off. [Adapter.Recover] comes before it.
-// Failed is told what went wrong; it goes on.
+// goodbye bounds the sign-off: a process that ends does not wait for an acquirer that is silent.
+const goodbye = 3 * time.Second
+
+// Run keeps the connection alive and sends what is owed, at once and then every so often until ctx ends; then it signs off. [Adapter.Recover] comes
+// before it. Failed is told what went wrong; it goes on.
 func (a *Adapter) Run(ctx context.Context, every time.Duration, failed func(error)) {
+	if _, err := a.Flush(ctx); err != nil && ctx.Err() == nil {
+		failed(err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
-			if err := a.SignOff(context.WithoutCancel(ctx)); err != nil {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+			defer cancel()
+			if err := a.SignOff(last); err != nil {
 				failed(err)
 			}
 			return

@@ -210,6 +210,9 @@ func (a *Adapter) Echo(ctx context.Context) error {
 	return err
 }
 
+// Probe is an echo.
+func (a *Adapter) Probe(ctx context.Context) error { return a.Echo(ctx) }
+
 // SignOff says goodbye and closes the connection.
 func (a *Adapter) SignOff(ctx context.Context) error {
 	a.mu.Lock()

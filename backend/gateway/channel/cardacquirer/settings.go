@@ -112,6 +112,8 @@ var (
 	_ channel.Channel    = (*Adapter)(nil)
 	_ channel.Voider     = (*Adapter)(nil)
 	_ channel.Authoriser = (*Adapter)(nil)
+	_ channel.Prober     = (*Adapter)(nil)
+	_ channel.Owner      = (*Adapter)(nil)
 )
 
 // Capabilities of an acquirer. It tells nothing by itself, and nothing waits to be closed.

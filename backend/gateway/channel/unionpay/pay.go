@@ -139,6 +139,15 @@ func (a *Adapter) Query(ctx context.Context, ref channel.Ref) (channel.Result, e
 	return result(answer, codes[code], code, answer["origRespMsg"])
 }
 
+// Probe asks for a payment that nobody made, of this second: UnionPay must say that it knows none.
+func (a *Adapter) Probe(ctx context.Context) error {
+	r, err := a.Query(ctx, channel.Ref{Number: "00000000000000000000", Sent: a.s.Clock.Now()})
+	if err == nil && r.Outcome == channel.Unknown {
+		err = fmt.Errorf("unionpay: a query is answered with code %.2q", r.Code)
+	}
+	return err
+}
+
 // Close is not there: an order of UnionPay ends at its payTimeout.
 func (a *Adapter) Close(context.Context, channel.Ref) (channel.Result, error) {
 	return channel.Result{}, channel.ErrUnsupported

@@ -83,6 +83,7 @@ var (
 	_ channel.Voider     = (*Adapter)(nil)
 	_ channel.Agreements = (*Adapter)(nil)
 	_ channel.Payouts    = (*Adapter)(nil)
+	_ channel.Prober     = (*Adapter)(nil)
 )
 
 // Capabilities of UnionPay. An order cannot be closed: it ends at its payTimeout.

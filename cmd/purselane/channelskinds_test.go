@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/gateway"
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/channel/balance"
+	acquirer "github.com/purselane/purselane/backend/gateway/channel/cardacquirer"
+	stripeadapter "github.com/purselane/purselane/backend/gateway/channel/stripe"
+	unionadapter "github.com/purselane/purselane/backend/gateway/channel/unionpay"
+	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
+	sim "github.com/purselane/purselane/simulator/channel"
+	"github.com/purselane/purselane/simulator/channel/cardacquirer"
+	"github.com/purselane/purselane/simulator/channel/stripe"
+	"github.com/purselane/purselane/simulator/channel/unionpay"
+)
+
+// everyKind is a scheme with an account of each kind, whose channels answer by HTTP and TCP.
+type everyKind struct {
+	*payTown
+	union  *unionpay.Sim
+	stripe *stripe.Simulator
+	bank   *cardacquirer.Sim
+}
+
+const (
+	bankCard     = "6226090000000048"
+	vaultBearer  = "the-bearer-token-of-whoever-brings-cards"
+	macKeyDigits = "0123456789abcdeffedcba9876543210"
+	unionID      = "777290058110048"
+)
+
+const everySection = `
+gateway:
+  address: 127.0.0.1:0
+  notify_url: %s/
+  products: {1: kiosk}
+  companies: {1: wechat, 2: alipay, 3: unionpay, 4: bank, 5: stripe, 6: own}
+  accounts:
+    - {id: wechat, kind: wechat, company: 1, number: 1, settings: channels/wechat.yaml}
+    - {id: alipay, kind: alipay, company: 2, number: 2, settings: channels/alipay.yaml}
+    - {id: union, kind: unionpay, company: 3, number: 3, settings: channels/unionpay.yaml}
+    - {id: bank, kind: card, company: 4, number: 4, settings: channels/card.yaml}
+    - {id: stripe, kind: stripe, company: 5, number: 5, settings: channels/stripe.yaml}
+    - {id: own, kind: balance, company: 6, number: 6}
+  cards: {address: 127.0.0.1:0, token: channels/vault.token, bins: bins.txt, bins_key: %s}
+  rules:
+    - {product: qr, accounts: [wechat]}
+    - {product: netbank, accounts: [union]}
+    - {product: card, accounts: [bank]}
+    - {product: quick, accounts: [stripe]}
+    - {product: balance, accounts: [own]}
+    - {accounts: [alipay]}
+`
+
+// unionKeys are shared: RSA keys are slow to make.
+var unionKeys = sync.OnceValues(func() (*unionpay.PKI, error) { return unionpay.NewPKI(time.Now()) })
+
+func newEveryKind(t *testing.T) *everyKind {
+	x := &everyKind{payTown: newPayTown(t)}
+	raw, err := os.ReadFile(x.path(fileScheme))
+	require.NoError(t, err)
+	head, _, found := strings.Cut(string(raw), "\ngateway:")
+	require.True(t, found)
+	bins := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	x.write(t, fileScheme, 0o644, head+fmt.Sprintf(everySection, x.outside.URL, hex.EncodeToString(bins.Public().(ed25519.PublicKey))))
+	x.write(t, "bins.txt", 0o644, string(node.SignBins(bins, []byte("purselane-bin,1,20261125\n622609,cmb,debit,unionpay,16,luhn\nend,1\n"))))
+	x.write(t, "channels/vault.token", 0o600, vaultBearer+"\n")
+
+	pki, err := unionKeys()
+	require.NoError(t, err)
+	x.union = unionpay.New(unionpay.Config{PKI: pki, Merchant: unionID, TokenID: "62000000001", Clock: clock.System{}, Weather: sim.NewWeather(1)})
+	x.union.AddCard(unionpay.Card{Number: bankCard, Bank: "0308", Phone: "13800000001", Balance: 1_000_00})
+	x.union.Notifier().Receive(sim.HTTPReceiver(x.outside.Client()))
+	web := httptest.NewServer(x.union)
+	t.Cleanup(web.Close)
+	x.write(t, "channels/union.key", 0o600, pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(pki.Merchant.Signer.(*rsa.PrivateKey))))
+	for name, c := range map[string]*x509.Certificate{"merchant": pki.Merchant.Cert, "encrypt": pki.Encrypt, "root": pki.Root} {
+		x.write(t, "channels/union-"+name+".pem", 0o644, pemOf("CERTIFICATE", c.Raw))
+	}
+	x.write(t, "channels/unionpay.yaml", 0o644, fmt.Sprintf("merchant: '%s'\ngateway: %s/gateway/api\nfiles: %[2]s\ntoken_id: '62000000001'\nkey: union.key\ncertificate: union-merchant.pem\nencrypt: union-encrypt.pem\nroots: [union-root.pem]\n", unionID, web.URL))
+
+	const key, secret = "sk_test_simulated0001", "whsec_simulated0001"
+	x.stripe = stripe.New(stripe.Settings{Key: key, Version: stripeadapter.Version, Endpoint: x.outside.URL + "/notify/stripe", Secret: secret}, clock.System{}, sim.NewWeather(1))
+	x.stripe.Notifier.Receive(sim.HTTPReceiver(x.outside.Client()))
+	api := httptest.NewServer(x.stripe)
+	t.Cleanup(api.Close)
+	t.Setenv("PURSELANE_STRIPE_KEY", key)
+	x.write(t, "channels/stripe.hook", 0o600, secret+"\n")
+	x.write(t, "channels/stripe.yaml", 0o644, fmt.Sprintf("key: env:PURSELANE_STRIPE_KEY\nwebhook_secrets: [stripe.hook]\ncurrencies: [CNY]\nurl: %s\n", api.URL))
+
+	raw, err = hex.DecodeString(macKeyDigits)
+	require.NoError(t, err)
+	mac, err := acquirer.NewSoftMAC(raw)
+	require.NoError(t, err)
+	shanghai, err := time.LoadLocation("Asia/Shanghai")
+	require.NoError(t, err)
+	x.bank = cardacquirer.New(cardacquirer.Config{Terminal: "PURSE001", Merchant: "898340183980105", Currency: "CNY", Number: "156", Zone: shanghai, MAC: mac, Framing: acquirer.ASCII4,
+		Clock: clock.System{}, Weather: sim.NewWeather(1)})
+	x.bank.AddCard(cardacquirer.Card{Number: bankCard, Expires: "3012", Bank: "cmb", Balance: 1_000_00})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go x.bank.Serve(l)
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, dead.Close())
+	x.write(t, "channels/bank.mac", 0o600, macKeyDigits+"\n")
+	x.seal(t, "channels/bank.mac")
+	x.write(t, "channels/card.yaml", 0o644, fmt.Sprintf("terminal: PURSE001\nmerchant: '898340183980105'\ncurrency: CNY\ncurrency_number: '156'\nzone: Asia/Shanghai\nends: ['%s', '%s']\nframing: ascii4\nmac_key: sealed:bank.mac.sealed\nfiles: settlement\n",
+		dead.Addr(), l.Addr()))
+	return x
+}
+
+// seal seals a file with the tool, and deletes it.
+func (x *everyKind) seal(t *testing.T, name string) {
+	t.Helper()
+	var out bytes.Buffer
+	parser, err := kong.New(&ChannelsSealCmd{}, kong.Writers(&out, &out), kong.BindTo(t.Context(), (*context.Context)(nil)))
+	require.NoError(t, err)
+	k, err := parser.Parse([]string{"--dir", x.Dir, x.path(name)})
+	require.NoError(t, err)
+	require.NoError(t, k.Run())
+	require.NoError(t, os.Remove(x.path(name)))
+}
+
+// open opens the node and runs it until the test ends.
+func (x *everyKind) open(t *testing.T) *node.Node {
+	t.Helper()
+	c, err := x.config(t)
+	require.NoError(t, err)
+	n, err := node.Open(t.Context(), c)
+	require.NoError(t, err)
+	x.serve = n.GatewayAPI()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-done)
+		require.NoError(t, n.Close())
+	})
+	return n
+}
+
+// brings brings a card to the vault by HTTP.
+func (x *everyKind) brings(t *testing.T, n *node.Node, number string) (token string) {
+	t.Helper()
+	door := httptest.NewServer(n.Vault())
+	defer door.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door.URL+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, number)))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+vaultBearer)
+	answer, err := door.Client().Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	var got struct{ Token, Bank, Type string }
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&got))
+	require.Equal(t, []string{"cmb", "debit"}, []string{got.Bank, got.Type})
+	return got.Token
+}
+
+// pays makes an order and pays it.
+func pays(t *testing.T, g *gateway.Service, key string, minor int64, n gateway.NewPayment) gateway.Payment {
+	t.Helper()
+	o, err := g.Create(t.Context(), "till", gateway.NewOrder{Key: key, Type: code.TopUp, Product: 1, Merchant: "kiosk", Money: channel.Money{Amount: money.Minor(minor), Currency: "CNY"}, Subject: "load"})
+	require.NoError(t, err)
+	n.Key = "1"
+	p, err := g.Pay(t.Context(), "till", o.ID, n)
+	require.NoError(t, err)
+	return p
+}
+
+// TestEveryKindOfAccountIsServed pays over each channel as the scheme's files say.
+func TestEveryKindOfAccountIsServed(t *testing.T) {
+	x := newEveryKind(t)
+	n := x.open(t)
+	g := n.Gateway()
+	state := func(p gateway.Payment) order.State {
+		o, err := g.Order(t.Context(), "till", p.Order)
+		require.NoError(t, err)
+		return o.State
+	}
+
+	p := pays(t, g, "card", 2000, gateway.NewPayment{Product: channel.Card, Payer: channel.Payer{Token: x.brings(t, n, bankCard)}})
+	require.Equal(t, "bank", p.Account)
+	require.Equal(t, order.Paid, state(p), "%s %s %s", p.State, p.Code, p.Message)
+	require.EqualValues(t, 980_00, x.bank.Card(bankCard).Balance)
+
+	p = pays(t, g, "netbank", 3000, gateway.NewPayment{Product: channel.NetBank, ReturnURL: "https://shop.example/paid"})
+	require.Equal(t, order.Open, state(p))
+	require.NoError(t, x.union.Visit(unionadapter.Form(p.Action.Form), bankCard))
+	require.Equal(t, order.Open, state(p), "only the back notification counts")
+	require.Equal(t, 1, x.union.Notifier().Run(t.Context()))
+	require.Equal(t, order.Paid, state(p))
+
+	p = pays(t, g, "stripe", 4000, gateway.NewPayment{Product: channel.Quick, ReturnURL: "https://shop.example/paid", Payer: channel.Payer{Token: "pm_card_authenticationRequired"}})
+	require.Equal(t, "stripe", p.Account)
+	require.Equal(t, order.Open, state(p), "%s %s", p.Code, p.Message)
+	require.NoError(t, x.stripe.Act(p.Number))
+	require.Positive(t, x.stripe.Notifier.Run(t.Context()))
+	require.Equal(t, order.Paid, state(p))
+
+	require.NoError(t, n.Store().Update(t.Context(), func(tx *store.Tx) error {
+		return balance.TopUp(t.Context(), tx, "first", "ann", time.Now().Format("20060102"), "gift", books.Funding, money.Minor(10_000))
+	}))
+	p = pays(t, g, "balance", 1000, gateway.NewPayment{Product: channel.Balance, Payer: channel.Payer{Account: "ann"}})
+	require.Equal(t, order.Paid, state(p), "%s %s", p.Code, p.Message)
+
+	// No number of a card lies in what was written.
+	require.NoError(t, filepath.WalkDir(x.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		require.NotContains(t, string(raw), bankCard, path)
+		return err
+	}))
+}
+
+// TestKindsThatDoNotFit: each fault names the account and the field.
+func TestKindsThatDoNotFit(t *testing.T) {
+	x := newEveryKind(t)
+	for _, c := range []struct{ name, file, old, new, says string }{
+		{"a MAC key of nobody", "card.yaml", "bank.mac.sealed", "nobody", "account bank"},
+		{"a MAC key that is none", "card.yaml", "sealed:bank.mac.sealed", "stripe.hook", "mac_key: stripe.hook: holds no key of 32 hexadecimal digits"},
+		{"a framing", "card.yaml", "ascii4", "ascii5", `framing: "ascii5"`},
+		{"an end without a port", "card.yaml", "ends: ['", "ends: ['bank', '", `ends[0]: "bank": want host:port`},
+		{"no zone", "card.yaml", "zone: Asia/Shanghai\n", "", `zone: ""`},
+		{"no folder", "card.yaml", "files: settlement\n", "", "files: want the folder"},
+		{"a terminal", "card.yaml", "PURSE001", "PURSE1", "account bank: cardacquirer: a terminal has 8 characters"},
+		{"an unknown field", "unionpay.yaml", "merchant:", "merchnt:", "merchnt"},
+		{"no root", "unionpay.yaml", "roots: [union-root.pem]\n", "", "account union: unionpay: the account has no certificate for encryption or roots"},
+		{"another certificate", "unionpay.yaml", "certificate: union-merchant", "certificate: union-encrypt", "account union: unionpay: the certificate is not that of the signing key"},
+		{"a variable of nobody", "stripe.yaml", "env:PURSELANE_STRIPE_KEY", "env:PURSELANE_NOTHING", "key: env:PURSELANE_NOTHING: the environment has no such variable"},
+		{"a secret in the place of a key", "stripe.yaml", "env:PURSELANE_STRIPE_KEY", "stripe.hook", "this is a webhook's secret"},
+		{"no currency", "stripe.yaml", "[CNY]", "[]", "name the currencies"},
+		{"a table that was changed", "../bins.txt", "debit", "credit", "gateway.cards.bins"},
+		{"a token of nobody", "../" + fileScheme, "vault.token", "nothing.token", "gateway.cards.token"},
+		{"cards nowhere", "../" + fileScheme, "  cards:", "  # cards:", "gateway.accounts[3].kind: a card acquirer wants card numbers"},
+		{"settings of a balance", "../" + fileScheme, "kind: balance,", "kind: balance, settings: x.yaml,", "gateway.accounts[5].settings: a balance has none"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join("channels", c.file)
+			raw, err := os.ReadFile(x.path(path))
+			require.NoError(t, err)
+			require.Contains(t, string(raw), c.old)
+			defer x.write(t, path, 0o644, string(raw))
+			x.write(t, path, 0o644, strings.Replace(string(raw), c.old, c.new, 1))
+			cfg, err := x.config(t)
+			if err == nil {
+				var n *node.Node
+				if n, err = node.Open(t.Context(), cfg); err == nil {
+					require.NoError(t, n.Close())
+				}
+			}
+			require.ErrorContains(t, err, c.says)
+			require.NotContains(t, err.Error(), "whsec_simulated0001")
+		})
+	}
+}
+
+// FuzzChannelMakers: settings that cannot be read are an error, and what was read of key files is not in it.
+func FuzzChannelMakers(f *testing.F) {
+	f.Add("terminal: A\nzone: UTC\nmac_key: k\nends: ['a:1']\nfiles: x\n", false, []byte(macKeyDigits))
+	f.Add("merchant: '1'\nkey: k\nroots: [c]\n", true, []byte("-----BEGIN X-----\n-----END X-----\n"))
+	f.Fuzz(func(t *testing.T, settings string, union bool, key []byte) {
+		kind := node.Card
+		if union {
+			kind = node.UnionPay
+		}
+		m, err := makerOf(kind, []byte(settings), func(string, bool) ([]byte, error) { return key, nil }, func(s string) string { return s })
+		if (m == nil) == (err == nil) {
+			t.Fatalf("maker %v, error %v", m != nil, err)
+		}
+		if err != nil && len(key) >= 16 && !strings.Contains(settings, string(key)) && strings.Contains(err.Error(), string(key)) {
+			t.Fatal("the error holds the key")
+		}
+	})
+}
