@@ -27,6 +27,7 @@ type ChannelsCmd struct {
 	Incidents ChannelsIncidentsCmd `cmd:"" help:"List faults of channels, the newest first."`
 	Close     ChannelsCloseCmd     `cmd:"" help:"Note the cause of a fault that is over."`
 	Seal      ChannelsSealCmd      `cmd:"" help:"Seal a secret of a channel under the scheme's key file."`
+	Watch     ChannelsWatchCmd     `cmd:"" help:"Show channels live in the terminal: state, share and success over the last minutes."`
 	Fallback  ChannelsFallbackCmd  `cmd:"" help:"Show the signed file that payments are routed by when nothing else can be reached, and how old it is."`
 	Route     ChannelsRouteCmd     `cmd:"" help:"Say which accounts would take a payment and why, by the fall-back file alone."`
 }

@@ -27,7 +27,8 @@ func (c Cell) String() string {
 // Whole is the cell of the channel that c is a part of.
 func (c Cell) Whole() Cell { return Cell{Channel: c.Channel} }
 
-func (c Cell) compare(o Cell) int {
+// Compare orders cells by name.
+func (c Cell) Compare(o Cell) int {
 	return cmp.Or(cmp.Compare(c.Channel, o.Channel), cmp.Compare(c.Bank, o.Bank), cmp.Compare(c.Card, o.Card))
 }
 
@@ -129,7 +130,7 @@ func (b *Board) All() []Status {
 	for _, x := range b.cells {
 		out = append(out, x.Status)
 	}
-	slices.SortFunc(out, func(a, c Status) int { return a.Cell.compare(c.Cell) })
+	slices.SortFunc(out, func(a, c Status) int { return a.Cell.Compare(c.Cell) })
 	return out
 }
 

@@ -43,11 +43,13 @@ type Keeper struct {
 	board  *health.Board
 	calls  health.Calls
 	cells  map[uint64]health.Cell // of calls
+	began  map[uint64]time.Time   // of calls
 	due    []health.Move          // to be kept
 	alarms []health.Alarm
 	alone  map[health.Cell]bool // moved while the store was away
 
 	assumed map[health.Cell]float64 // shares until the store is heard
+	samples samples                 // for people's eyes
 
 	keeping sync.Mutex // one at a time speaks to the store
 	shares  atomic.Pointer[map[health.Cell]float64]
@@ -64,7 +66,7 @@ func New(st *store.Store, cfg Config) *Keeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{store: st, cfg: cfg, board: health.NewBoard(cfg.Settings), cells: map[uint64]health.Cell{}, alone: map[health.Cell]bool{}, wake: make(chan struct{}, 1)}
+	k := &Keeper{store: st, cfg: cfg, board: health.NewBoard(cfg.Settings), cells: map[uint64]health.Cell{}, began: map[uint64]time.Time{}, alone: map[health.Cell]bool{}, wake: make(chan struct{}, 1)}
 	k.publish()
 	return k
 }
@@ -123,18 +125,22 @@ func (k *Keeper) Heard() time.Time { return time.UnixMilli(k.heard.Load()) }
 func (k *Keeper) Began(c health.Cell) uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := k.calls.Began(c, k.cfg.Clock.Now())
-	k.cells[n] = c
+	now := k.cfg.Clock.Now()
+	n := k.calls.Began(c, now)
+	k.cells[n], k.began[n] = c, now
 	return n
 }
 
 // Ended tells what a call came to: failed by the channel's or the bank's fault. Where it says nothing of them (the payer cancelled), counts is false.
 func (k *Keeper) Ended(number uint64, failed, counts bool) {
 	k.mu.Lock()
-	c := k.cells[number]
+	c, began := k.cells[number], k.began[number]
 	delete(k.cells, number)
+	delete(k.began, number)
 	if counts = k.calls.Ended(number) && counts; counts {
-		k.observe(health.Observation{At: k.cfg.Clock.Now(), Cell: c, Failed: failed})
+		now := k.cfg.Clock.Now()
+		k.samples.count(now, c, failed, now.Sub(began))
+		k.observe(health.Observation{At: now, Cell: c, Failed: failed})
 	}
 	k.mu.Unlock()
 }
@@ -181,6 +187,7 @@ func (k *Keeper) Step(ctx context.Context) {
 	now := k.cfg.Clock.Now()
 	k.mu.Lock()
 	for _, o := range k.calls.Late(now, func(c health.Cell) time.Duration { return k.cfg.Settings(c).Slow }) {
+		k.samples.count(o.At, o.Cell, true, k.cfg.Settings(o.Cell).Slow)
 		k.observe(o)
 	}
 	moves, probes := k.board.Tick(now)
@@ -196,7 +203,7 @@ func (k *Keeper) Step(ctx context.Context) {
 	k.keeping.Lock()
 	defer k.keeping.Unlock()
 	k.keepDue(ctx)
-	if err := k.load(ctx); err != nil && ctx.Err() == nil {
+	if err := errors.Join(k.load(ctx), k.keepSamples(ctx, now)); err != nil && ctx.Err() == nil {
 		k.cfg.Log.Error("channel health: the store is away, this process goes on by itself", "error", err)
 	}
 }

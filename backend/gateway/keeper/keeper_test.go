@@ -306,3 +306,46 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	require.NoError(t, <-ended)
 	require.Len(t, moves(t, st), 1)
 }
+
+// TestCallsAreCountedForPeople: of all processes, also those that were made while the store was away, each once.
+func TestCallsAreCountedForPeople(t *testing.T) {
+	p := newPlace(t)
+	a, st := p.process()
+	b, _ := p.process()
+	call := func(k *keeper.Keeper, failed bool, took time.Duration) {
+		n := k.Began(pay)
+		p.clock.Advance(took)
+		k.Ended(n, failed, true)
+	}
+	counted := func() (out store.ChannelSample) {
+		require.NoError(t, st.View(t.Context(), func(tx *store.Tx) error {
+			out = store.ChannelSample{}
+			all, err := tx.ChannelSamples(t.Context(), noon)
+			for _, s := range all {
+				require.Equal(t, pay, s.Cell)
+				out.Payments, out.Failed, out.Took = out.Payments+s.Payments, out.Failed+s.Failed, out.Took+s.Took
+			}
+			return err
+		}))
+		return out
+	}
+	call(a, false, 100*time.Millisecond)
+	call(b, true, 200*time.Millisecond)
+	a.Ended(a.Began(pay), false, false) // says nothing
+	a.Step(t.Context())
+	b.Step(t.Context())
+	require.Equal(t, store.ChannelSample{Payments: 2, Failed: 1, Took: 300 * time.Millisecond}, counted())
+	p.away.Store(true)
+	call(a, false, time.Millisecond)
+	late := a.Began(pay)
+	p.clock.Advance(6 * time.Second)
+	a.Step(t.Context())
+	call(a, false, time.Millisecond)
+	p.away.Store(false)
+	p.clock.Advance(6 * time.Second)
+	a.Step(t.Context())
+	a.Ended(late, false, true) // it was counted as late
+	p.clock.Advance(6 * time.Second)
+	a.Step(t.Context())
+	require.Equal(t, store.ChannelSample{Payments: 5, Failed: 2, Took: 3302 * time.Millisecond}, counted())
+}
