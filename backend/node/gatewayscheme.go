@@ -27,6 +27,8 @@ type Gateway struct {
 	Rules    []GatewayRule    `yaml:"rules"`
 	Plan     string           `yaml:"plan"` // file with a routing plan, beside this one, in place of Rules
 
+	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
+
 	Cards *GatewayCards `yaml:"cards"` // where bank cards lie; nil: none are kept
 }
 
@@ -83,6 +85,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}
+	g.Risk.check(bad)
 	for i, r := range g.Rules {
 		if len(r.Accounts) == 0 {
 			bad("gateway.rules[%d].accounts: want at least one", i)

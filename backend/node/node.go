@@ -57,6 +57,9 @@ type Config struct {
 	// Vault, when set, keeps bank cards.
 	Vault *VaultConfig
 
+	// Risk holds what the files of the gateway's risk section say; nil where there is none.
+	Risk *RiskFiles
+
 	// BrokerTLS, when set, asks each device for a certificate. Nil: a password, on loopback.
 	BrokerTLS *tls.Config
 	// BrokerHost and BrokerPort of the MQTT listener; port 0 takes a free one. Default 127.0.0.1.

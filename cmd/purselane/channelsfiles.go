@@ -80,6 +80,7 @@ func (f schemeFolder) gateway(c *node.Config) error {
 		}
 		c.Plan = p
 	}
+	errs = append(errs, f.riskFiles(c))
 	return errors.Join(errs...)
 }
 

@@ -30,6 +30,7 @@ type commands struct {
 	Webhook  WebhookCmd  `cmd:"" help:"Where apps are told of events, and what did not arrive."`
 	Channels ChannelsCmd `cmd:"" help:"Look at the gateway's payment channels, and switch them off and on."`
 	Payouts  PayoutsCmd  `cmd:"" help:"Look at what the gateway has paid out, and decide by two persons about what nobody has confirmed."`
+	Risk     RiskCmd     `cmd:"" help:"Check rules that assess payments, try them on a day that was, and explain what they decided."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
