@@ -66,6 +66,22 @@ func accounts(ctx context.Context, tx *store.Tx, _ bookState) (c Check, err erro
 	return c, err
 }
 
+// holds: what is promised to somebody is as it was promised.
+func holds(ctx context.Context, tx *store.Tx, _ bookState) (Check, error) {
+	c := Check{Name: "holds", Says: "every hold is as it was written, what settled it took no more, and each open reservation of a balance has its hold",
+		Do: "a hold was changed by hand: compare it with the payment that it is for, with two people looking"}
+	if !tx.KnowsSeals() {
+		c.Says += "; THE SEALS WERE NOT LOOKED AT, for want of the key"
+	}
+	held, err := tx.OpenHoldSum(ctx)
+	if err != nil {
+		return c, err
+	}
+	c.Figures = []Figure{{"held", held}}
+	c.Faults, err = tx.VerifyHolds(ctx)
+	return c, err
+}
+
 // shadows: the cards' accounts are what made them, and the float is their sum.
 func shadows(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
 	c := Check{Name: "shadows", Says: "each shadow account is the card's loads less its taps, and float is the sum of them",

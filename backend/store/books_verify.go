@@ -12,12 +12,12 @@ import (
 )
 
 // VerifyBooks recomputes every balance from the journal and checks what must always hold: each entry is whole and sums to zero, each
-// account equals its lines and is sealed, the float equals the sum of the shadow accounts, each shadow account equals the card's
+// account equals its lines and is sealed, each hold is as it was written, the float equals the sum of the shadow accounts, each shadow account equals the card's
 // loads less its debits, and the posting groups' chain is unbroken.
 // It returns every fault found; none is sound books.
 func (t *Tx) VerifyBooks(ctx context.Context) ([]string, error) {
 	var faults []string
-	for _, verify := range []func(context.Context) ([]string, error){t.VerifyJournal, t.VerifyAccounts, t.VerifyShadows, t.VerifyGroups} {
+	for _, verify := range []func(context.Context) ([]string, error){t.VerifyJournal, t.VerifyAccounts, t.VerifyHolds, t.VerifyShadows, t.VerifyGroups} {
 		found, err := verify(ctx)
 		if err != nil {
 			return nil, err

@@ -62,8 +62,12 @@ func (t *Tx) Hold(ctx context.Context, id string, a books.Account, amount money.
 	if _, err := f.Freeze(amount); err != nil {
 		return fmt.Errorf("hold %s: account %s: %w", id, a, err)
 	}
-	_, err = t.exec(ctx, "hold", `INSERT INTO account_hold (id, account, amount, until_ms, state, entry) VALUES (?, ?, ?, ?, ?, '')`,
-		id, string(a), amount.Minor(), until.UnixMilli(), HoldOpen)
+	if t.seal.key == nil && len(r.seal) > 0 {
+		return fmt.Errorf("hold %s: %w", id, ErrSealed)
+	}
+	h := AccountHold{ID: id, Account: a, Amount: amount, Until: until, State: HoldOpen}
+	_, err = t.exec(ctx, "hold", `INSERT INTO account_hold (id, account, amount, until_ms, state, entry, seal) VALUES (?, ?, ?, ?, ?, '', ?)`,
+		id, string(a), amount.Minor(), until.UnixMilli(), HoldOpen, t.seal.ofHold(h))
 	return err
 }
 
@@ -79,7 +83,7 @@ func (t *Tx) ReleaseHold(ctx context.Context, id string) error {
 	case HoldSettled:
 		return fmt.Errorf("release hold %s: entry %s settled it: %w", id, h.Entry, ErrHoldEnded)
 	}
-	return t.endHold(ctx, id, HoldReleased, "")
+	return t.endHold(ctx, h, HoldReleased, "")
 }
 
 // SettleHold posts an entry that takes what is held: at most its amount, and what it leaves may be used again. Settling again with the same entry changes
@@ -115,14 +119,24 @@ func (t *Tx) SettleHold(ctx context.Context, id string, e books.Entry) error {
 	if _, err := (books.Funds{Frozen: h.Amount}).SettleFromFrozen(taken); err != nil {
 		return fmt.Errorf("settle hold %s: %w", id, err)
 	}
-	if err := t.endHold(ctx, id, HoldSettled, e.ID); err != nil {
+	if err := t.endHold(ctx, h, HoldSettled, e.ID); err != nil {
 		return err
 	}
 	return t.Post(ctx, e)
 }
 
-func (t *Tx) endHold(ctx context.Context, id, state, entry string) error {
-	_, err := t.exec(ctx, "end hold", `UPDATE account_hold SET state = ?, entry = ? WHERE id = ? AND state = 'open'`, state, entry, id)
+func (t *Tx) endHold(ctx context.Context, h AccountHold, state, entry string) error {
+	if t.seal.key == nil {
+		var seal []byte
+		if _, err := t.one(ctx, "seal of hold", `SELECT seal FROM account_hold WHERE id = ?`, []any{h.ID}, &seal); err != nil {
+			return err
+		}
+		if len(seal) > 0 {
+			return fmt.Errorf("end hold %s: %w", h.ID, ErrSealed)
+		}
+	}
+	h.State, h.Entry = state, entry
+	_, err := t.exec(ctx, "end hold", `UPDATE account_hold SET state = ?, entry = ?, seal = ? WHERE id = ? AND state = 'open'`, state, entry, t.seal.ofHold(h), h.ID)
 	return err
 }
 
@@ -190,16 +204,25 @@ func (t *Tx) leavesHeld(ctx context.Context, kind string, r accountRow, l books.
 	return nil
 }
 
-// AccountHold finds a hold, or ErrNotFound.
+// AccountHold finds a hold, or ErrNotFound. Error: [ErrHoldEdited].
 func (t *Tx) AccountHold(ctx context.Context, id string) (AccountHold, error) {
-	all, err := t.holds(ctx, `id = ?`, id)
-	if err == nil && len(all) == 0 {
+	var h AccountHold
+	found := false
+	err := t.rows(ctx, "hold", func(scan func(...any) error) error {
+		var seal []byte
+		var err error
+		if h, seal, err = scanHold(scan); err != nil {
+			return err
+		}
+		if found = true; !t.seal.genuineHold(h, seal) {
+			return fmt.Errorf("hold %s: %w", id, ErrHoldEdited)
+		}
+		return nil
+	}, `SELECT `+holdColumns+` FROM account_hold WHERE id = ?`, id)
+	if err == nil && !found {
 		err = fmt.Errorf("hold %s: %w", id, ErrNotFound)
 	}
-	if err != nil {
-		return AccountHold{}, err
-	}
-	return all[0], nil
+	return h, err
 }
 
 // OpenHolds lists an account's open holds, those that should end first at the top.
@@ -215,12 +238,19 @@ func (t *Tx) OverdueHolds(ctx context.Context, before time.Time, limit int) ([]A
 func (t *Tx) holds(ctx context.Context, where string, args ...any) ([]AccountHold, error) {
 	var out []AccountHold
 	err := t.rows(ctx, "holds", func(scan func(...any) error) error {
-		var h AccountHold
-		var amount, until int64
-		err := scan(&h.ID, &h.Account, &amount, &until, &h.State, &h.Entry)
-		h.Amount, h.Until = money.Minor(amount), time.UnixMilli(until)
+		h, _, err := scanHold(scan)
 		out = append(out, h)
 		return err
-	}, `SELECT id, account, amount, until_ms, state, entry FROM account_hold WHERE `+where, args...)
+	}, `SELECT `+holdColumns+` FROM account_hold WHERE `+where, args...)
 	return out, err
+}
+
+const holdColumns = `id, account, amount, until_ms, state, entry, seal`
+
+// scanHold reads a hold and its seal.
+func scanHold(scan func(...any) error) (h AccountHold, seal []byte, err error) {
+	var amount, until int64
+	err = scan(&h.ID, &h.Account, &amount, &until, &h.State, &h.Entry, &seal)
+	h.Amount, h.Until = money.Minor(amount), time.UnixMilli(until)
+	return h, seal, err
 }

@@ -77,6 +77,9 @@ func Open(ctx context.Context, at string, opt Options) (*Store, error) {
 	if err == nil {
 		err = s.sealBooks(ctx)
 	}
+	if err == nil {
+		err = s.sealHolds(ctx)
+	}
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("store %s: %w", Name(at), err)
