@@ -60,6 +60,11 @@ type Config struct {
 	// Default: nobody looks.
 	Watch func(account, bank string) (ended func(channel.Result, error))
 
+	// Cards says of a card's token which bank's it is and of what kind; "" for what is not known. An error makes nothing of the attempt.
+	//
+	// Default: nothing is known of cards.
+	Cards func(ctx context.Context, token string) (bank, card string, err error)
+
 	// Box seals whom pay-outs go to.
 	//
 	// Default nil: nothing is paid out.

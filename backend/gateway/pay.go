@@ -22,6 +22,8 @@ type NewPayment struct {
 	ReturnURL string       // where the payer's browser goes after paying; proves nothing
 	IP        string       // of the payer, "" if not known
 	Proof     string       // what the payer proved after a challenge, "" for nothing
+
+	bank, card string // of the payer's card, where it is known
 }
 
 // digest leaves out what may differ when the same attempt comes again.
@@ -51,6 +53,9 @@ func (s *Service) pay(ctx context.Context, app, id string, n NewPayment) (Paymen
 	}
 	digest, err := n.digest()
 	if err != nil {
+		return Payment{}, err
+	}
+	if n.bank, n.card, err = s.cardOf(ctx, n.Payer); err != nil {
 		return Payment{}, err
 	}
 	var last Payment
@@ -111,6 +116,19 @@ func checkPayment(n NewPayment) error {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	return nil
+}
+
+// cardOf is the bank that the payer chose, or whose card he pays with, and the kind of that card; "" for what is not known.
+func (s *Service) cardOf(ctx context.Context, p channel.Payer) (bank, card string, err error) {
+	if s.cfg.Cards != nil && p.Token != "" {
+		if bank, card, err = s.cfg.Cards(ctx, p.Token); err != nil {
+			return "", "", fmt.Errorf("whose card it is: %w", err)
+		}
+	}
+	if p.Bank != "" {
+		bank = p.Bank
+	}
+	return bank, card, nil
 }
 
 // looksLikeCard reports 12 to 19 digits with a right check digit.
@@ -187,7 +205,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.Payer.Bank, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
+		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
 		if err != nil {
 			return err
 		}
@@ -253,7 +271,7 @@ func (c *change) newPayment(ctx context.Context, number, digest string, a Accoun
 		expires = wait
 	}
 	p := store.GatewayPayment{Number: number, Order: c.o.ID, N: len(all) + 1, IdempotencyKey: n.Key, Digest: digest, Channel: a.ID, Context: of.Over(code.ChannelOf(a.Company, way), a.Number).String(),
-		Product: string(n.Product), Amount: c.o.Amount, Currency: c.o.Currency, Reserve: of.Mode == code.Reserved, State: string(order.Created), Bank: n.Payer.Bank, Created: c.at, Changed: c.at, Expires: expires,
+		Product: string(n.Product), Amount: c.o.Amount, Currency: c.o.Currency, Reserve: of.Mode == code.Reserved, State: string(order.Created), Bank: n.bank, Created: c.at, Changed: c.at, Expires: expires,
 		Asking: store.Asking{Slice: order.Slice(c.at)}}
 	if err := c.tx.AddGatewayPayment(ctx, p); err != nil {
 		return p, err
@@ -331,7 +349,7 @@ func (s *Service) call(ctx context.Context, o store.GatewayOrder, row store.Gate
 		}
 		limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 		defer stop()
-		ended := s.watch(row.Channel, n.Payer.Bank)
+		ended := s.watch(row.Channel, n.bank)
 		in := channel.PayRequest{Number: row.Number, Context: row.Context, Product: n.Product, Money: channel.Money{Amount: row.Amount, Currency: row.Currency},
 			Subject: o.Subject, Sent: row.Sent, Expires: row.Expires, NotifyURL: a.NotifyURL, ReturnURL: n.ReturnURL, ClientIP: n.IP, Payer: n.Payer}
 		if auth, can := a.Channel.(channel.Authoriser); can && row.Reserve {

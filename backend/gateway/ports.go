@@ -14,7 +14,8 @@ import (
 type Wanted struct {
 	Product channel.Product
 	Money   channel.Money
-	Bank    string // chosen by the payer, "" for none
+	Bank    string // chosen by the payer, or whose card it is; "" for none
+	Card    string // debit, credit or prepaid; "" : not known, or no card
 	Context string // of the order, without a channel
 	Reserve bool   // reserve only
 	App     string

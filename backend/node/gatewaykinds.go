@@ -70,6 +70,18 @@ func (n *Node) openVault() (err error) {
 // Vault is the door for bank cards; nil where the scheme keeps none.
 func (n *Node) Vault() http.Handler { return n.door }
 
+// cardOf is what routing may know of a token: the vault's cards, and no other channel's.
+func (n *Node) cardOf(ctx context.Context, token string) (bank, card string, err error) {
+	if n.vault == nil {
+		return "", "", nil
+	}
+	b, err := n.vault.Of(ctx, token)
+	if errors.Is(err, vault.ErrNoCard) {
+		return "", "", nil
+	}
+	return b.Bank, string(b.Type), err
+}
+
 // makeChannels makes the adapters that need the node, beside those that are there.
 func (n *Node) makeChannels(ctx context.Context) error {
 	c := &n.cfg

@@ -244,6 +244,23 @@ func TestEveryKindOfAccountIsServed(t *testing.T) {
 	}))
 }
 
+// TestTheBankOfACardIsRoutedBy: a rule of the plan asks for what the BIN table says of the card behind a token.
+func TestTheBankOfACardIsRoutedBy(t *testing.T) {
+	x := newEveryKind(t)
+	raw, err := os.ReadFile(x.path(fileScheme))
+	require.NoError(t, err)
+	head, _, found := strings.Cut(string(raw), "  rules:\n    - {product: qr")
+	require.True(t, found)
+	x.write(t, fileScheme, 0o644, head+"  plan: routing.json\n")
+	x.write(t, "routing.json", 0o644, `{"version": 1, "accounts": [{"name": "bank", "channel": "bank", "products": ["card"], "currencies": ["CNY"]}, {"name": "stripe", "channel": "stripe", "products": ["card"], "currencies": ["CNY"]}],
+		"rules": [{"name": "ours", "when": "bank == \"cmb\" && card == \"debit\"", "accounts": ["bank"], "strategy": "in-order"}, {"name": "others", "accounts": ["stripe"], "strategy": "in-order"}]}`)
+	n := x.open(t)
+	p := pays(t, n.Gateway(), "ours", 2000, gateway.NewPayment{Product: channel.Card, Payer: channel.Payer{Token: x.brings(t, n, bankCard)}})
+	require.Equal(t, []string{"bank", "cmb"}, []string{p.Account, p.Bank})
+	p = pays(t, n.Gateway(), "another's", 2000, gateway.NewPayment{Product: channel.Card, Payer: channel.Payer{Token: "pm_card_visa"}})
+	require.Equal(t, []string{"stripe", ""}, []string{p.Account, p.Bank})
+}
+
 // TestKindsThatDoNotFit: each fault names the account and the field.
 func TestKindsThatDoNotFit(t *testing.T) {
 	x := newEveryKind(t)

@@ -68,7 +68,7 @@ func (x *Channels) Explain(w gateway.Wanted) ([]route.Reason, error) {
 func (x *Channels) question(w gateway.Wanted) route.Question {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(w.Order)) // never fails
-	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, App: w.App, Key: h.Sum64(), Now: x.clock.Now()}
+	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, Card: w.Card, App: w.App, Key: h.Sum64(), Now: x.clock.Now()}
 }
 
 // Watch notes that an account is asked for a payment. What it returns is told what came of it.
