@@ -14,6 +14,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/gateway/webhook"
+	"github.com/purselane/purselane/backend/risk/desk"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 )
@@ -22,6 +23,7 @@ import (
 type online struct {
 	service  *gateway.Service
 	channels *selfheal.Channels
+	risk     *desk.Desk // nil: none
 	api      http.Handler
 	run      []func(context.Context) error
 }
@@ -47,7 +49,11 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if err != nil {
 		return nil, err
 	}
-	service, err := n.gatewayService(accounts, healing)
+	assessor, err := n.openRisk(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("risk: %w", err)
+	}
+	service, err := n.gatewayService(accounts, healing, assessor)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +77,14 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 		return nil, err
 	}
 	run := []func(context.Context) error{service.Run, healing.keep.Run, n.publish(healing), relay.Run, hooks.Run, apps.Run}
-	return &online{service: service, channels: healing.channels, api: api, run: append(run, n.owing()...)}, nil
+	if assessor != nil {
+		run = append(run, assessor.Run)
+	}
+	return &online{service: service, channels: healing.channels, risk: assessor, api: api, run: append(run, n.owing()...)}, nil
 }
 
 // gatewayService is the gateway over these accounts; loads are sold by it.
-func (n *Node) gatewayService(accounts []gateway.Account, healing healing) (*gateway.Service, error) {
+func (n *Node) gatewayService(accounts []gateway.Account, healing healing, assessor *desk.Desk) (*gateway.Service, error) {
 	c, g := n.cfg, n.cfg.Scheme.Gateway
 	registry, err := code.NewRegistry(g.Products, g.Companies)
 	if err != nil {
@@ -85,8 +94,12 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing) (*gat
 	if err != nil {
 		return nil, err
 	}
+	var assess gateway.Risk // nil: everything passes
+	if assessor != nil {
+		assess = assessor
+	}
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Watch: healing.channels.Watch, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Watch: healing.channels.Watch, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},
