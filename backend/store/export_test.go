@@ -57,3 +57,9 @@ func (t *Tx) Table(ctx context.Context, query string) ([]string, error) {
 	slices.Sort(out)
 	return out, r.Err()
 }
+
+// PutJournal writes a row of the journal.
+func (t *Tx) PutJournal(ctx context.Context, number int64, body []byte) error {
+	_, err := t.exec(ctx, "write journal", `INSERT INTO posting_journal (number, lanes, body) VALUES (?, 0, ?)`, number, body)
+	return err
+}

@@ -56,11 +56,16 @@ func debit(seq uint64, card byte, counter uint32, before, amount int64, merchant
 			After: money.Minor(before - amount), Said: shadowaccount.SaidCompleted, Proof: shadowaccount.ProofGood, Debit: fmt.Sprint("debit ", seq)}}
 }
 
+// arrivedOf is a record's batch.
+func arrivedOf(v store.Verified) store.Arrived {
+	return store.Arrived{Terminal: "bus-1", Epoch: 1, FirstSeq: v.Seq, Records: [][]byte{{byte(v.Seq)}}, Envelope: []byte{byte(v.Seq)}, At: time.UnixMilli(int64(v.Seq)), Day: v.Day}
+}
+
 // kept accepts records.
 func kept(t *testing.T, s *store.Store, records ...store.Verified) {
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		for _, v := range records {
-			_, err := tx.Keep(ctx, store.Arrived{Terminal: "bus-1", Epoch: 1, FirstSeq: v.Seq, Records: [][]byte{{byte(v.Seq)}}, Envelope: []byte{byte(v.Seq)}, At: time.UnixMilli(int64(v.Seq)), Day: v.Day})
+			_, err := tx.Keep(ctx, arrivedOf(v))
 			require.NoError(t, err)
 		}
 		return nil

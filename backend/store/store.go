@@ -118,7 +118,14 @@ type Tx struct {
 
 // Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run
 // again from its start, on the state the other left: f must set, not add to, what it hands out, and do nothing else that counts.
-func (s *Store) Update(ctx context.Context, f func(*Tx) error) (err error) {
+//
+// Groups that were posted journal-first are written out first ([JournalFirst]).
+func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
+	return s.Apart(ctx, writtenOut(ctx, f))
+}
+
+// Apart is Update for what asks and changes nothing of cards, claims and verdicts, and so has no need to have the journal written out: to accept, to beat.
+func (s *Store) Apart(ctx context.Context, f func(*Tx) error) (err error) {
 	f, edited := noteEdited(f)
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }() // after the lock is gone
 	s.mu.Lock()
@@ -139,7 +146,7 @@ func (s *Store) Posting(ctx context.Context, f func(*Tx) error) (err error) {
 	if s.posters == nil {
 		return s.Update(ctx, f)
 	}
-	f, edited := noteEdited(f)
+	f, edited := noteEdited(writtenOut(ctx, f))
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }()
 	return s.untilDone(ctx, func(int) (rerun, error) {
 		s.posting.RLock()
@@ -199,8 +206,31 @@ func (s *Store) fault(point string) error {
 	return s.opt.Fault(point)
 }
 
-// View runs f on one consistent snapshot, read-only.
-func (s *Store) View(ctx context.Context, f func(*Tx) error) (err error) {
+// View runs f on one consistent snapshot, read-only, in which every group that is posted is written out ([JournalFirst]).
+func (s *Store) View(ctx context.Context, f func(*Tx) error) error {
+	for range viewsOfUnwritten {
+		unwritten := false
+		err := s.Glance(ctx, func(t *Tx) (err error) {
+			if unwritten, err = t.unwritten(ctx); err != nil || unwritten {
+				return err
+			}
+			return f(t)
+		})
+		if err != nil || !unwritten {
+			return err
+		}
+		if err := s.Update(ctx, func(*Tx) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return s.Update(ctx, f) // posters are quicker than this: they wait
+}
+
+// viewsOfUnwritten is how often a View tries to find the journal written out before it keeps posters from writing into it.
+const viewsOfUnwritten = 3
+
+// Glance is View for what asks nothing of cards, claims and verdicts: groups may be unwritten.
+func (s *Store) Glance(ctx context.Context, f func(*Tx) error) (err error) {
 	f, edited := noteEdited(f)
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }()
 	tx, err := s.reader.BeginTx(ctx, s.dialect.reading())

@@ -203,6 +203,9 @@ type player struct {
 	day   int   // in days
 	now   int64 // Unix ms: nothing comes at the same moment
 	later []action
+
+	groups int // journal-first: posted before they are written out
+	ahead  ahead
 }
 
 func (p *player) update(f func(*store.Tx) error) error { return p.store.Update(p.ctx, f) }
@@ -216,7 +219,7 @@ func (p *player) arrived(e reference.Epoch, first uint64, bodies [][]byte) store
 func (p *player) keep(a keep) (store.Kept, error) {
 	var out store.Kept
 	arrived := p.arrived(a.epoch, a.first, a.bodies)
-	err := p.update(func(tx *store.Tx) error {
+	err := p.store.Apart(p.ctx, func(tx *store.Tx) error {
 		var err error
 		out, err = tx.Keep(p.ctx, arrived)
 		return err
@@ -226,6 +229,9 @@ func (p *player) keep(a keep) (store.Kept, error) {
 
 // step is what intake's Step does, with records that need no keys.
 func (p *player) step(limit int) (int, error) {
+	if p.groups > 0 {
+		return p.stepAhead(limit)
+	}
 	var pending []store.Pending
 	if err := p.store.View(p.ctx, func(tx *store.Tx) error {
 		var err error

@@ -47,14 +47,14 @@ func (s story) end(t testing.TB, m *reference.Model) reference.State {
 }
 
 // begin opens a backend on a database.
-func begin(t testing.TB, name string, fault func(string) error) *player {
-	return &player{ctx: context.Background(), store: open(t, name, fault), now: 1_700_000_000_000}
+func (s suite) begin(t testing.TB, name string, fault func(string) error) *player {
+	return &player{ctx: context.Background(), store: open(t, name, fault), groups: s.groups, now: 1_700_000_000_000}
 }
 
 // points counts the moments at which a backend can die that is told a story: before and after each commit.
-func points(t testing.TB, name string, of story) int {
+func (s suite) points(t testing.TB, name string, of story) int {
 	n := 0
-	p := begin(t, name, func(string) error { n++; return nil })
+	p := s.begin(t, name, func(string) error { n++; return nil })
 	defer p.store.Close()
 	require.NoError(t, p.play(of.all))
 	return n
@@ -67,7 +67,7 @@ func (s suite) crash(t *testing.T) {
 	for i, shape := range []int{1, 44, 58} {
 		first := newStory(shape, 1000*i)
 		first.end(t, told)
-		for at := range points(t, name, first) {
+		for at := range s.points(t, name, first) {
 			of := newStory(shape, 1000*i+at+1)
 			s.dies(t, name, of, at+1)
 			of.end(t, told)
@@ -90,7 +90,7 @@ func (s suite) ends(t testing.TB, name string, told *reference.Model) {
 
 func (s suite) dies(t testing.TB, name string, of story, at int) {
 	count, point := 0, ""
-	p := begin(t, name, func(where string) error {
+	p := s.begin(t, name, func(where string) error {
 		if count++; count == at {
 			point = where
 			return fmt.Errorf("%w %s", errDied, where)
@@ -142,7 +142,7 @@ func killed(n int) story { return newStory(44, n) }
 func (s suite) kill(t *testing.T) {
 	name, told := s.fresh(t), reference.New(look)
 	killed(0).end(t, told)
-	all := points(t, name, killed(0))
+	all := s.points(t, name, killed(0))
 	root, _, _ := strings.Cut(t.Name(), "/")
 	for at := 1; at <= all; at++ {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+root+"$", fmt.Sprint("-history-seed=", *seed))
@@ -153,7 +153,7 @@ func (s suite) kill(t *testing.T) {
 		require.Equal(t, -1, exit.ExitCode(), "point %d: it was to be killed, and ended by itself: %s", at, out)
 		of := killed(at)
 		of.end(t, told)
-		p := begin(t, name, nil)
+		p := s.begin(t, name, nil)
 		require.NoError(t, p.play(of.all))
 		p.is(t, of, fmt.Sprintf("killed at point %d of %d", at, all))
 		require.NoError(t, p.store.Close())
@@ -169,7 +169,7 @@ func (s suite) child(t testing.TB) bool {
 		return false
 	}
 	count := 0
-	p := begin(t, name, func(string) error {
+	p := s.begin(t, name, func(string) error {
 		if count++; count == at {
 			die()
 		}

@@ -31,3 +31,6 @@ func fresh(t testing.TB) string {
 	})
 	return pgtest.Copy(t, empty.path, filepath.Join(t.TempDir(), "scheme.db"))
 }
+
+// TestStoreJournalFirst is TestStore with a backend that posts journal-first.
+func TestStoreJournalFirst(t *testing.T) { storetest.RunJournalFirst(t, 3, fresh) }

@@ -35,7 +35,7 @@ func (s suite) operations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := s.fresh(t)
-			p := begin(t, at, nil)
+			p := s.begin(t, at, nil)
 			defer func() { p.store.Close() }()
 			if test != nil {
 				test(t, p)

@@ -87,13 +87,12 @@ func note(seen map[string]int, s reference.State) {
 
 // fails plays actions to a new database, and says how the end differs from the state wanted; "" if it does not.
 func (s suite) fails(t testing.TB, all []action, want reference.State) string {
-	db := open(t, s.fresh(t), nil)
-	defer db.Close()
-	p := &player{ctx: context.Background(), store: db, now: 1_700_000_000_000}
+	p := s.begin(t, s.fresh(t), nil)
+	defer p.store.Close()
 	if err := p.play(all); err != nil {
 		return "error: " + err.Error()
 	}
-	return differs(db, want)
+	return differs(p.store, want)
 }
 
 // differs says how a store differs from the state wanted, and what is wrong with its books.

@@ -18,8 +18,15 @@ var (
 
 // Run holds one engine to the suite. fresh makes an empty database and returns its name as [store.Open] takes it; opening that
 // name again finds what was committed.
-func Run(t *testing.T, fresh func(t testing.TB) string) {
-	s := suite{fresh: fresh}
+func Run(t *testing.T, fresh func(t testing.TB) string) { run(t, suite{fresh: fresh}) }
+
+// RunJournalFirst is Run with a backend that posts journal-first and writes out after so many groups ([store.JournalFirst]).
+func RunJournalFirst(t *testing.T, groups int, fresh func(t testing.TB) string) {
+	run(t, suite{fresh: fresh, groups: groups})
+	require.Greater(t, unwritten.Load(), int64(1), "the journal never had several groups: the suite proves less than it says")
+}
+
+func run(t *testing.T, s suite) {
 	if s.child(t) {
 		return
 	}
@@ -32,7 +39,8 @@ func Run(t *testing.T, fresh func(t testing.TB) string) {
 }
 
 type suite struct {
-	fresh func(t testing.TB) string
+	fresh  func(t testing.TB) string
+	groups int // posted before they are written out; 0: strictly
 }
 
 // open opens a database. What dies here dies by an error or a kill and never for want of power, so nothing waits for a disk.

@@ -40,7 +40,7 @@ type settled struct {
 func (s suite) settlement(t *testing.T) {
 	seen := map[string]int{}
 	for world := range max(1, *histories/100) {
-		w := settled{player: begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, earned: map[ids.MerchantID]int64{}, seen: seen}
+		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, earned: map[ids.MerchantID]int64{}, seen: seen}
 		w.live(world)
 		require.NoError(t, w.store.Close())
 	}

@@ -1,0 +1,361 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/shadowaccount"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+// JournalFirst posts groups with one row each instead of rows for their records and cards: the transaction of a group has its entry in the books and a row of the
+// journal, which says what became of its records and cards. Many groups later the journal is written out into the rows that a strict group writes, each card once.
+//
+// It knows by heart what the groups that are not written out have done to their cards, and may because nobody else does anything to a card meanwhile: its lanes are its
+// poster's, and every change and every look of others writes the journal out first ([Store.Update], [Store.View]), which marks the lanes. When the mark of a lane is
+// not the one that it left, all is forgotten, and begins with the rows. So what is in memory is never more than a cache, and a crash loses nothing.
+//
+// It takes the plain records (post_follow.go). The others wait until nothing is unwritten and then go the strict way: no order of records changes where all ends.
+type JournalFirst struct {
+	store *Store
+	every int
+
+	mu      sync.Mutex
+	groups  int    // unwritten, of these lanes
+	waiting int    // records put off until nothing is
+	lanes   []Lane // as the last group left them
+	cards   map[ids.CardNumber]head
+	debits  map[cardDebit]bool
+	names   map[ids.CardNumber]bool // aliases known to be their cards'
+	after   map[int]place           // the last record taken, by lane; -1 for all lanes at once
+}
+
+// cardDebit is a debit that a record of a card proves.
+type cardDebit struct {
+	card  ids.CardNumber
+	debit string
+}
+
+// place is where a record stands among those that wait.
+type place struct {
+	ms int64
+	recordKey
+}
+
+// JournalFirst makes a poster's memory. The journal is written out after so many groups.
+func (s *Store) JournalFirst(every int) *JournalFirst {
+	j := &JournalFirst{store: s, every: max(every, 1)}
+	j.forget()
+	return j
+}
+
+func (j *JournalFirst) forget() {
+	j.groups, j.waiting, j.lanes = 0, 0, nil
+	j.cards, j.debits, j.names, j.after = map[ids.CardNumber]head{}, map[cardDebit]bool{}, map[ids.CardNumber]bool{}, map[int]place{}
+}
+
+// keepUp forgets all if somebody else has had the lanes, or has written the journal out.
+func (j *JournalFirst) keepUp(h Held) {
+	if j.groups > 0 && !slices.Equal(j.lanes, h.lanes) {
+		j.forget()
+	}
+}
+
+// Pending lists records as [Tx.PendingOf] does, beyond those that it has given before and that are not written out.
+func (j *JournalFirst) Pending(ctx context.Context, t *Tx, h Held, first, limit int) ([]Pending, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.keepUp(h)
+	if t.dialect == sqlite && h.any {
+		return j.beyond(ctx, t, -1, limit)
+	}
+	if len(h.lanes) == 0 {
+		return nil, nil
+	}
+	var out []Pending
+	for i := range h.lanes {
+		some, err := j.beyond(ctx, t, h.lanes[(first+i)%len(h.lanes)].Number, limit-len(out))
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) >= limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// beyond lists the records of a lane that wait after the last one taken.
+func (j *JournalFirst) beyond(ctx context.Context, t *Tx, lane, limit int) ([]Pending, error) {
+	var args []any
+	where := `verdict IS NULL`
+	if lane >= 0 {
+		where, args = `lane = ? AND verdict IS NULL`, []any{lane}
+	}
+	if p, set := j.after[lane]; set {
+		where += ` AND received_ms >= ? AND (received_ms, terminal, epoch, seq) > (?, ?, ?, ?)`
+		args = append(args, p.ms, p.ms, p.terminal, p.epoch, p.seq)
+	}
+	out, err := t.pendingRecords(ctx, where, append(args, limit)...)
+	for i := range out {
+		out[i].lane = lane
+	}
+	return out, err
+}
+
+// take notes that records need not be given again until the journal is written out.
+func (j *JournalFirst) take(records []Pending) {
+	for _, r := range records {
+		p, last := place{r.ReceivedMS, keyOf(r)}, j.after[r.lane]
+		if p.ms > last.ms || p.ms == last.ms && p.compare(last.recordKey) > 0 {
+			j.after[r.lane] = p
+		}
+	}
+}
+
+// Due reports whether the journal is to be written out before more is posted.
+func (j *JournalFirst) Due() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.groups >= j.every || j.groups > 0 && j.waiting >= maxWaiting
+}
+
+// Unwritten is how many groups it has posted that are not written out, as far as it knows.
+func (j *JournalFirst) Unwritten() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.groups
+}
+
+// maxWaiting is how many records may be put off before the journal is written out for them.
+const maxWaiting = 2000
+
+// Flush writes the journal out, if it has anything, and reports whether it had.
+func (j *JournalFirst) Flush(ctx context.Context) (bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.forget() // whatever comes of it
+	n := 0
+	err := j.store.Apart(ctx, func(t *Tx) (err error) {
+		n, err = t.flushJournal(ctx)
+		return err
+	})
+	return n > 0, err
+}
+
+// step is what a group adds to memory once it is committed.
+type step struct {
+	cards  map[ids.CardNumber]head
+	debits []cardDebit
+	names  []ids.CardNumber
+	posted bool
+	put    int // off
+	lanes  []Lane
+}
+
+// Post posts records of lanes, all that taken has of them: taken is what [JournalFirst.Pending] gave, as far as it is dealt with. Also runs in the same transaction,
+// before. Errors: [ErrFenced], [ErrPostedMeanwhile].
+func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, taken []Pending, records []Verified, also func(*Tx) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.keepUp(h)
+	var s step
+	err := j.store.Apart(ctx, func(t *Tx) (err error) {
+		s, err = j.post(ctx, t, h, g, records, also)
+		return err
+	})
+	if err != nil {
+		j.forget() // it may stand all the same
+		return err
+	}
+	for n, c := range s.cards {
+		j.cards[n] = c
+	}
+	for _, d := range s.debits {
+		j.debits[d] = true
+	}
+	for _, n := range s.names {
+		j.names[n] = true
+	}
+	if s.posted {
+		j.groups++
+	}
+	if j.groups > 0 {
+		j.lanes, j.waiting = s.lanes, j.waiting+s.put
+		j.take(taken)
+	}
+	return nil
+}
+
+// post is one run of Post's transaction. It changes nothing in memory: the run may come to nothing.
+func (j *JournalFirst) post(ctx context.Context, t *Tx, h Held, g Group, records []Verified, also func(*Tx) error) (step, error) {
+	var s step
+	ctx = t.unhurried(ctx)
+	if err := t.HoldLanes(ctx, h); err != nil {
+		return s, err
+	}
+	marks := int64(1)
+	if j.groups == 0 { // what is in the journal now was left by another
+		n, err := t.flushJournal(ctx)
+		if err != nil {
+			return s, err
+		}
+		if n > 0 {
+			marks++
+		}
+	}
+	for _, l := range h.lanes {
+		l.mark += marks
+		s.lanes = append(s.lanes, l)
+	}
+	if err := also(t); err != nil {
+		return s, err
+	}
+	rest, followed, err := j.follow(ctx, t, h, records)
+	if err != nil {
+		return s, err
+	}
+	if len(rest) > 0 && j.groups == 0 {
+		err = t.PostGroup(ctx, g, rest)
+	} else {
+		s.put = len(rest)
+	}
+	if err != nil || len(followed) == 0 {
+		return s, err
+	}
+	s.posted, s.cards = true, make(map[ids.CardNumber]head, len(followed))
+	return s, j.write(ctx, t, h, g, followed, &s)
+}
+
+// follow tells the records that follow from those that do not, as posting.follow does, by what is known by heart and, of cards that are not, by their rows.
+func (j *JournalFirst) follow(ctx context.Context, t *Tx, h Held, records []Verified) (rest []Verified, followed []*follower, err error) {
+	byCard := make(map[ids.CardNumber][]Verified, len(records))
+	var numbers, unknown []ids.CardNumber
+	for _, r := range records {
+		if byCard[r.Card] == nil {
+			numbers = append(numbers, r.Card)
+			if _, known := j.cards[r.Card]; !known {
+				unknown = append(unknown, r.Card)
+			}
+		}
+		byCard[r.Card] = append(byCard[r.Card], r)
+	}
+	byNumber := func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) }
+	slices.SortFunc(numbers, byNumber)
+	slices.SortFunc(unknown, byNumber)
+	read, err := t.heads(ctx, unknown)
+	if err != nil {
+		return nil, nil, err
+	}
+	rivals, err := t.cardsWithDebits(ctx, records)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []*follower
+	var asking []ids.CardNumber
+	for _, n := range numbers {
+		now, known := j.cards[n]
+		if !known {
+			now, known = read[n]
+		}
+		if !known || rivals[n] || now.end.LoadsFrom < 0 || !h.owns(n) || slices.ContainsFunc(byCard[n], j.strange) {
+			rest = append(rest, byCard[n]...)
+			continue
+		}
+		debits, ok := inOrder(byCard[n])
+		if !ok {
+			rest = append(rest, byCard[n]...)
+			continue
+		}
+		all = append(all, &follower{head: now, records: byCard[n], debits: debits})
+		if now.end.Asks(debits) {
+			asking = append(asking, n)
+		}
+	}
+	loads, err := t.loadsOf(ctx, asking)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range all {
+		above := slices.DeleteFunc(loads[f.number], func(l shadowaccount.Load) bool { return int(l.Counter) < f.end.LoadsFrom })
+		ok, err := f.decide(above)
+		if err != nil {
+			return nil, nil, fmt.Errorf("card %v: %w", f.number, err)
+		}
+		if ok {
+			followed = append(followed, f)
+		} else {
+			rest = append(rest, f.records...)
+		}
+	}
+	return rest, followed, nil
+}
+
+// strange reports whether a record is not to be decided by heart: its debit is another's that is not written, or it has a reason for people.
+func (j *JournalFirst) strange(r Verified) bool {
+	return r.Reason != "" || r.Claim.Debit != "" && j.debits[cardDebit{r.Card, r.Claim.Debit}]
+}
+
+// owns reports whether all records that name a card by its number are of these lanes: those that name it otherwise may be of any, and no two posters may know one card.
+func (h Held) owns(n ids.CardNumber) bool {
+	return h.any || slices.ContainsFunc(h.lanes, func(l Lane) bool { return l.Number == LaneOf(n) })
+}
+
+// write writes the group: its row of the journal, the names of its cards, and its entry.
+func (j *JournalFirst) write(ctx context.Context, t *Tx, h Held, g Group, followed []*follower, s *step) error {
+	number, err := t.nextGroup(ctx)
+	if err != nil {
+		return err
+	}
+	body := make(journalBody, 0, len(followed))
+	var exhibits []exhibit
+	var lines []books.Line
+	for _, f := range followed {
+		c := journalCard{number: f.number, change: f.change, missing: f.head.missing + f.missing,
+			end:      shadowaccount.End{Complete: f.audit.Complete, Next: f.audit.Next, Tail: f.audit.Tail, LoadsFrom: f.audit.LoadsFrom},
+			findings: f.audit.Findings, gaps: f.audit.Gaps, explained: f.audit.Explained, records: make([]journalRecord, len(f.records))}
+		for i, r := range f.records {
+			if r.hash == nil {
+				return errUnread
+			}
+			c.records[i] = journalRecord{Pending: r.Pending, counter: r.Counter, claim: r.Claim, kind: r.Kind, rule: r.Rule,
+				label: shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.head.end.Complete, f.head.end.Next)}
+			exhibits = append(exhibits, exhibit{keyOf(r.Pending), r.hash})
+			if r.Claim.Debit != "" {
+				s.debits = append(s.debits, cardDebit{r.Card, r.Claim.Debit})
+			}
+			if r.Alias != nil && !j.names[*r.Alias] {
+				if err := t.NameCard(ctx, *r.Alias, r.Card, g.Day); err != nil {
+					return err
+				}
+				s.names = append(s.names, *r.Alias)
+			}
+		}
+		body, lines = append(body, c), append(lines, f.lines...)
+		now := f.head
+		if now.shadow, err = now.shadow.Add(f.change); err != nil {
+			return err
+		}
+		now.end, now.missing = c.end, c.missing
+		s.cards[f.number] = now
+	}
+	if _, err := t.exec(ctx, "write journal", `INSERT INTO posting_journal (number, lanes, body) VALUES (?, ?, ?)`, number, h.bits(), body.encode()); err != nil {
+		return err
+	}
+	return t.closeGroup(ctx, g, number, lines, len(exhibits), evidenceOf(exhibits))
+}
+
+// errUnread is a fault of the caller.
+var errUnread = errors.New("store: a record to be posted journal-first was not read from the store")
+
+// bits has a bit for each lane.
+func (h Held) bits() (out int64) {
+	for _, l := range h.lanes {
+		out |= 1 << l.Number
+	}
+	return out
+}
