@@ -195,11 +195,16 @@ func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money
 	}
 	if c.typeOf() == code.TopUp {
 		if err := c.s.cfg.OnPaid(ctx, c.tx, orderOf(c.o)); err != nil {
-			return fmt.Errorf("order %s is paid: %w", c.o.ID, err)
+			return fmt.Errorf("order %s is paid: %w", c.o.ID, notKept{err})
 		}
 	}
 	return c.askSoon(ctx, p.Number)
 }
+
+// notKept is what Config.OnPaid returned.
+type notKept struct{ error }
+
+func (n notKept) Unwrap() error { return n.error }
 
 // askSoon has the order's other attempts that are in doubt asked about at once.
 func (c *change) askSoon(ctx context.Context, but string) error {

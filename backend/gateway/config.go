@@ -50,6 +50,11 @@ type Config struct {
 	OnPaid   func(context.Context, *store.Tx, Order) error
 	OnRefund func(context.Context, *store.Tx, Order, money.Amount) error
 
+	// OnTopUp is called before a top-up order is made: what it returns is why it is not, and nobody pays what no card may be loaded with.
+	//
+	// Default: every amount is taken.
+	OnTopUp func(channel.Money) error
+
 	// Trace is called at the begin of each step of the pipeline; what it returns is called at its end.
 	//
 	// Default: nobody looks.

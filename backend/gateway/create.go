@@ -100,6 +100,8 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 	switch {
 	case n.Type == code.TopUp && s.cfg.OnPaid == nil:
 		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
+	case n.Type == code.TopUp && s.cfg.OnTopUp != nil && s.cfg.OnTopUp(n.Money) != nil:
+		return s.cfg.OnTopUp(n.Money)
 	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
 		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
 	case n.Mode != code.Instant && (n.Mode != code.Reserved || n.Type != code.Pay):

@@ -26,6 +26,10 @@ var (
 	ErrFunds = errors.New("the payee's account does not hold as much")
 	// ErrWindow: the channel refunds no more.
 	ErrWindow = errors.New("the channel's time for refunds is over")
+	// ErrLoadAmount: no card may be loaded with it, or a top-up is to be given back in part.
+	ErrLoadAmount = errors.New("the amount is not one that is loaded, or given back of a load")
+	// ErrLoadState: a top-up is on its card, or on its way to one.
+	ErrLoadState = errors.New("the load is on its card, or on its way to one, or was given back")
 	// ErrBlocked: risk does not let it pass.
 	ErrBlocked = errors.New("refused as a risk")
 	// ErrDecided: a pay-out waits for another decision, or for another person's.
@@ -44,6 +48,7 @@ const (
 	FindSurplus       = "PAY_TWICE"           // an order was paid twice, or after it was closed; the surplus goes back by itself
 	FindUnknownNumber = "PAY_UNKNOWN_NUMBER"  // a channel tells of a payment or a refund that we never asked for
 	FindStuck         = "PAY_REFUND_STUCK"    // a surplus, a top-up or a reservation could not be given back: a person must
+	FindHook          = "PAY_NOT_KEPT"        // a channel has the money, and the load of it cannot be written: it is tried again, and a person must look
 	FindAssumed       = "PAY_OUT_UNCONFIRMED" // nobody says what became of a pay-out: it counts as paid until two persons decide otherwise
 	FindReturned      = "PAY_OUT_RETURNED"    // a pay-out came back after it counted as paid; two persons may send another
 )

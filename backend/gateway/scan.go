@@ -130,7 +130,7 @@ func (s *Service) ask(ctx context.Context, a Account, p store.GatewayPayment, ca
 // heardPayment writes what a channel said of a payment when it was asked, and when it is asked next.
 func (s *Service) heardPayment(ctx context.Context, p store.GatewayPayment, r channel.Result) error {
 	ctx = context.WithoutCancel(ctx)
-	return s.change(ctx, p.Order, func(c *change) error {
+	err := s.change(ctx, p.Order, func(c *change) error {
 		p, err := c.tx.GatewayPayment(ctx, p.Number)
 		if err != nil {
 			return err
@@ -147,6 +147,25 @@ func (s *Service) heardPayment(ctx context.Context, p store.GatewayPayment, r ch
 			}
 		}
 		return c.tx.SetGatewayPayment(ctx, p)
+	})
+	if _, is := errors.AsType[notKept](err); is {
+		err = errors.Join(err, s.putOff(ctx, p, r.At, err))
+	}
+	return err
+}
+
+// putOff asks again later about a payment that was made and could not be kept: after as long as it has waited, at least 5 seconds and at most an hour.
+func (s *Service) putOff(ctx context.Context, p store.GatewayPayment, paid time.Time, why error) error {
+	return s.change(ctx, p.Order, func(c *change) error {
+		if paid.IsZero() {
+			paid = p.Sent
+		}
+		row, err := c.tx.GatewayPayment(ctx, p.Number)
+		if err != nil {
+			return err
+		}
+		row.Ask = c.at.Add(min(max(c.at.Sub(paid), 5*time.Second), time.Hour))
+		return errors.Join(c.tx.SetGatewayPayment(ctx, row), s.find(ctx, c.tx, p.Order, FindHook, fmt.Sprintf("payment %s: %v", p.Number, why)))
 	})
 }
 

@@ -202,16 +202,31 @@ func (s *Service) OrderByKey(ctx context.Context, app, key string) (Order, error
 	return out, err
 }
 
-// Orders lists orders without their parts, newest first, at most limit; of one app and in one state where these are not empty, made before a time where
-// that is not zero.
-func (s *Service) Orders(ctx context.Context, app string, state order.State, before time.Time, limit int) ([]Order, error) {
+// Orders lists orders, newest first, at most limit; of one app and in one state where these are not empty, and behind the order of an id where that is not
+// empty. Error: [ErrUnknownOrder].
+func (s *Service) Orders(ctx context.Context, app string, state order.State, after string, limit int) ([]Order, error) {
 	var out []Order
 	err := s.store.View(ctx, func(tx *store.Tx) error {
-		all, err := tx.GatewayOrders(ctx, app, string(state), before, limit)
-		for _, o := range all {
-			out = append(out, orderOf(o))
+		var from *store.GatewayOrder
+		if after != "" {
+			o, err := owned(ctx, tx, app, after)
+			if err != nil {
+				return err
+			}
+			from = &o
 		}
-		return err
+		all, err := tx.GatewayOrders(ctx, app, string(state), from, limit)
+		if err != nil {
+			return err
+		}
+		for _, row := range all {
+			o, err := whole(ctx, tx, row)
+			if err != nil {
+				return err
+			}
+			out = append(out, o)
+		}
+		return nil
 	})
 	return out, err
 }

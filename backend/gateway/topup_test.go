@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -131,6 +132,18 @@ func TestAHookThatFailsLosesNothing(t *testing.T) {
 	_, err = d.Scan(t.Context())
 	require.ErrorIs(t, err, errLost)
 	require.Equal(t, order.Paid, d.now(other.ID).State)
+
+	require.Equal(t, []string{gateway.FindHook}, d.findings(o.ID))
+
+	// It is asked about ever more seldom, and told once.
+	asked := d.one.count("query")
+	for range 24 * 60 {
+		d.clock.Advance(time.Minute)
+		_, err = d.Scan(t.Context())
+		require.True(t, err == nil || errors.Is(err, errLost))
+	}
+	require.Less(t, d.one.count("query")-asked, 40)
+	require.Len(t, d.findings(o.ID), 1)
 
 	fails = false
 	require.NoError(t, d.notify("one", "", p.Number))

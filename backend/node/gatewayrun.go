@@ -9,6 +9,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway"
 	gatewayapi "github.com/purselane/purselane/backend/gateway/api"
 	"github.com/purselane/purselane/backend/gateway/app"
+	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/sealed"
@@ -104,8 +105,9 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},
 		OnRefund: func(ctx context.Context, tx *store.Tx, o gateway.Order, back money.Amount) error {
-			return n.topup.GiveBackOnline(ctx, tx, o.ID, back)
+			return loadError(n.topup.GiveBackOnline(ctx, tx, o.ID, back))
 		},
+		OnTopUp: func(m channel.Money) error { return loadError(n.topup.MayLoad(m.Amount)) },
 	})
 }
 

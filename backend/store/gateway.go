@@ -337,11 +337,22 @@ func (t *Tx) GatewayOrderByKey(ctx context.Context, app, key string) (GatewayOrd
 	return only("gateway order", all, err)
 }
 
-// GatewayOrders lists orders, newest first, at most limit; of one app and in one state where these are not empty, and made before a time where that
-// is not zero.
-func (t *Tx) GatewayOrders(ctx context.Context, app, state string, before time.Time, limit int) ([]GatewayOrder, error) {
-	ms := stamp(before)
-	return t.gatewayOrders(ctx, `(? = '' OR app = ?) AND (? = '' OR state = ?) AND (? = 0 OR created_ms < ?) ORDER BY created_ms DESC, id DESC LIMIT ?`, app, app, state, state, ms, ms, limit)
+// GatewayOrders lists orders, newest first, at most limit; of one app and in one state where these are not empty, and behind one order where that is
+// not nil.
+func (t *Tx) GatewayOrders(ctx context.Context, app, state string, after *GatewayOrder, limit int) ([]GatewayOrder, error) {
+	where, args := []string{"TRUE"}, []any(nil)
+	add := func(condition string, with ...any) { where, args = append(where, condition), append(args, with...) }
+	if app != "" {
+		add("app = ?", app)
+	}
+	if state != "" {
+		add("state = ?", state)
+	}
+	if after != nil {
+		ms := stamp(after.Created)
+		add("(created_ms < ? OR created_ms = ? AND id < ?)", ms, ms, after.ID)
+	}
+	return t.gatewayOrders(ctx, strings.Join(where, " AND ")+` ORDER BY created_ms DESC, id DESC LIMIT ?`, append(args, limit)...)
 }
 
 // GatewayOrdersDue lists orders that time alone moves, at most limit.

@@ -25,6 +25,14 @@ func (s *Service) PaidOnline(ctx context.Context, tx *store.Tx, key string, amou
 	return tx.AddLoadOrder(ctx, store.LoadOrder{ID: OnlineOrder(s.cfg.Online, key), Agent: s.cfg.Online, IdempotencyKey: key, Amount: amount, State: string(Paid), Created: at, Changed: at})
 }
 
+// MayLoad reports an amount that is no load here: a payment of it is not to be asked for. What a card may hold is asked when there is a card. Error: [ErrAmount].
+func (s *Service) MayLoad(amount money.Amount) error {
+	if amount.Sign() <= 0 || amount.Cmp(s.cfg.MaxAmount) > 0 || amount.Cmp(s.cfg.MaxBalance) > 0 {
+		return fmt.Errorf("%v: want more than zero and at most %v: %w", amount, money.Minor(min(s.cfg.MaxAmount.Minor(), s.cfg.MaxBalance.Minor())), ErrAmount)
+	}
+	return nil
+}
+
 // OnlineOrder is the id of the load order of a payment order that was paid online, under the agent that stands for the gateway.
 func OnlineOrder(online ids.AcquirerID, key string) string { return orderID(online, key) }
 

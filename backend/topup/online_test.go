@@ -43,3 +43,18 @@ func TestALoadThatIsPaidOnlineIsTheGateways(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, topup.Refunded, o.State)
 }
+
+func TestAmountsThatAreNoLoadAreKnownBeforeTheyArePaid(t *testing.T) {
+	d := start(t)
+	cfg := d.config()
+	cfg.MaxAmount, cfg.MaxBalance = money.Minor(500_00), money.Minor(1000_00)
+	s, err := topup.New(d.store, d.hsm, d.clock, cfg)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		minor int64
+		may   bool
+	}{{-1, false}, {0, false}, {1, true}, {500_00, true}, {500_01, false}} {
+		require.Equal(t, c.may, s.MayLoad(money.Minor(c.minor)) == nil, c.minor)
+	}
+	require.ErrorIs(t, s.MayLoad(money.Amount{}), topup.ErrAmount)
+}

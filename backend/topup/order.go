@@ -46,8 +46,8 @@ func (s *Service) CreateOrder(ctx context.Context, agent ids.AcquirerID, c Creat
 		}
 		// Only a new order is held against the limit: one sold before it was lowered is still the same order, and a key that
 		// comes again with a forbidden amount is still an alarm.
-		if c.Amount.Sign() <= 0 || c.Amount.Cmp(s.cfg.MaxAmount) > 0 {
-			return fmt.Errorf("%v: want more than zero and at most %v: %w", c.Amount, s.cfg.MaxAmount, ErrAmount)
+		if err := s.MayLoad(c.Amount); err != nil {
+			return err
 		}
 		if known, err := tx.HasAcquirer(ctx, agent); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,7 +52,7 @@ type Event struct {
 	Detail  string    `json:"detail"`
 	Event   string    `json:"event"`
 
-	// Source request, answer, notification, query, time or risk
+	// Source request, answer, notification, query, time, risk or persons
 	Source string `json:"source"`
 
 	// Was State before; empty for what is new.
@@ -82,6 +83,9 @@ type NewOrder struct {
 
 	// Merchant Who is paid, of a transfer the sender. The app's terms name those that it may order for.
 	Merchant string `json:"merchant"`
+
+	// Mode reserved: the payment reserves, and `steps` capture. Default: instant.
+	Mode *string `json:"mode,omitempty"`
 
 	// Payee Of a transfer.
 	Payee *string `json:"payee,omitempty"`
@@ -136,6 +140,79 @@ type NewRefund struct {
 
 	// Reason For the payer's eyes.
 	Reason *string `json:"reason,omitempty"`
+
+	// To Whom money goes to. It is kept sealed and never answered.
+	To *PayTo `json:"to,omitempty"`
+}
+
+// NewStep defines model for NewStep.
+type NewStep struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount *Amount `json:"amount,omitempty"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key  Key    `json:"key"`
+	Kind string `json:"kind"`
+}
+
+// NewWithdrawal defines model for NewWithdrawal.
+type NewWithdrawal struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Attach The app's own; comes back.
+	Attach *string `json:"attach,omitempty"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+
+	// Merchant Whose money it is. The app's terms name those that it may order for.
+	Merchant string `json:"merchant"`
+	Product  int    `json:"product"`
+
+	// Subject For the payee's eyes.
+	Subject string `json:"subject"`
+
+	// To Whom money goes to. It is kept sealed and never answered.
+	To PayTo `json:"to"`
+}
+
+// Operation A step of a reservation, or a pay-out.
+type Operation struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount  Amount    `json:"amount"`
+	Changed time.Time `json:"changed"`
+
+	// Code The channel's.
+	Code    *string   `json:"code,omitempty"`
+	Created time.Time `json:"created"`
+
+	// Currency Example: CNY
+	Currency Currency   `json:"currency"`
+	Done     *time.Time `json:"done,omitempty"`
+
+	// Key The app's, where it asked for it.
+	Key *string `json:"key,omitempty"`
+
+	// Kind Example: capture
+	Kind    string  `json:"kind"`
+	Message *string `json:"message,omitempty"`
+	Number  string  `json:"number"`
+
+	// Payment That a step is of.
+	Payment *string `json:"payment,omitempty"`
+
+	// State See docs/gateway.md.
+	State string `json:"state"`
 }
 
 // Order defines model for Order.
@@ -159,12 +236,16 @@ type Order struct {
 	// Key Names it at the app, for ever. The same key with other content is refused.
 	Key      Key        `json:"key"`
 	Merchant string     `json:"merchant"`
+	Mode     string     `json:"mode"`
 	Paid     *time.Time `json:"paid,omitempty"`
 	Payee    *string    `json:"payee,omitempty"`
 
 	// Payment Number of the payment that pays it.
 	Payment  *string   `json:"payment,omitempty"`
 	Payments []Payment `json:"payments"`
+
+	// Payouts Of a withdrawal. More than one only where two persons of the operator sent one again.
+	Payouts *[]Operation `json:"payouts,omitempty"`
 
 	// Received Decimal, two places.
 	//
@@ -182,10 +263,37 @@ type Order struct {
 	Refunding Amount   `json:"refunding"`
 	Refunds   []Refund `json:"refunds"`
 
+	// Reserved Decimal, two places.
+	//
+	// Example: 50.00
+	Reserved *Amount `json:"reserved,omitempty"`
+
 	// State See docs/gateway.md, which draws it.
-	State   string `json:"state"`
-	Subject string `json:"subject"`
-	Type    string `json:"type"`
+	State string `json:"state"`
+
+	// Steps Of a reservation.
+	Steps   *[]Operation `json:"steps,omitempty"`
+	Subject string       `json:"subject"`
+	Type    string       `json:"type"`
+}
+
+// Orders defines model for Orders.
+type Orders struct {
+	// Next `after` of the next page. The last page has none.
+	Next   *string `json:"next,omitempty"`
+	Orders []Order `json:"orders"`
+}
+
+// PayTo Whom money goes to. It is kept sealed and never answered.
+type PayTo struct {
+	// Account The channel's token of an account, never a card number.
+	Account string `json:"account"`
+
+	// Bank Of a company's account, the bank's number.
+	Bank *string `json:"bank,omitempty"`
+
+	// Name Of its holder.
+	Name *string `json:"name,omitempty"`
 }
 
 // Payment defines model for Payment.
@@ -272,6 +380,18 @@ type Timeline struct {
 // OrderID defines model for OrderID.
 type OrderID = string
 
+// ListOrdersParams defines parameters for ListOrders.
+type ListOrdersParams struct {
+	// State Of one state.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// After Go on after this order: `next` of the page before.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit How many at most. Default: 50.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = NewOrder
 
@@ -281,11 +401,20 @@ type PayOrderJSONRequestBody = NewPayment
 // RefundOrderJSONRequestBody defines body for RefundOrder for application/json ContentType.
 type RefundOrderJSONRequestBody = NewRefund
 
+// StepOrderJSONRequestBody defines body for StepOrder for application/json ContentType.
+type StepOrderJSONRequestBody = NewStep
+
+// WithdrawJSONRequestBody defines body for Withdraw for application/json ContentType.
+type WithdrawJSONRequestBody = NewWithdrawal
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
+	// ListOrders The app's orders, the newest first
+	// (GET /v1/orders)
+	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
 	// CreateOrder Make an order
 	// (POST /v1/orders)
 	CreateOrder(w http.ResponseWriter, r *http.Request)
@@ -301,9 +430,15 @@ type ServerInterface interface {
 	// RefundOrder Give back a part or the whole of what an order received
 	// (POST /v1/orders/{order}/refunds)
 	RefundOrder(w http.ResponseWriter, r *http.Request, order OrderID)
+	// StepOrder Take a step of a reservation
+	// (POST /v1/orders/{order}/steps)
+	StepOrder(w http.ResponseWriter, r *http.Request, order OrderID)
 	// GetTimeline What happened to an order, in order
 	// (GET /v1/orders/{order}/timeline)
 	GetTimeline(w http.ResponseWriter, r *http.Request, order OrderID)
+	// Withdraw Pay out what a merchant has available
+	// (POST /v1/withdrawals)
+	Withdraw(w http.ResponseWriter, r *http.Request)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -320,6 +455,65 @@ func (siw *ServerInterfaceWrapper) GetOpenAPI(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetOpenAPI(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListOrders(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOrdersParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOrders(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -447,6 +641,32 @@ func (siw *ServerInterfaceWrapper) RefundOrder(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// StepOrder operation middleware
+func (siw *ServerInterfaceWrapper) StepOrder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order OrderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StepOrder(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetTimeline operation middleware
 func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Request) {
 
@@ -464,6 +684,20 @@ func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetTimeline(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Withdraw operation middleware
+func (siw *ServerInterfaceWrapper) Withdraw(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Withdraw(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -594,11 +828,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	}
 
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/openapi.yaml", wrapper.GetOpenAPI)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders", wrapper.ListOrders)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders", wrapper.CreateOrder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{order}", wrapper.GetOrder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{order}/timeline", wrapper.GetTimeline)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/payments", wrapper.PayOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/refunds", wrapper.RefundOrder)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/steps", wrapper.StepOrder)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/withdrawals", wrapper.Withdraw)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/close", wrapper.CloseOrder)
 
 	return m
@@ -630,6 +867,45 @@ func (response GetOpenAPI200ApplicationyamlResponse) VisitGetOpenAPIResponse(w h
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListOrdersRequestObject struct {
+	Params ListOrdersParams
+}
+
+type ListOrdersResponseObject interface {
+	VisitListOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListOrders200JSONResponse Orders
+
+func (response ListOrders200JSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOrdersdefaultApplicationProblemPlusJSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -830,6 +1106,46 @@ func (response RefundOrderdefaultApplicationProblemPlusJSONResponse) VisitRefund
 	return err
 }
 
+type StepOrderRequestObject struct {
+	Order OrderID `json:"order"`
+	Body  *StepOrderJSONRequestBody
+}
+
+type StepOrderResponseObject interface {
+	VisitStepOrderResponse(w http.ResponseWriter) error
+}
+
+type StepOrder200JSONResponse Operation
+
+func (response StepOrder200JSONResponse) VisitStepOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StepOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StepOrderdefaultApplicationProblemPlusJSONResponse) VisitStepOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimelineRequestObject struct {
 	Order OrderID `json:"order"`
 }
@@ -869,11 +1185,53 @@ func (response GetTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetTim
 	return err
 }
 
+type WithdrawRequestObject struct {
+	Body *WithdrawJSONRequestBody
+}
+
+type WithdrawResponseObject interface {
+	VisitWithdrawResponse(w http.ResponseWriter) error
+}
+
+type Withdraw200JSONResponse Order
+
+func (response Withdraw200JSONResponse) VisitWithdrawResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawdefaultApplicationProblemPlusJSONResponse) VisitWithdrawResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
+	// ListOrders The app's orders, the newest first
+	// (GET /v1/orders)
+	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
 	// CreateOrder Make an order
 	// (POST /v1/orders)
 	CreateOrder(ctx context.Context, request CreateOrderRequestObject) (CreateOrderResponseObject, error)
@@ -889,9 +1247,15 @@ type StrictServerInterface interface {
 	// RefundOrder Give back a part or the whole of what an order received
 	// (POST /v1/orders/{order}/refunds)
 	RefundOrder(ctx context.Context, request RefundOrderRequestObject) (RefundOrderResponseObject, error)
+	// StepOrder Take a step of a reservation
+	// (POST /v1/orders/{order}/steps)
+	StepOrder(ctx context.Context, request StepOrderRequestObject) (StepOrderResponseObject, error)
 	// GetTimeline What happened to an order, in order
 	// (GET /v1/orders/{order}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
+	// Withdraw Pay out what a merchant has available
+	// (POST /v1/withdrawals)
+	Withdraw(ctx context.Context, request WithdrawRequestObject) (WithdrawResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -950,6 +1314,32 @@ func (sh *strictHandler) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetOpenAPIResponseObject); ok {
 		if err := validResponse.VisitGetOpenAPIResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOrders operation middleware
+func (sh *strictHandler) ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams) {
+	var request ListOrdersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOrders(ctx, request.(ListOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOrders")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOrdersResponseObject); ok {
+		if err := validResponse.VisitListOrdersResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -1106,6 +1496,39 @@ func (sh *strictHandler) RefundOrder(w http.ResponseWriter, r *http.Request, ord
 	}
 }
 
+// StepOrder operation middleware
+func (sh *strictHandler) StepOrder(w http.ResponseWriter, r *http.Request, order OrderID) {
+	var request StepOrderRequestObject
+
+	request.Order = order
+
+	var body StepOrderJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StepOrder(ctx, request.(StepOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StepOrder")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StepOrderResponseObject); ok {
+		if err := validResponse.VisitStepOrderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetTimeline operation middleware
 func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, order OrderID) {
 	var request GetTimelineRequestObject
@@ -1125,6 +1548,37 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, ord
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
 		if err := validResponse.VisitGetTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Withdraw operation middleware
+func (sh *strictHandler) Withdraw(w http.ResponseWriter, r *http.Request) {
+	var request WithdrawRequestObject
+
+	var body WithdrawJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Withdraw(ctx, request.(WithdrawRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Withdraw")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WithdrawResponseObject); ok {
+		if err := validResponse.VisitWithdrawResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

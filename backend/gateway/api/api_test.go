@@ -33,6 +33,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/internal/pgtest"
 )
 
@@ -129,10 +130,18 @@ func newDesk(t testing.TB) *desk {
 	quiet := slog.New(slog.DiscardHandler)
 	registry, err := code.NewRegistry(map[code.Product]string{1: "shop"}, map[code.Company]string{1: "one"})
 	require.NoError(t, err)
-	d.gateway, err = gateway.New(s, d.clock, gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one"}}}, Log: quiet,
-		Accounts: []gateway.Account{{ID: "one", Company: 1, Number: 1, Channel: d.bank, NotifyURL: "https://gateway.example/notify/one"}}})
-	require.NoError(t, err)
 	box, err := sealed.New(make([]byte, 32))
+	require.NoError(t, err)
+	d.gateway, err = gateway.New(s, d.clock, gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one"}}}, Log: quiet, Box: box,
+		Accounts: []gateway.Account{{ID: "one", Company: 1, Number: 1, Channel: able{d.bank}, NotifyURL: "https://gateway.example/notify/one"}},
+		OnPaid:   func(context.Context, *store.Tx, gateway.Order) error { return nil },
+		OnRefund: func(context.Context, *store.Tx, gateway.Order, money.Amount) error { return gateway.ErrLoadState },
+		OnTopUp: func(m channel.Money) error {
+			if m.Amount.Minor() > 500_00 {
+				return gateway.ErrLoadAmount
+			}
+			return nil
+		}})
 	require.NoError(t, err)
 	d.apps, err = app.New(s, app.Config{Box: box, Clock: d.clock, Log: quiet})
 	require.NoError(t, err)
@@ -338,7 +347,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		require.Contains(t, said["detail"], c.says, c.to)
 	}
 	fresh := strings.Replace(anOrder, "o1", "o3", 1)
-	d.refused(d.shop, "POST", "/v1/orders", strings.Replace(fresh, `"pay"`, `"top-up"`, 1), 422, "unsupported")
+	d.refused(d.shop, "POST", "/v1/orders", strings.Replace(fresh, `"type":"pay"`, `"type":"top-up","mode":"reserved"`, 1), 422, "unsupported")
 	d.refused(d.shop, "POST", "/v1/orders", strings.Replace(fresh, "CNY", "EUR", 1), 400, "request")
 	d.refused(d.shop, "POST", "/v1/orders", strings.Replace(fresh, `"product":1`, `"product":9`, 1), 400, "request")
 	d.refused(d.shop, "POST", at+"/payments", `{"key":"p","product":"jsapi"}`, 422, "no-channel")
@@ -412,6 +421,7 @@ func FuzzBody(f *testing.F) {
 	f.Add(`{"key":"p1","product":"qr"}`, "/O1/payments")
 	f.Add(`{"key":"r1","amount":"4.00"}`, "/O1/refunds")
 	f.Add("{}", "/%2F/close")
+	f.Add(`{"key":"s1","kind":"release"}`, "/O1/steps")
 	f.Fuzz(func(t *testing.T, body, path string) {
 		r, err := http.NewRequest("POST", d.url+"/v1/orders"+path, strings.NewReader(body))
 		if err != nil || r.URL.Host != strings.TrimPrefix(d.url, "http://") {

@@ -40,7 +40,13 @@ func (s *server) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (C
 	if err != nil {
 		return nil, err
 	}
-	n := gateway.NewOrder{Key: r.Body.Key, Type: kind, Product: code.Product(r.Body.Product), Merchant: ids.MerchantID(r.Body.Merchant), Payee: ids.MerchantID(orDefault(r.Body.Payee)),
+	mode := code.Instant
+	if r.Body.Mode != nil {
+		if mode, err = code.ParseMode(*r.Body.Mode); err != nil {
+			return nil, err
+		}
+	}
+	n := gateway.NewOrder{Key: r.Body.Key, Type: kind, Mode: mode, Product: code.Product(r.Body.Product), Merchant: ids.MerchantID(r.Body.Merchant), Payee: ids.MerchantID(orDefault(r.Body.Payee)),
 		Money: channel.Money{Amount: r.Body.Amount, Currency: r.Body.Currency}, Subject: r.Body.Subject, Attach: orDefault(r.Body.Attach), Expires: time.Duration(orDefault(r.Body.ExpiresIn)) * time.Second}
 	if !c.Terms.For(n.Merchant) {
 		return nil, errMerchant
@@ -87,7 +93,7 @@ func (s *server) RefundOrder(ctx context.Context, r RefundOrderRequestObject) (R
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.Gateway.Refund(ctx, c.App, r.Order, gateway.NewRefund{Key: r.Body.Key, Amount: r.Body.Amount, Reason: orDefault(r.Body.Reason)})
+	o, err := s.Gateway.Refund(ctx, c.App, r.Order, gateway.NewRefund{Key: r.Body.Key, Amount: r.Body.Amount, Reason: orDefault(r.Body.Reason), To: payToOf(r.Body.To)})
 	return RefundOrder200JSONResponse(refundOf(o)), err
 }
 
@@ -106,14 +112,31 @@ func (s *server) GetTimeline(ctx context.Context, r GetTimelineRequestObject) (G
 }
 
 func orderOf(o gateway.Order) Order {
-	out := Order{Id: o.ID, Key: o.Key, Type: o.Type.String(), Context: o.Context, Merchant: string(o.Merchant), Payee: unlessEmpty(string(o.Payee)), Amount: o.Money.Amount, Currency: o.Money.Currency,
+	out := Order{Id: o.ID, Key: o.Key, Type: o.Type.String(), Mode: o.Mode.String(), Context: o.Context, Merchant: string(o.Merchant), Payee: unlessEmpty(string(o.Payee)), Amount: o.Money.Amount, Currency: o.Money.Currency,
 		Subject: o.Subject, Attach: unlessEmpty(o.Attach), State: string(o.State), Payment: unlessEmpty(o.Payment), Received: o.Received, Refunding: o.Refunding, Refunded: o.Refunded,
 		Created: o.Created.UTC(), Changed: o.Changed.UTC(), Expires: o.Expires.UTC(), Paid: moment(o.PaidAt), Payments: []Payment{}, Refunds: []Refund{}}
 	for _, p := range o.Payments {
 		out.Payments = append(out.Payments, paymentOf(p))
 	}
-	for _, r := range o.Operations {
-		out.Refunds = append(out.Refunds, refundOf(r))
+	if o.Mode == code.Reserved {
+		out.Reserved = &o.Reserved
+	}
+	var steps, payouts []Operation
+	for _, x := range o.Operations {
+		switch x.Kind {
+		case code.Increment, code.Capture, code.Release:
+			steps = append(steps, operationOf(x))
+		case code.Withdraw:
+			payouts = append(payouts, operationOf(x))
+		default:
+			out.Refunds = append(out.Refunds, refundOf(x))
+		}
+	}
+	if steps != nil {
+		out.Steps = &steps
+	}
+	if payouts != nil {
+		out.Payouts = &payouts
 	}
 	return out
 }
@@ -131,10 +154,16 @@ func paymentOf(p gateway.Payment) Payment {
 func refundOf(o gateway.Operation) Refund {
 	out := Refund{Number: o.Number, Payment: o.Payment, Kind: o.Kind.String(), Amount: o.Money.Amount, Currency: o.Money.Currency, State: string(o.State), Reason: unlessEmpty(o.Reason),
 		Code: unlessEmpty(o.Code), Message: unlessEmpty(o.Message), Created: o.Created.UTC(), Changed: o.Changed.UTC(), Done: moment(o.DoneAt)}
-	if key, apps := strings.CutPrefix(o.Key, "app:"); apps { // others are the gateway's own
-		out.Key = &key
-	}
+	out.Key = appsKey(o)
 	return out
+}
+
+// appsKey is an operation's key where it is the app's, and not the gateway's own.
+func appsKey(o gateway.Operation) *string {
+	if key, apps := strings.CutPrefix(o.Key, "app:"); apps {
+		return &key
+	}
+	return nil
 }
 
 // orDefault is the value pointed to, or the zero value.

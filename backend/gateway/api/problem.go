@@ -33,6 +33,9 @@ var kinds = []kind{
 	{"too-much", http.StatusUnprocessableEntity, gateway.ErrTooMuch},
 	{"payee-funds", http.StatusUnprocessableEntity, gateway.ErrFunds},
 	{"refund-window", http.StatusUnprocessableEntity, gateway.ErrWindow},
+	{"load-amount", http.StatusUnprocessableEntity, gateway.ErrLoadAmount},
+	{"load-state", http.StatusConflict, gateway.ErrLoadState},
+	{"blocked", http.StatusForbidden, gateway.ErrBlocked},
 	{"request", http.StatusBadRequest, gateway.ErrRequest},
 	{"request", http.StatusBadRequest, code.ErrUnknown},
 }
