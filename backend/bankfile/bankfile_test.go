@@ -118,6 +118,28 @@ func TestCamt053(t *testing.T) {
 }
 
 // Every version in between has the form of one of the two.
+func TestClosingBalances(t *testing.T) {
+	with := func(inside string) ([]bankfile.Balance, error) {
+		var all []bankfile.Balance
+		text := `<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S</Id><Acct><Id><Othr><Id>1</Id></Othr></Id></Acct>` + inside + `</Stmt></BkToCstmrStmt></Document>`
+		err := bankfile.ReadStatements(strings.NewReader(text), func(bankfile.Entry) error { return nil }, func(b bankfile.Balance) error { all = append(all, b); return nil })
+		return all, err
+	}
+	balance := func(code, amount, side, day string) string {
+		return `<Bal><Tp><CdOrPrtry><Cd>` + code + `</Cd></CdOrPrtry></Tp><Amt Ccy="CNY">` + amount + `</Amt><CdtDbtInd>` + side + `</CdtDbtInd><Dt>` + day + `</Dt></Bal>`
+	}
+	got, err := with(balance("OPBD", "1.00", "CRDT", "<Dt>2026-11-24</Dt>") + balance("CLBD", "12.5", "CRDT", "<Dt>2026-11-24</Dt>") + balance("CLBD", "3.00", "DBIT", "<DtTm>2026-11-25T22:00:00+08:00</DtTm>"))
+	require.NoError(t, err)
+	s := bankfile.Statement{ID: "S", Account: "1"}
+	require.Equal(t, []bankfile.Balance{{Statement: s, Amount: money.Minor(12_50), Currency: "CNY", Day: "2026-11-24"}, {Statement: s, Amount: money.Minor(-3_00), Currency: "CNY", Day: "2026-11-25"}}, got)
+	for name, bad := range map[string]string{
+		"side": balance("CLBD", "1.00", "UP", "<Dt>2026-11-24</Dt>"), "amount": balance("CLBD", "1.001", "CRDT", "<Dt>2026-11-24</Dt>"), "day": balance("CLBD", "1.00", "CRDT", ""),
+	} {
+		_, err := with(bad)
+		require.ErrorIs(t, err, bankfile.ErrForm, name)
+	}
+}
+
 func TestVersionsInBetweenAreRead(t *testing.T) {
 	for v := 2; v <= 8; v++ {
 		for _, name := range []string{"camt053-02.xml", "camt053-08.xml"} {

@@ -29,6 +29,14 @@ type Entry struct {
 	Details  []Detail // the payments it is made of; one without an id where the file has none
 }
 
+// Balance is what a statement says that was on its account at the end of a day.
+type Balance struct {
+	Statement
+	Amount   money.Amount // less than zero: overdrawn
+	Currency string
+	Day      string
+}
+
 // Detail is one payment of an entry.
 type Detail struct {
 	EndToEnd string // "" where the bank does not say
@@ -44,6 +52,13 @@ type (
 	xmlCode struct {
 		Text string `xml:",chardata"`
 		Code string `xml:"Cd"` // from version 07 on
+	}
+	xmlBalance struct {
+		Code   string    `xml:"Tp>CdOrPrtry>Cd"`
+		Amount xmlAmount `xml:"Amt"`
+		Side   string    `xml:"CdtDbtInd"`
+		Day    string    `xml:"Dt>Dt"`
+		At     string    `xml:"Dt>DtTm"`
 	}
 	xmlEntry struct {
 		Ref      string    `xml:"NtryRef"`
@@ -84,6 +99,14 @@ const notProvided = "NOTPROVIDED"
 // time. An error of each ends the reading. Errors: [ErrForm], [ErrTooBig]. What was told before the error is of a file that cannot be
 // trusted: decide nothing before the end.
 func ReadCamt053(r io.Reader, each func(Entry) error) error {
+	return ReadStatements(r, each, func(Balance) error { return nil })
+}
+
+// closingBooked is the code of the balance that counts: what is booked at the end of the day.
+const closingBooked = "CLBD"
+
+// ReadStatements is [ReadCamt053], and calls closing for every closing balance too.
+func ReadStatements(r io.Reader, each func(Entry) error, closing func(Balance) error) error {
 	var at Statement
 	entries, inStatement, statements := 0, 0, 0
 	_, err := walk(r, "camt.053", 2, 8, func(d *xml.Decoder, path []string, e xml.StartElement) (bool, error) {
@@ -102,6 +125,19 @@ func ReadCamt053(r io.Reader, each func(Entry) error) error {
 				at.Account = clean(a.Other.ID)
 			}
 			return true, err
+		case "BkToCstmrStmt/Stmt/Bal":
+			var x xmlBalance
+			if err := d.DecodeElement(&x, &e); err != nil {
+				return true, err
+			}
+			if clean(x.Code) != closingBooked {
+				return true, nil
+			}
+			b, err := x.balance(at)
+			if err != nil {
+				return true, fmt.Errorf("%w: statement %q, closing balance: %w", ErrForm, at.ID, err)
+			}
+			return true, closing(b)
 		case "BkToCstmrStmt/Stmt/Ntry":
 			var x xmlEntry
 			if err := d.DecodeElement(&x, &e); err != nil {
@@ -126,6 +162,32 @@ func ReadCamt053(r io.Reader, each func(Entry) error) error {
 		return fmt.Errorf("camt.053: %w", err)
 	}
 	return nil
+}
+
+func (x xmlBalance) balance(s Statement) (Balance, error) {
+	b := Balance{Statement: s, Day: strings.TrimSpace(x.Day)}
+	if s.ID == "" || s.Account == "" {
+		return b, fmt.Errorf("its statement has no id or no account before it")
+	}
+	if at := strings.TrimSpace(x.At); b.Day == "" && len(at) >= 10 {
+		b.Day = at[:10]
+	}
+	var err error
+	if b.Amount, b.Currency, err = x.Amount.read(); err != nil {
+		return b, err
+	}
+	if b.Day == "" {
+		return b, fmt.Errorf("it has no day")
+	}
+	switch side := strings.TrimSpace(x.Side); side {
+	case "CRDT":
+		return b, nil
+	case "DBIT":
+		b.Amount, err = b.Amount.Neg()
+		return b, err
+	default:
+		return b, fmt.Errorf("CdtDbtInd %q: want CRDT or DBIT", clean(side))
+	}
 }
 
 // entry checks what a line says. number is its place in the statement, its name where the bank gives it none.

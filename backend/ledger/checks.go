@@ -110,7 +110,7 @@ func floatIdentity(ctx context.Context, tx *store.Tx, b bookState) (Check, error
 		}
 	}
 	var add adder
-	var receivable, clearing, suspense, payable, earned money.Amount
+	var bank, receivable, clearing, suspense, payable, earned money.Amount
 	for _, x := range b.all {
 		holders := books.Meant(x.Account)
 		switch {
@@ -120,6 +120,8 @@ func floatIdentity(ctx context.Context, tx *store.Tx, b bookState) (Check, error
 				continue
 			}
 			cards = add.sum(cards, x.Amount)
+		case ownBank(x.Account):
+			bank = add.sum(bank, x.Amount)
 		case x.Class == books.Asset:
 			receivable = add.sum(receivable, x.Amount)
 		case x.Class == books.Clearing:
@@ -134,14 +136,21 @@ func floatIdentity(ctx context.Context, tx *store.Tx, b bookState) (Check, error
 	}
 	inFlight := add.sum(orders[1], orders[2])
 	left := add.sum(cards, inFlight, orders[0])
-	right := add.sum(b.of[books.Trust], receivable, clearing, suspense, add.neg(payable), add.neg(earned))
+	bank = add.sum(bank, b.of[books.Trust])
+	right := add.sum(bank, receivable, clearing, suspense, add.neg(payable), add.neg(earned))
 	c.Figures = []Figure{{"cards", cards}, {"in flight", inFlight}, {"funding", orders[0]}, {"owed to holders", left},
-		{"trust", b.of[books.Trust]}, {"receivables", receivable}, {"clearing", clearing}, {"suspense", suspense}, {"payables", payable}, {"earned", earned}, {"held for holders", right}}
+		{"trust", bank}, {"receivables", receivable}, {"clearing", clearing}, {"suspense", suspense}, {"payables", payable}, {"earned", earned}, {"held for holders", right}}
 	off := add.sum(left, add.neg(right))
 	if !off.IsZero() {
 		c.Faults = append(c.Faults, fmt.Sprintf("off by %v", off))
 	}
 	return c, add.err
+}
+
+// ownBank reports whether an account mirrors one of ours at a bank, beside the trust account.
+func ownBank(a books.Account) bool {
+	t, err := books.TypeOf(a)
+	return err == nil && t == "112"
 }
 
 // clearing: what an acquirer's clearing account holds is what closed days have not been paid, and what lies in transit is on its way through

@@ -20,6 +20,7 @@ type BankOptions struct {
 	Now       time.Time
 	Location  *time.Location // of the scheme; nil: Now's own
 	Initiator string         // who orders, in the message
+	Currency  string         // of the scheme, for transfers between own accounts; "": CNY
 }
 
 // The scheme's own account, among the parties'.
@@ -53,7 +54,8 @@ type Order struct {
 	Expected []store.BankPayment
 }
 
-// SetBankAccount notes whom a party is paid to. Kind is acquirer or channel, or [KindScheme] for the scheme's own account, party [PartyTrust].
+// SetBankAccount notes whom a party is paid to. Kind is acquirer or channel, or [KindScheme] for an account of the scheme's own: [PartyTrust], which
+// parties are paid from, or another one.
 // Errors: [ErrParty], and what is wrong with the account.
 func SetBankAccount(ctx context.Context, s *store.Store, kind, party string, a bankfile.Account, now time.Time) error {
 	if err := a.Check(); err != nil {
@@ -61,9 +63,9 @@ func SetBankAccount(ctx context.Context, s *store.Store, kind, party string, a b
 	}
 	return s.Update(ctx, func(tx *store.Tx) error {
 		switch {
-		case kind == KindScheme && party == PartyTrust:
+		case kind == KindScheme && ownID.MatchString(party):
 		case kind == KindScheme || kind == partyMerchant:
-			return fmt.Errorf("%w: %s %q: want acquirer:ID, channel:ID or scheme:trust", ErrParty, kind, party)
+			return fmt.Errorf("%w: %s %q: want acquirer:ID, channel:ID, scheme:trust, or scheme:NAME of a-z 0-9 - for another own account", ErrParty, kind, party)
 		default:
 			if err := partyExists(ctx, tx, kind, party); err != nil {
 				return err
@@ -125,7 +127,10 @@ func Instruct(ctx context.Context, s *store.Store, day string, o BankOptions) (O
 		if err := put(ctx, tx, head, 1, due, o); err != nil {
 			return err
 		}
-		out, err = orderOf(ctx, tx, day, 1)
+		if out, err = orderOf(ctx, tx, day, 1); err != nil {
+			return err
+		}
+		_, err = alarmLow(ctx, tx, o.Now)
 		return err
 	})
 	if err != nil {

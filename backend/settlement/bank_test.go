@@ -292,7 +292,7 @@ func TestWhatIsNotOrdered(t *testing.T) {
 	require.True(t, w.paid(tuesday))
 
 	account := bankfile.Account{Name: "x", Number: "1", Bank: "COBADEFF"}
-	for _, party := range []string{"acquirer:tram", "merchant:bus", "scheme:other", "terminal:bus"} {
+	for _, party := range []string{"acquirer:tram", "merchant:bus", "scheme:Other:x", "terminal:bus"} {
 		kind, id, _ := strings.Cut(party, ":")
 		require.ErrorIs(t, settlement.SetBankAccount(w.ctx, w.store, kind, id, account, at(monday).Now), settlement.ErrParty, party)
 	}

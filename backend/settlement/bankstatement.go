@@ -22,19 +22,25 @@ import (
 // alarm, and is not booked. What no payment of ours explains is kept for people. Errors: those of [bankfile.ReadCamt053], [ErrAccount].
 func ImportStatement(ctx context.Context, s *store.Store, r io.Reader, o BankOptions) (Imported, error) {
 	var lines []bankfile.Entry
-	if err := bankfile.ReadCamt053(r, func(e bankfile.Entry) error {
+	var closing []bankfile.Balance
+	if err := bankfile.ReadStatements(r, func(e bankfile.Entry) error {
 		if e.Booked { // what is only announced comes again when it is
 			lines = append(lines, e)
 		}
 		return nil
-	}); err != nil {
+	}, func(c bankfile.Balance) error { closing = append(closing, c); return nil }); err != nil {
 		return Imported{}, err
 	}
 	var out Imported
 	err := s.Update(ctx, func(tx *store.Tx) error {
 		out = Imported{}
 		b := banking{ctx: ctx, tx: tx, o: o, out: &out}
-		return b.statement(lines)
+		if err := b.statement(lines, closing); err != nil {
+			return err
+		}
+		low, err := alarmLow(ctx, tx, o.Now)
+		out.Alarms = append(out.Alarms, low...)
+		return err
 	})
 	if err != nil {
 		return Imported{}, fmt.Errorf("statement: %w", err)
@@ -42,14 +48,27 @@ func ImportStatement(ctx context.Context, s *store.Store, r io.Reader, o BankOpt
 	return out, nil
 }
 
-func (b *banking) statement(lines []bankfile.Entry) error {
-	accounts, err := accountsOf(b.ctx, b.tx)
+func (b *banking) statement(lines []bankfile.Entry, closing []bankfile.Balance) error {
+	accounts, err := b.tx.PartyAccounts(b.ctx)
 	if err != nil {
 		return err
 	}
-	own, known := accounts[KindScheme+":"+PartyTrust]
-	if !known {
+	own := map[string]string{} // by number
+	for _, a := range accounts {
+		if a.Kind == KindScheme {
+			own[a.Number] = a.Party
+		}
+	}
+	if len(own) == 0 {
 		return fmt.Errorf("%w of the scheme is not known: note it with 'purselane settle account'", ErrAccount)
+	}
+	for _, c := range closing {
+		if own[c.Account] == "" {
+			return fmt.Errorf("%w: statement %q is of account %s, which is none of the scheme's", ErrAccount, c.Statement.ID, c.Account)
+		}
+		if err := b.tx.PutBankBalance(b.ctx, store.BankBalance{Account: c.Account, Day: c.Day, Statement: c.Statement.ID, Amount: c.Amount, Currency: c.Currency, ReadAt: b.o.Now}); err != nil {
+			return err
+		}
 	}
 	if b.day, err = openDay(b.ctx, b.tx, b.o); err != nil {
 		return err
@@ -57,13 +76,13 @@ func (b *banking) statement(lines []bankfile.Entry) error {
 	// A bank may list what came back before what went out: money that left is looked at first.
 	for _, credit := range []bool{false, true} {
 		for _, e := range lines {
-			if e.Account != own.Number {
-				return fmt.Errorf("%w: statement %q is of account %s, the scheme's is %s", ErrAccount, e.Statement.ID, e.Account, own.Number)
+			if own[e.Account] == "" {
+				return fmt.Errorf("%w: statement %q is of account %s, which is none of the scheme's", ErrAccount, e.Statement.ID, e.Account)
 			}
 			if e.Credit != credit {
 				continue
 			}
-			if err := b.line(e); err != nil {
+			if err := b.line(own[e.Account], e); err != nil {
 				return fmt.Errorf("%s, line %s: %w", e.Statement.ID, e.Ref, err)
 			}
 		}
@@ -71,8 +90,8 @@ func (b *banking) statement(lines []bankfile.Entry) error {
 	return nil
 }
 
-// line takes one line in, if it is new.
-func (b *banking) line(e bankfile.Entry) error {
+// line takes one line of an own account in, if it is new.
+func (b *banking) line(own string, e bankfile.Entry) error {
 	raw, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -101,7 +120,7 @@ func (b *banking) line(e bankfile.Entry) error {
 	} else {
 		var ids, texts []string
 		for _, d := range e.Details {
-			id, err := b.detail(about, e, d)
+			id, err := b.detail(about, own, e, d)
 			if err != nil {
 				return err
 			}
@@ -140,7 +159,13 @@ func (b *banking) payment(d bankfile.Detail) (store.BankPayment, bool, error) {
 }
 
 // detail books one payment of a line and returns its id, or "" for what is left to people.
-func (b *banking) detail(about string, e bankfile.Entry, d bankfile.Detail) (string, error) {
+func (b *banking) detail(about, own string, e bankfile.Entry, d bankfile.Detail) (string, error) {
+	if x, found, err := b.transfer(d.EndToEnd, d.Text); err != nil || found {
+		if err != nil {
+			return "", err
+		}
+		return b.transferred(about, own, e, d, x)
+	}
 	p, found, err := b.payment(d)
 	if err != nil {
 		return "", err
@@ -150,6 +175,9 @@ func (b *banking) detail(about string, e bankfile.Entry, d bankfile.Detail) (str
 			return "", b.alarm(about, alarmUnbilled, "%v %s went to %q: %s", d.Amount, d.Currency, d.Party, d.Text)
 		}
 		return "", nil
+	}
+	if own != PartyTrust { // parties are paid from one account
+		return "", b.alarm(p.ID, alarmDirection, "line %s is of account %s", about, own)
 	}
 	currency, err := b.currencyOf(p)
 	if err != nil {

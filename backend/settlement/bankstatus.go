@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -68,11 +69,20 @@ const (
 	alarmChanged   = "line-changed"          // a line of a statement says something else than when it was read first
 	alarmUneven    = "line-uneven"           // a line's payments do not come to its amount
 	alarmUnbilled  = "debit-not-ours"        // money left the account without an order of ours
-	alarmDirection = "wrong-direction"       // a line names a payment of ours, and goes the other way
+	alarmDirection = "wrong-direction"       // a line names a payment of ours, and goes the other way or through another account
 )
 
 func (b *banking) status(r bankfile.StatusReport) error {
 	message, err := b.tx.BankMessage(b.ctx, r.Original)
+	if errors.Is(err, store.ErrNotFound) {
+		x, found, err := b.transfer(r.Original, "")
+		if found {
+			return b.transferStatus(x, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %q: %w", ErrMessage, r.Original, err)
 	}

@@ -88,8 +88,22 @@ func (t *Tx) CardLines(ctx context.Context, n ids.CardNumber) ([]CardLine, error
 	return out, err
 }
 
-// BankInTransit adds up the payments that left their parties' accounts and that no statement of the bank has shown yet.
+// BankInTransit is what the account of payments on their way owes: those that left their parties' accounts and that no statement of the bank has shown yet,
+// with transfers between own accounts that have arrived and not left, less those that have left and not arrived.
 func (t *Tx) BankInTransit(ctx context.Context) (money.Amount, error) {
+	payments, err := t.PaymentsInTransit(ctx)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	var minor int64
+	if _, err = t.one(ctx, "transfers on the way", `SELECT CAST(COALESCE(SUM(amount * (arrived - gone)), 0) AS BIGINT) FROM own_transfer WHERE gone <> arrived`, nil, &minor); err != nil {
+		return money.Amount{}, err
+	}
+	return payments.Add(money.Minor(minor))
+}
+
+// PaymentsInTransit adds up the payments that left their parties' accounts and that no statement of the bank has shown yet.
+func (t *Tx) PaymentsInTransit(ctx context.Context) (money.Amount, error) {
 	var minor int64
 	_, err := t.one(ctx, "payments on the way", `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM bank_payment
 		WHERE incoming = 0 AND moved = 1 AND state IN ('ordered', 'accepted')`, nil, &minor)

@@ -24,6 +24,8 @@ type SettleCmd struct {
 	Instruct   SettleInstructCmd   `cmd:"" help:"Order the payments of a closed day at the bank, as a pain.001 file."`
 	BankImport SettleBankImportCmd `cmd:"" help:"Take in status reports (pain.002) and statements (camt.053) of the bank."`
 	Bank       SettleBankCmd       `cmd:"" help:"List a day's payments, lines of statements that nothing explains, and alarms."`
+	Limits     SettleLimitsCmd     `cmd:"" help:"Note what stays on an own account at a bank, and what transfers may take."`
+	Transfer   SettleTransferCmd   `cmd:"" help:"Move money between the scheme's own accounts, by two persons."`
 	Resend     SettleResendCmd     `cmd:"" help:"Propose to order a payment again that the bank rejected or that came back."`
 	Pay        SettlePayCmd        `cmd:"" help:"Propose to note that a closed day's positions were paid by hand."`
 	Approve    SettleApproveCmd    `cmd:"" help:"Do what somebody else proposed."`

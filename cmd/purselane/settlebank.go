@@ -22,7 +22,7 @@ func (f schemeFolder) bankOptions() (settlement.BankOptions, error) {
 	if err != nil {
 		return settlement.BankOptions{}, err
 	}
-	return settlement.BankOptions{Now: now(), Location: s.Location(), Initiator: s.Name}, nil
+	return settlement.BankOptions{Now: now(), Location: s.Location(), Initiator: s.Name, Currency: s.Currency}, nil
 }
 
 // partyName is KIND:ID, as flags name a party.
@@ -37,7 +37,7 @@ func partyName(s string) (kind, id string, err error) {
 // SettleAccountCmd is `purselane settle account`.
 type SettleAccountCmd struct {
 	schemeFolder
-	Party  string `required:"" placeholder:"KIND:ID" help:"Whose: acquirer:ID, channel:ID, or scheme:trust for the scheme's own."`
+	Party  string `required:"" placeholder:"KIND:ID" help:"Whose: acquirer:ID, channel:ID, scheme:trust for the scheme's own that parties are paid from, or scheme:NAME for another own account."`
 	Name   string `required:"" help:"Of the account's owner."`
 	Number string `required:"" help:"IBAN, or a number of another kind, without spaces."`
 	Bank   string `required:"" help:"BIC, or CNAPS number of 12 digits."`
@@ -194,7 +194,7 @@ func (c *SettleBankCmd) Run(ctx context.Context, k *kong.Kong) error {
 			fmt.Fprintf(k.Stdout, "ALARM %s %s %s: %s\n", a.At.UTC().Format("2006-01-02 15:04"), a.What, a.About, a.Text)
 		}
 		fmt.Fprintf(k.Stdout, "in transit %v\n", b.InTransit)
-		return nil
+		return c.printLevels(ctx, k, s)
 	})
 }
 

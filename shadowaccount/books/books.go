@@ -59,6 +59,14 @@ func AcquirerSoldLoads(a ids.AcquirerID) Account {
 }
 func Channel(id string) Account { return Account("channel:" + id) }
 
+// Bank mirrors one of the scheme's own accounts at banks beside the trust account, which is [Trust].
+func Bank(id string) Account {
+	if id == string(Trust) {
+		return Trust
+	}
+	return Account("bank:" + id)
+}
+
 // Tax is a tax on fees that we took and owe to the state.
 func Tax(kind string) Account { return Account("tax:" + kind) }
 

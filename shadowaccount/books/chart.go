@@ -23,6 +23,7 @@ var Chart = []Subject{
 	{"1", "assets"},
 	{"11", "money at banks"},
 	{"111", "trust account"},
+	{"112", "other own accounts"},
 	{"12", "receivable"},
 	{"121", "loads sold by acquirers"},
 	{"122", "payment channels"},
@@ -85,6 +86,8 @@ func TypeOf(a Account) (string, error) {
 	switch {
 	case a == Trust:
 		return "111", nil
+	case part[0] == "bank" && len(part) == 2:
+		return "112", nil
 	case part[0] == "acquirer" && len(part) == 3 && last == "sold-loads":
 		return "121", nil
 	case part[0] == "channel" && len(part) == 2:
@@ -148,7 +151,7 @@ func ClassOf(a Account) (Class, error) {
 // so it has a turnover, and a balance only in the statement of whoever keeps it.
 func External(a Account) bool {
 	t, err := TypeOf(a)
-	return err == nil && (t == "111" || t == "122")
+	return err == nil && (t == "111" || t == "112" || t == "122")
 }
 
 const asidePrefix = "suspense:frozen:"

@@ -18,7 +18,7 @@ func someAccount() *rapid.Generator[books.Account] {
 		owner := rapid.StringMatching(`[a-z0-9]{1,8}`).Draw(t, "owner")
 		m, a := ids.MerchantID(owner), ids.AcquirerID(owner)
 		account := rapid.SampledFrom([]books.Account{
-			books.Trust, books.BankTransit, books.Float, books.LoadInProgress, books.Funding, books.Rounding, books.FeeChannel, books.FeeMerchant, books.FeeMerchant + books.Account(":"+owner),
+			books.Trust, books.Bank("x" + owner), books.BankTransit, books.Float, books.LoadInProgress, books.Funding, books.Rounding, books.FeeChannel, books.FeeMerchant, books.FeeMerchant + books.Account(":"+owner),
 			books.SuspUnknown, books.SuspClone, books.SuspBadTAC, books.LossGranted, books.LossGoodwill, books.MerchantPending(m), books.MerchantAvailable(m), books.MerchantHeld(m),
 			books.AcquirerClearing(a), books.AcquirerSoldLoads(a), books.Channel(owner), books.Tax(owner), books.HolderBalance(owner), books.Account("suspense:" + "x" + owner), books.Account("fee:x" + owner),
 		}).Draw(t, "account")
@@ -91,7 +91,7 @@ func TestARollUpNamesWhatItCannotPlace(t *testing.T) {
 }
 
 func TestTheTruthAboutABankOrAChannelStandsElsewhere(t *testing.T) {
-	for account, want := range map[books.Account]bool{books.Trust: true, books.Channel("c"): true, books.Float: false,
+	for account, want := range map[books.Account]bool{books.Trust: true, books.Bank("reserve"): true, books.Channel("c"): true, books.Float: false,
 		books.MerchantAvailable("m"): false, books.AcquirerClearing("a"): false, books.Aside(books.Trust): false, "nothing": false} {
 		require.Equal(t, want, books.External(account), account)
 	}
