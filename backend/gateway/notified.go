@@ -33,6 +33,9 @@ func (s *Service) Notified(ctx context.Context, account string, n channel.Notifi
 
 // event does what a verified event says, and notes in the same transaction that it was heard.
 func (s *Service) event(ctx context.Context, account string, e channel.Event) error {
+	if e.About == channel.OfAgreement {
+		return s.agreementEvent(ctx, account, e)
+	}
 	about := e.Result.Number
 	var row store.GatewayPayment
 	var operation store.GatewayOperation
@@ -48,6 +51,9 @@ func (s *Service) event(ctx context.Context, account string, e channel.Event) er
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
+		if known, err := s.part(ctx, e); known || err != nil {
+			return err
+		}
 		// What we ask for is on disk before it is asked for, so this is not ours, however often it comes.
 		return s.store.Update(ctx, func(tx *store.Tx) error {
 			return s.find(ctx, tx, "", FindUnknownNumber, fmt.Sprintf("channel account %s tells of %q", account, about))
@@ -79,4 +85,22 @@ func (s *Service) event(ctx context.Context, account string, e channel.Event) er
 		}
 		return c.hear(ctx, &row, e.Result, ByNotification)
 	})
+}
+
+// part asks the channels whose payments have parts whether an event is of one.
+func (s *Service) part(ctx context.Context, e channel.Event) (known bool, err error) {
+	for id, a := range s.accounts {
+		w, has := a.Channel.(channel.Whole)
+		if !has {
+			continue
+		}
+		whole, known, err := w.Part(ctx, e)
+		if err != nil || known && whole.About == 0 {
+			return known, err
+		}
+		if known {
+			return true, s.event(ctx, id, whole)
+		}
+	}
+	return false, nil
 }

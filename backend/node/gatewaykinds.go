@@ -23,11 +23,12 @@ const (
 	UnionPay = "unionpay"
 	Card     = "card" // an acquirer by ISO 8583
 	Stripe   = "stripe"
-	Balance  = "balance" // no channel: holders' balances in our own books
+	Balance  = "balance"  // no channel: holders' balances in our own books
+	Combined = "combined" // several instruments at once
 )
 
 // Kinds are all of them.
-var Kinds = []string{WeChat, Alipay, UnionPay, Card, Stripe, Balance}
+var Kinds = []string{WeChat, Alipay, UnionPay, Card, Stripe, Balance, Combined}
 
 // Means are what the adapter of an account gets of its node.
 type Means struct {
@@ -106,6 +107,16 @@ func (n *Node) makeChannels(ctx context.Context) error {
 		}
 		all[a.ID] = ch
 	}
+	for _, a := range c.Scheme.Gateway.Accounts { // the others are there by now
+		if a.Kind != Combined || all[a.ID] != nil {
+			continue
+		}
+		ch, err := n.combine(a.ID, all)
+		if err != nil {
+			return fmt.Errorf("account %s: %w", a.ID, err)
+		}
+		all[a.ID] = ch
+	}
 	for _, a := range c.Scheme.Gateway.Accounts {
 		if owner, owes := all[a.ID].(channel.Owner); owes {
 			if err := owner.Recover(ctx); err != nil {
@@ -128,7 +139,7 @@ func currencyOf(s *Scheme) string {
 // owedEvery is how often what channels are owed is sent.
 const owedEvery = time.Minute
 
-// owing runs the channels that owe something.
+// owing runs the channels that owe something, and what carries on combined payments.
 func (n *Node) owing() (run []func(context.Context) error) {
 	for _, a := range n.cfg.Scheme.Gateway.Accounts {
 		owner, owes := n.cfg.Channels[a.ID].(channel.Owner)
@@ -142,6 +153,9 @@ func (n *Node) owing() (run []func(context.Context) error) {
 			return nil
 		})
 	}
+	if n.coordinator != nil {
+		run = append(run, n.sweep)
+	}
 	return run
 }
 
@@ -150,12 +164,15 @@ func (a GatewayAccount) checkKind(field string, bad func(string, ...any)) {
 	switch {
 	case !slices.Contains(Kinds, a.Kind):
 		bad("%s.kind: %q: want one of %v", field, a.Kind, Kinds)
-	case a.Kind == Balance && a.Settings != "":
-		bad("%s.settings: a balance has none: leave it out", field)
-	case a.Kind != Balance && a.Settings == "":
+	case a.ours() && a.Settings != "":
+		bad("%s.settings: a %s has none: leave it out", field, a.Kind)
+	case !a.ours() && a.Settings == "":
 		bad("%s.settings: want the file with the account's settings", field)
 	}
 }
+
+// ours reports an account that is at no channel.
+func (a GatewayAccount) ours() bool { return a.Kind == Balance || a.Kind == Combined }
 
 // GatewayCards is what an operator writes of the vault for bank cards.
 type GatewayCards struct {

@@ -29,6 +29,8 @@ type Gateway struct {
 
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
 
+	Combined *GatewayCombined `yaml:"combined"` // payments with several instruments at once; nil: none
+
 	Cards *GatewayCards `yaml:"cards"` // where bank cards lie; nil: none are kept
 }
 
@@ -82,6 +84,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 		known[a.ID], numbers[a.Number] = true, true
 	}
 	g.Cards.check(g.Accounts, bad)
+	g.checkCombined(bad)
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/bin"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/route"
+	"github.com/purselane/purselane/backend/gateway/tcc"
 	"github.com/purselane/purselane/backend/gateway/vault"
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
@@ -84,6 +85,8 @@ type Node struct {
 	vault    *vault.Vault
 	door     http.Handler // of the vault
 	bins     bin.Current
+
+	coordinator *tcc.Coordinator // of combined payments; nil: none
 	api      http.Handler
 	console  http.Handler
 	started  chan struct{} // closed when the broker serves

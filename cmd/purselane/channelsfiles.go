@@ -86,7 +86,7 @@ func (f schemeFolder) gateway(c *node.Config) error {
 
 // account adds the adapter of an account, or what makes it, from its settings file.
 func (f schemeFolder) account(c *node.Config, a node.GatewayAccount) error {
-	if a.Kind == node.Balance {
+	if a.Settings == "" {
 		return nil // the node makes it
 	}
 	at := f.path(a.Settings)

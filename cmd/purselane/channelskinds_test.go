@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,6 +40,7 @@ import (
 	"github.com/purselane/purselane/simulator/channel/cardacquirer"
 	"github.com/purselane/purselane/simulator/channel/stripe"
 	"github.com/purselane/purselane/simulator/channel/unionpay"
+	"github.com/purselane/purselane/simulator/channel/wechat"
 )
 
 // everyKind is a scheme with an account of each kind, whose channels answer by HTTP and TCP.
@@ -69,6 +71,8 @@ gateway:
     - {id: bank, kind: card, company: 4, number: 4, settings: channels/card.yaml}
     - {id: stripe, kind: stripe, company: 5, number: 5, settings: channels/stripe.yaml}
     - {id: own, kind: balance, company: 6, number: 6}
+    - {id: mix, kind: combined, company: 6, number: 7}
+  combined: {with: [bank/card, wechat/qr], refunds: pro-rata, points: {PTS: {units: 10, worth: 1}}}
   cards: {address: 127.0.0.1:0, token: channels/vault.token, bins: bins.txt, bins_key: %s}
   rules:
     - {product: qr, accounts: [wechat]}
@@ -76,6 +80,7 @@ gateway:
     - {product: card, accounts: [bank]}
     - {product: quick, accounts: [stripe]}
     - {product: balance, accounts: [own]}
+    - {product: combined, accounts: [mix]}
     - {accounts: [alipay]}
 `
 
@@ -261,6 +266,77 @@ func TestTheBankOfACardIsRoutedBy(t *testing.T) {
 	require.Equal(t, []string{"stripe", ""}, []string{p.Account, p.Bank})
 }
 
+// TestACombinedPayment: a balance, points and a channel pay one order, or none of them does; what is given back is split.
+func TestACombinedPayment(t *testing.T) {
+	x := newEveryKind(t)
+	n := x.open(t)
+	g := n.Gateway()
+	day := time.Now().Format("20060102")
+	require.NoError(t, n.Store().Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(balance.TopUp(t.Context(), tx, "first", "ann", day, "gift", books.Funding, money.Minor(5_000)),
+			tx.MovePoints(t.Context(), "gift", "", "ann", "PTS", money.Minor(2_000), "gift", time.Now()))
+	}))
+	state := func(p gateway.Payment) order.State {
+		o, err := g.Order(t.Context(), "till", p.Order)
+		require.NoError(t, err)
+		return o.State
+	}
+	held := func() (int64, int64) {
+		var f, points money.Amount
+		require.NoError(t, n.Store().View(t.Context(), func(tx *store.Tx) error {
+			funds, err := tx.Funds(t.Context(), books.HolderBalance("ann"))
+			if err != nil {
+				return err
+			}
+			f = funds.Available
+			points, _, err = tx.Points(t.Context(), "ann", "PTS")
+			return err
+		}))
+		return f.Minor(), points.Minor()
+	}
+	cny := func(minor int64) channel.Money { return channel.Money{Amount: money.Minor(minor), Currency: "CNY"} }
+	parts := func(with, account string, last int64) channel.Payer {
+		return channel.Payer{Parts: []channel.Part{{With: "balance", Account: "ann", Money: cny(2_000)}, {With: "points", Account: "ann", Money: channel.Money{Amount: money.Minor(1_000), Currency: "PTS"}},
+			{With: with, Account: account, Money: cny(last)}}}
+	}
+
+	// The card's part is answered at once.
+	p := pays(t, g, "card", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("bank/card", x.brings(t, n, bankCard), 3_000)})
+	require.Equal(t, order.Paid, state(p), "%s %s %s", p.State, p.Code, p.Message)
+	left, points := held()
+	require.Equal(t, []int64{3_000, 1_000}, []int64{left, points})
+	require.EqualValues(t, 970_00, x.bank.Card(bankCard).Balance)
+	_, err := g.Refund(t.Context(), "till", p.Order, gateway.NewRefund{Key: "1", Amount: money.Minor(5_100), Reason: "all"})
+	require.NoError(t, err)
+	left, points = held()
+	require.Equal(t, []int64{5_000, 2_000}, []int64{left, points})
+	require.EqualValues(t, 1_000_00, x.bank.Card(bankCard).Balance)
+
+	// The phone's part comes by notification, which carries the whole on.
+	p = pays(t, g, "phone", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("wechat/qr", "", 3_000)})
+	require.Equal(t, order.Open, state(p))
+	require.NotEmpty(t, p.Action.QR)
+	left, points = held()
+	require.EqualValues(t, 3_000, left, "held")
+	require.NoError(t, x.wechat.Pay(p.Number+"03P", wechat.Payer{}))
+	require.Equal(t, 1, x.wechat.Run(t.Context()))
+	require.Equal(t, order.Paid, state(p))
+
+	// One part is refused: none pays.
+	x.bank.AddCard(cardacquirer.Card{Number: bankCard, Expires: "3012", Bank: "cmb", Balance: 1_00})
+	p = pays(t, g, "poor", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("bank/card", x.brings(t, n, bankCard), 3_000)})
+	require.Equal(t, order.Open, state(p))
+	require.Equal(t, "51", p.Code)
+	left, points = held()
+	require.Equal(t, []int64{3_000, 1_000}, []int64{left, points})
+	require.EqualValues(t, 1_00, x.bank.Card(bankCard).Balance)
+
+	for name, payer := range map[string]channel.Payer{"less": parts("bank/card", "x", 1), "nobody": parts("stripe/quick", "x", 3_000), "none": {}} {
+		p = pays(t, g, name, 5_100, gateway.NewPayment{Product: channel.Combined, Payer: payer})
+		require.Equal(t, "BAD_PARTS", p.Code, "%s: %s", name, p.Message)
+	}
+}
+
 // TestKindsThatDoNotFit: each fault names the account and the field.
 func TestKindsThatDoNotFit(t *testing.T) {
 	x := newEveryKind(t)
@@ -281,6 +357,10 @@ func TestKindsThatDoNotFit(t *testing.T) {
 		{"a table that was changed", "../bins.txt", "debit", "credit", "gateway.cards.bins"},
 		{"a token of nobody", "../" + fileScheme, "vault.token", "nothing.token", "gateway.cards.token"},
 		{"cards nowhere", "../" + fileScheme, "  cards:", "  # cards:", "gateway.accounts[3].kind: a card acquirer wants card numbers"},
+		{"nothing of combined payments", "../" + fileScheme, "  combined:", "  # combined:", "gateway.combined: want it: accounts[6]"},
+		{"a product that is none", "../" + fileScheme, "wechat/qr", "wechat/card", "combined.with[1]: account wechat has no product"},
+		{"a rule of refunds", "../" + fileScheme, "pro-rata", "never", `gateway.combined.refunds: "never"`},
+		{"points of nothing", "../" + fileScheme, "units: 10", "units: 0", "gateway.combined.points.PTS"},
 		{"settings of a balance", "../" + fileScheme, "kind: balance,", "kind: balance, settings: x.yaml,", "gateway.accounts[5].settings: a balance has none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

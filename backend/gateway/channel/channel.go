@@ -26,6 +26,7 @@ const (
 	Agreement Product = "agreement" // a debit under a signed agreement, nobody present
 	Balance   Product = "balance"   // an account in our own books
 	Payout    Product = "payout"    // money from us to an account
+	Combined  Product = "combined"  // several of the payer's instruments at once
 )
 
 // Money is an amount of one currency.
@@ -57,6 +58,14 @@ type Payer struct {
 	Agreement string // Agreement: the channel's number of it
 	Bank      string // bank chosen by the payer, our code; may be ""
 	Account   string // Balance: the account
+	Parts     []Part `json:",omitempty"` // Combined: in the order in which they are asked
+}
+
+// Part is what one instrument gives to a combined payment.
+type Part struct {
+	With    string // balance, points, or one of our accounts and a product, as stripe/quick
+	Account string // whose it is: a holder, or what the product needs of the payer, as a card's token; may be ""
+	Money   Money  // in the instrument's own currency
 }
 
 // Result is a channel's verified word on a payment, refund or pay-out.
@@ -171,6 +180,12 @@ type Authoriser interface {
 // Prober is a channel that is asked in a way of its own whether it is there, where a query about a payment that nobody made would not tell.
 type Prober interface {
 	Probe(context.Context) error // nil: it is there and answers
+}
+
+// Whole is a channel whose payments have parts at other channels. Part is told what those say of a number that is no payment of the gateway's: known
+// reports that it is a part's, and whole is what the payment has become; its About is zero where there is nothing to tell.
+type Whole interface {
+	Part(context.Context, Event) (whole Event, known bool, err error)
 }
 
 // Owner is a channel that owes something from one process to the next, such as a reversal. Recover comes before anything is asked of it; then Run

@@ -14,7 +14,7 @@ type Registry struct {
 }
 
 // wayNames are the ways of paying, by the names that channels use for them.
-var wayNames = map[Way]string{1: "qr", 2: "code", 3: "jsapi", 4: "h5", 5: "app", 6: "quick", 7: "netbank", 8: "card", 9: "agreement", 10: "balance", 11: "payout"}
+var wayNames = map[Way]string{1: "qr", 2: "code", 3: "jsapi", 4: "h5", 5: "app", 6: "quick", 7: "netbank", 8: "card", 9: "agreement", 10: "balance", 11: "payout", 12: "combined"}
 
 // WayOf finds a way by its name. Error: [ErrUnknown].
 func WayOf(name string) (Way, error) { return parse(wayNames, "way of paying", name) }
