@@ -73,7 +73,7 @@ func TestChannelsAndNumbersFollowFromNeither(t *testing.T) {
 }
 
 func TestEveryProductOfAChannelIsAWay(t *testing.T) {
-	all := []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App, channel.Quick, channel.NetBank, channel.Card, channel.Agreement, channel.Balance, channel.Payout}
+	all := []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App, channel.Quick, channel.NetBank, channel.Card, channel.Agreement, channel.Balance, channel.Payout, channel.Combined}
 	seen := map[code.Way]bool{}
 	for _, p := range all {
 		w, err := code.WayOf(string(p))
