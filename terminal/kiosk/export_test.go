@@ -4,6 +4,3 @@ import "maps"
 
 // Problems are the API's codes as this package knows them.
 func Problems() map[string]error { return maps.Clone(problems) }
-
-// Decided reports that the backend has answered.
-func Decided(err error) bool { return decided(err) }

@@ -125,6 +125,9 @@ func (e *HostError) Unwrap() error {
 	return ErrRequest
 }
 
+// Decided reports that the backend has answered an error of [Host]: repeating the call will not change the answer. Any other error says nothing of what was done.
+func Decided(err error) bool { return decided(err) }
+
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
 	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
