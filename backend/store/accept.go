@@ -239,7 +239,6 @@ type Pending struct {
 	Day        string // clearing day, by arrival
 	ReceivedMS int64
 	hash       []byte // of Body, as it is kept
-	lane       int    // that it was asked for by, -1: by none (JournalFirst)
 }
 
 // PendingRecords lists accepted records that are not posted, in one fixed order, at most limit.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,8 +11,8 @@ import (
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
-// JournalFirst posts groups with one row each instead of rows for their records and cards: the transaction of a group has its entry in the books and a row of the
-// journal, which says what became of its records and cards. Many groups later the journal is written out into the rows that a strict group writes, each card once.
+// JournalFirst posts groups with one row each instead of rows for claims and cards: the transaction of a group has its entry in the books, the verdicts of its records, and a
+// row of the journal, which says what became of its cards. Many groups later the journal is written out into the rows that a strict group writes, each card once.
 //
 // It knows by heart what the groups that are not written out have done to their cards, and may because nobody else does anything to a card meanwhile: its lanes are its
 // poster's, and every change and every look of others writes the journal out first ([Store.Update], [Store.View]), which marks the lanes. When the mark of a lane is
@@ -24,26 +23,19 @@ type JournalFirst struct {
 	store *Store
 	every int
 
-	mu      sync.Mutex
-	groups  int    // unwritten, of these lanes
-	waiting int    // records put off until nothing is
-	lanes   []Lane // as the last group left them
-	cards   map[ids.CardNumber]head
-	debits  map[cardDebit]bool
-	names   map[ids.CardNumber]bool // aliases known to be their cards'
-	after   map[int]place           // the last record taken, by lane; -1 for all lanes at once
+	mu     sync.Mutex
+	groups int    // unwritten, of these lanes
+	lanes  []Lane // as the last group left them
+	cards  map[ids.CardNumber]head
+	debits map[cardDebit]bool
+	names  map[ids.CardNumber]bool // aliases known to be their cards'
+	later  map[recordKey]bool      // put off until nothing is unwritten
 }
 
 // cardDebit is a debit that a record of a card proves.
 type cardDebit struct {
 	card  ids.CardNumber
 	debit string
-}
-
-// place is where a record stands among those that wait.
-type place struct {
-	ms int64
-	recordKey
 }
 
 // JournalFirst makes a poster's memory. The journal is written out after so many groups.
@@ -54,8 +46,8 @@ func (s *Store) JournalFirst(every int) *JournalFirst {
 }
 
 func (j *JournalFirst) forget() {
-	j.groups, j.waiting, j.lanes = 0, 0, nil
-	j.cards, j.debits, j.names, j.after = map[ids.CardNumber]head{}, map[cardDebit]bool{}, map[ids.CardNumber]bool{}, map[int]place{}
+	j.groups, j.lanes = 0, nil
+	j.cards, j.debits, j.names, j.later = map[ids.CardNumber]head{}, map[cardDebit]bool{}, map[ids.CardNumber]bool{}, map[recordKey]bool{}
 }
 
 // keepUp forgets all if somebody else has had the lanes, or has written the journal out.
@@ -65,63 +57,21 @@ func (j *JournalFirst) keepUp(h Held) {
 	}
 }
 
-// Pending lists records as [Tx.PendingOf] does, beyond those that it has given before and that are not written out.
+// Pending lists records as [Tx.PendingOf] does, but for those that it has put off.
 func (j *JournalFirst) Pending(ctx context.Context, t *Tx, h Held, first, limit int) ([]Pending, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.keepUp(h)
-	if t.dialect == sqlite && h.any {
-		return j.beyond(ctx, t, -1, limit)
-	}
-	if len(h.lanes) == 0 {
-		return nil, nil
-	}
-	var out []Pending
-	for i := range h.lanes {
-		some, err := j.beyond(ctx, t, h.lanes[(first+i)%len(h.lanes)].Number, limit-len(out))
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, some...); len(out) >= limit {
-			break
-		}
-	}
-	return out, nil
-}
-
-// beyond lists the records of a lane that wait after the last one taken.
-func (j *JournalFirst) beyond(ctx context.Context, t *Tx, lane, limit int) ([]Pending, error) {
-	var args []any
-	where := `verdict IS NULL`
-	if lane >= 0 {
-		where, args = `lane = ? AND verdict IS NULL`, []any{lane}
-	}
-	if p, set := j.after[lane]; set {
-		where += ` AND received_ms >= ? AND (received_ms, terminal, epoch, seq) > (?, ?, ?, ?)`
-		args = append(args, p.ms, p.ms, p.terminal, p.epoch, p.seq)
-	}
-	out, err := t.pendingRecords(ctx, where, append(args, limit)...)
-	for i := range out {
-		out[i].lane = lane
-	}
-	return out, err
-}
-
-// take notes that records need not be given again until the journal is written out.
-func (j *JournalFirst) take(records []Pending) {
-	for _, r := range records {
-		p, last := place{r.ReceivedMS, keyOf(r)}, j.after[r.lane]
-		if p.ms > last.ms || p.ms == last.ms && p.compare(last.recordKey) > 0 {
-			j.after[r.lane] = p
-		}
-	}
+	out, err := t.PendingOf(ctx, h, first, limit+len(j.later))
+	out = slices.DeleteFunc(out, func(r Pending) bool { return j.later[keyOf(r)] })
+	return out[:min(len(out), limit)], err
 }
 
 // Due reports whether the journal is to be written out before more is posted.
 func (j *JournalFirst) Due() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.groups >= j.every || j.groups > 0 && j.waiting >= maxWaiting
+	return j.groups >= j.every || len(j.later) >= maxLater
 }
 
 // Unwritten is how many groups it has posted that are not written out, as far as it knows.
@@ -131,8 +81,8 @@ func (j *JournalFirst) Unwritten() int {
 	return j.groups
 }
 
-// maxWaiting is how many records may be put off before the journal is written out for them.
-const maxWaiting = 2000
+// maxLater is how many records may be put off before the journal is written out for them.
+const maxLater = 2000
 
 // Flush writes the journal out, if it has anything, and reports whether it had.
 func (j *JournalFirst) Flush(ctx context.Context) (bool, error) {
@@ -152,14 +102,13 @@ type step struct {
 	cards  map[ids.CardNumber]head
 	debits []cardDebit
 	names  []ids.CardNumber
+	later  []recordKey
 	posted bool
-	put    int // off
 	lanes  []Lane
 }
 
-// Post posts records of lanes, all that taken has of them: taken is what [JournalFirst.Pending] gave, as far as it is dealt with. Also runs in the same transaction,
-// before. Errors: [ErrFenced], [ErrPostedMeanwhile].
-func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, taken []Pending, records []Verified, also func(*Tx) error) error {
+// Post posts records of lanes, which [JournalFirst.Pending] gave. Also runs in the same transaction, before. Errors: [ErrFenced], [ErrPostedMeanwhile].
+func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, records []Verified, also func(*Tx) error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.keepUp(h)
@@ -184,9 +133,11 @@ func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, taken []Pendin
 	if s.posted {
 		j.groups++
 	}
+	for _, k := range s.later {
+		j.later[k] = true
+	}
 	if j.groups > 0 {
-		j.lanes, j.waiting = s.lanes, j.waiting+s.put
-		j.take(taken)
+		j.lanes = s.lanes
 	}
 	return nil
 }
@@ -219,13 +170,17 @@ func (j *JournalFirst) post(ctx context.Context, t *Tx, h Held, g Group, records
 	if err != nil {
 		return s, err
 	}
-	if len(rest) > 0 && j.groups == 0 {
-		err = t.PostGroup(ctx, g, rest)
-	} else {
-		s.put = len(rest)
+	if j.groups > 0 {
+		for _, r := range rest {
+			s.later = append(s.later, keyOf(r.Pending))
+		}
+	} else if len(rest) > 0 {
+		if err := t.PostGroup(ctx, g, rest); err != nil {
+			return s, err
+		}
 	}
-	if err != nil || len(followed) == 0 {
-		return s, err
+	if len(followed) == 0 {
+		return s, nil
 	}
 	s.posted, s.cards = true, make(map[ids.CardNumber]head, len(followed))
 	return s, j.write(ctx, t, h, g, followed, &s)
@@ -305,26 +260,24 @@ func (h Held) owns(n ids.CardNumber) bool {
 	return h.any || slices.ContainsFunc(h.lanes, func(l Lane) bool { return l.Number == LaneOf(n) })
 }
 
-// write writes the group: its row of the journal, the names of its cards, and its entry.
+// write writes the group: its row of the journal, the verdicts of its records, the names of its cards, and its entry.
 func (j *JournalFirst) write(ctx context.Context, t *Tx, h Held, g Group, followed []*follower, s *step) error {
 	number, err := t.nextGroup(ctx)
 	if err != nil {
 		return err
 	}
 	body := make(journalBody, 0, len(followed))
-	var exhibits []exhibit
+	var records []Verified
+	var verdicts []Verdict
 	var lines []books.Line
 	for _, f := range followed {
 		c := journalCard{number: f.number, change: f.change, missing: f.head.missing + f.missing,
 			end:      shadowaccount.End{Complete: f.audit.Complete, Next: f.audit.Next, Tail: f.audit.Tail, LoadsFrom: f.audit.LoadsFrom},
 			findings: f.audit.Findings, gaps: f.audit.Gaps, explained: f.audit.Explained, records: make([]journalRecord, len(f.records))}
 		for i, r := range f.records {
-			if r.hash == nil {
-				return errUnread
-			}
-			c.records[i] = journalRecord{Pending: r.Pending, counter: r.Counter, claim: r.Claim, kind: r.Kind, rule: r.Rule,
-				label: shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.head.end.Complete, f.head.end.Next)}
-			exhibits = append(exhibits, exhibit{keyOf(r.Pending), r.hash})
+			c.records[i] = journalRecord{counter: r.Counter, claim: r.Claim, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS}
+			label := shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.head.end.Complete, f.head.end.Next)
+			records, verdicts = append(records, r), append(verdicts, Verdict{Verdict: shadowaccount.Stands.String(), Label: label, group: number})
 			if r.Claim.Debit != "" {
 				s.debits = append(s.debits, cardDebit{r.Card, r.Claim.Debit})
 			}
@@ -346,11 +299,12 @@ func (j *JournalFirst) write(ctx context.Context, t *Tx, h Held, g Group, follow
 	if _, err := t.exec(ctx, "write journal", `INSERT INTO posting_journal (number, lanes, body) VALUES (?, ?, ?)`, number, h.bits(), body.encode()); err != nil {
 		return err
 	}
-	return t.closeGroup(ctx, g, number, lines, len(exhibits), evidenceOf(exhibits))
+	evidence, err := t.setVerdicts(ctx, number, records, verdicts)
+	if err != nil {
+		return err
+	}
+	return t.closeGroup(ctx, g, number, lines, len(records), evidence)
 }
-
-// errUnread is a fault of the caller.
-var errUnread = errors.New("store: a record to be posted journal-first was not read from the store")
 
 // bits has a bit for each lane.
 func (h Held) bits() (out int64) {

@@ -11,7 +11,7 @@ import (
 	"github.com/purselane/purselane/shadowaccount"
 )
 
-// journalBody is what became of a group's cards and records, as a row of posting_journal keeps it: a version, and then each card with its records. Integers are
+// journalBody is what became of a group's cards, as a row of posting_journal keeps it: a version, and then each card with its records. Integers are
 // varints, times are told as the difference to the one before, and each text stands once.
 type journalBody []journalCard
 
@@ -27,14 +27,14 @@ type journalCard struct {
 	records   []journalRecord
 }
 
-// journalRecord is a record that stands, and how it looked when it came.
+// journalRecord is the claim of a record that stands.
 type journalRecord struct {
-	Pending
-	counter uint32
-	claim   shadowaccount.Claim // a proof of its own, not spent, nothing decided
-	kind    int32
-	rule    string
-	label   shadowaccount.Label
+	counter    uint32
+	claim      shadowaccount.Claim // a proof of its own, not spent, nothing decided
+	kind       int32
+	rule       string
+	day        string
+	receivedMS int64
 }
 
 const journalVersion = 1
@@ -114,11 +114,8 @@ func (b journalBody) encode() []byte {
 
 func (w *journalWriter) record(r *journalRecord) {
 	c := &r.claim
-	w.text(string(r.Terminal))
-	w.uint(r.Epoch)
-	w.uint(r.Seq)
-	w.text(r.Day)
-	w.time(r.ReceivedMS)
+	w.text(r.day)
+	w.time(r.receivedMS)
 	w.uint(uint64(r.counter))
 	w.text(string(c.Tap.Terminal))
 	w.uint(c.Tap.Epoch)
@@ -135,7 +132,6 @@ func (w *journalWriter) record(r *journalRecord) {
 	w.bytes(c.Debit)
 	w.int(int64(r.kind))
 	w.text(r.rule)
-	w.text(string(r.label))
 }
 
 type journalReader struct {
@@ -254,12 +250,12 @@ func decodeJournal(raw []byte) (journalBody, error) {
 func (r *journalReader) record() journalRecord {
 	var out journalRecord
 	c := &out.claim
-	out.Terminal, out.Epoch, out.Seq, out.Day, out.ReceivedMS = ids.TerminalID(r.text()), r.uint(), r.uint(), r.text(), r.time()
+	out.day, out.receivedMS = r.text(), r.time()
 	out.counter = r.uint32()
 	c.Tap = ids.TapID{Terminal: ids.TerminalID(r.text()), Epoch: r.uint(), Tap: r.uint()}
 	c.Seq, c.At, c.Merchant = r.uint(), r.time(), ids.MerchantID(r.text())
 	c.Amount, c.Before, c.After = r.amount(), r.amount(), r.amount()
 	c.Said, c.Proof, c.Flags, c.Debit = shadowaccount.Said(r.int()), shadowaccount.Proof(r.int()), shadowaccount.Flags(r.uint()), r.bytes()
-	out.kind, out.rule, out.label = int32(r.int()), r.text(), shadowaccount.Label(r.text())
+	out.kind, out.rule = int32(r.int()), r.text()
 	return out
 }
