@@ -31,6 +31,7 @@ type Sale struct {
 	State   SaleState
 	QR      string // while waiting: what the rider scans
 	Load    string // once paid: the load order
+	Reason  string // of a refusal: payer, issuer, channel, setting, risk or not supported; "": not told
 	Expires time.Time
 }
 
@@ -67,6 +68,7 @@ type (
 		State   SaleState    `json:"state"`
 		QR      string       `json:"qr"`
 		Load    string       `json:"load"`
+		Reason  string       `json:"reason"`
 		Expires time.Time    `json:"expires_at"`
 	}
 	offerJSON struct {

@@ -311,7 +311,7 @@ func (w *town) take() { w.reader.Withdraw() }
 
 // payment is the gateway's last order of the kiosk.
 func (w *town) payment() gateway.Order {
-	all, err := w.gateway.Orders(w.ctx, kiosksale.App, "", time.Time{}, 1)
+	all, err := w.gateway.Orders(w.ctx, kiosksale.App, "", "", 1)
 	require.NoError(w.t, err)
 	require.NotEmpty(w.t, all)
 	o, err := w.gateway.Order(w.ctx, "", all[0].ID)

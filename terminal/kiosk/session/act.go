@@ -412,7 +412,11 @@ func (r *rider) stands(ctx context.Context, ask func(context.Context, string) (k
 		r.moving = o.State != kiosk.Paid
 		return PaidHeard, r.put(Settled)
 	case kiosk.SaleRefused:
-		return RefusedHeard, r.drop()
+		e := RefusedHeard
+		if r.state == Ordering && slices.Contains([]string{"channel", "setting", "not supported"}, v.Reason) {
+			e = NoWay // nothing that the rider did
+		}
+		return e, r.drop()
 	case kiosk.SaleClosed:
 		return ClosedHeard, r.drop()
 	case kiosk.SaleRefunded:
