@@ -24,16 +24,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/gateway"
+	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	acquirer "github.com/purselane/purselane/backend/gateway/channel/cardacquirer"
 	stripeadapter "github.com/purselane/purselane/backend/gateway/channel/stripe"
 	unionadapter "github.com/purselane/purselane/backend/gateway/channel/unionpay"
+	"github.com/purselane/purselane/backend/gateway/client"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
 	sim "github.com/purselane/purselane/simulator/channel"
@@ -335,6 +338,59 @@ func TestACombinedPayment(t *testing.T) {
 		p = pays(t, g, name, 5_100, gateway.NewPayment{Product: channel.Combined, Payer: payer})
 		require.Equal(t, "BAD_PARTS", p.Code, "%s: %s", name, p.Message)
 	}
+}
+
+// TestAnAppPaysWithSeveralInstruments asks for a combined payment as a merchant's app does, and its holders are its own.
+func TestAnAppPaysWithSeveralInstruments(t *testing.T) {
+	x := newEveryKind(t)
+	n := x.open(t)
+	require.NoError(t, n.Store().Update(t.Context(), func(tx *store.Tx) error {
+		return balance.TopUp(t.Context(), tx, "first", "till.ann", time.Now().Format("20060102"), "gift", books.Funding, money.Minor(5_000))
+	}))
+	box, err := x.gatewayBox()
+	require.NoError(t, err)
+	apps, err := app.New(n.Store(), app.Config{Box: box})
+	require.NoError(t, err)
+	caller := func(id string) *http.Client {
+		_, err := apps.Apply(t.Context(), id, app.Filing{Name: id}, app.Terms{Merchants: []ids.MerchantID{"kiosk"}}, "ann", "papers")
+		require.NoError(t, err)
+		var key app.NewKey
+		for _, who := range []string{"ann", "bob"} {
+			key, err = apps.AskKey(t.Context(), id, nil, who, "first")
+			require.NoError(t, err)
+		}
+		for _, e := range []app.Event{app.Approve, app.Activate} {
+			for _, who := range []string{"ann", "bob"} {
+				_, err := apps.Ask(t.Context(), id, e, who, "seen")
+				require.NoError(t, err)
+			}
+		}
+		return &http.Client{Transport: &client.Signer{App: id, KeyID: key.Key.ID, Key: *key.Secret}}
+	}
+	asks := func(c *http.Client, path, body string) map[string]any {
+		answer, err := c.Post(x.outside.URL+path, "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		var said map[string]any
+		require.NoError(t, json.NewDecoder(answer.Body).Decode(&said))
+		return said
+	}
+	pay := func(c *http.Client, key string) (id string, said map[string]any) {
+		o := asks(c, "/v1/orders", fmt.Sprintf(`{"key":%q,"type":"top-up","product":1,"merchant":"kiosk","amount":"50.00","currency":"CNY","subject":"load"}`, key))
+		id, _ = o["id"].(string)
+		require.NotEmpty(t, id, "%v", o)
+		return id, asks(c, "/v1/orders/"+id+"/payments", fmt.Sprintf(`{"key":"1","product":"combined","parts":[{"with":"balance","account":"ann","amount":"20.00","currency":"CNY"},{"with":"bank/card","account":%q,"amount":"30.00","currency":"CNY"}]}`, x.brings(t, n, bankCard)))
+	}
+	till := caller("till")
+	id, said := pay(till, "1")
+	require.Equal(t, "paid", said["state"], "%v", said)
+	o, err := n.Gateway().Order(t.Context(), "till", id)
+	require.NoError(t, err)
+	require.Equal(t, order.Paid, o.State)
+	require.EqualValues(t, 970_00, x.bank.Card(bankCard).Balance)
+	_, said = pay(caller("other"), "1")
+	require.Equal(t, "NO_FUNDS", said["code"], "%v", said)
+	require.EqualValues(t, 970_00, x.bank.Card(bankCard).Balance)
 }
 
 // TestKindsThatDoNotFit: each fault names the account and the field.

@@ -100,6 +100,9 @@ type NewOrder struct {
 
 // NewPayment defines model for NewPayment.
 type NewPayment struct {
+	// Account balance: the holder, as the app names him. Each app has holders of its own.
+	Account *string `json:"account,omitempty"`
+
 	// Bank The bank that the payer has chosen.
 	Bank *string `json:"bank,omitempty"`
 
@@ -114,6 +117,9 @@ type NewPayment struct {
 
 	// OpenId jsapi: the payer at the channel.
 	OpenId *string `json:"open_id,omitempty"`
+
+	// Parts combined: in the order in which they are asked. One that asks its payer for something comes last.
+	Parts *[]Part `json:"parts,omitempty"`
 
 	// Product The way of paying.
 	Product string `json:"product"`
@@ -282,6 +288,23 @@ type Orders struct {
 	// Next `after` of the next page. The last page has none.
 	Next   *string `json:"next,omitempty"`
 	Orders []Order `json:"orders"`
+}
+
+// Part defines model for Part.
+type Part struct {
+	// Account Whose it is: a holder as the app names him, or the token of a card, the payer's open id and the like. A QR code needs none.
+	Account *string `json:"account,omitempty"`
+
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Currency The order's, or the points'.
+	Currency string `json:"currency"`
+
+	// With `balance`, `points`, or an account of the operator's and a product, such as `bank/card`.
+	With string `json:"with"`
 }
 
 // PayTo Whom money goes to. It is kept sealed and never answered.

@@ -299,7 +299,7 @@ func TestTheFiveChecks(t *testing.T) {
 
 	// 1. The fields fit.
 	require.Contains(t, d.refused(d.shop, "POST", at+"/payments", `{"key":"p1"}`, 400, "request"), "/product")
-	require.Contains(t, d.refused(d.shop, "POST", at+"/payments", `{"key":"p1","product":"balance"}`, 400, "request"), "/product")
+	require.Contains(t, d.refused(d.shop, "POST", at+"/payments", `{"key":"p1","product":"payout"}`, 400, "request"), "/product")
 
 	// 2. The app may transact.
 	_, err := d.apps.Ask(t.Context(), "shop", app.Freeze, "ann", "strange")

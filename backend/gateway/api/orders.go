@@ -81,8 +81,12 @@ func (s *server) PayOrder(ctx context.Context, r PayOrderRequestObject) (PayOrde
 	if err != nil {
 		return nil, err
 	}
+	payer, err := payerOf(c.App, *r.Body)
+	if err != nil {
+		return nil, err
+	}
 	n := gateway.NewPayment{Key: r.Body.Key, Product: channel.Product(r.Body.Product), ReturnURL: orDefault(r.Body.ReturnUrl), IP: orDefault(r.Body.Ip), Proof: orDefault(r.Body.Proof),
-		Payer: channel.Payer{OpenID: orDefault(r.Body.OpenId), Code: orDefault(r.Body.Code), Token: orDefault(r.Body.Token), Bank: orDefault(r.Body.Bank)}}
+		Payer: payer}
 	p, err := s.Gateway.Pay(ctx, c.App, r.Order, n)
 	return PayOrder200JSONResponse(paymentOf(p)), err
 }
