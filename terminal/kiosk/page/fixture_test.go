@@ -24,6 +24,7 @@ import (
 	"github.com/purselane/purselane/backend/kiosksale"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
@@ -49,6 +50,7 @@ var (
 	issuer   = ep.Factor{1, 1, 0x10, 0, 0xFF, 0xFF, 0xFF, 0xFF}
 	mine     = ids.CardNumber{0x31, 0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88}
 	yours    = ids.CardNumber{0x31, 0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x99, 0x10}
+	rich     = ids.CardNumber{0x31, 0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x20, 0x02}
 	stranger = ids.CardNumber{0x31, 0x04, 0x99, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88}
 )
 
@@ -65,6 +67,7 @@ type town struct {
 	reader  *breakable
 	journal string
 	token   string
+	off     http.RoundTripper // the same backend without a gateway
 	cards   map[ids.CardNumber]*epcard.Card
 	url     string // of the page
 	stop    func() // of the kiosk
@@ -80,6 +83,15 @@ type network struct {
 
 var errLost = errors.New("the network is down")
 
+// through carries calls by next, and returns how they went before.
+func (n *network) through(next http.RoundTripper) http.RoundTripper {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.next
+	n.next = next
+	return was
+}
+
 func (n *network) set(down bool) { n.mu.Lock(); defer n.mu.Unlock(); n.down = down }
 
 func (n *network) cutAt(f func(string) bool) { n.mu.Lock(); defer n.mu.Unlock(); n.cut = f }
@@ -87,12 +99,12 @@ func (n *network) cutAt(f func(string) bool) { n.mu.Lock(); defer n.mu.Unlock();
 // RoundTrip implements http.RoundTripper.
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
-	down := n.down
+	down, next := n.down, n.next
 	n.mu.Unlock()
 	if down {
 		return nil, errLost
 	}
-	answer, err := n.next.RoundTrip(r)
+	answer, err := next.RoundTrip(r)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err == nil && n.cut != nil && n.cut(r.URL.Path) {
@@ -165,14 +177,18 @@ func newTown(t *testing.T) *town {
 	require.NoError(t, err)
 	t.Cleanup(func() { w.store.Close() })
 	require.NoError(t, w.store.Update(ctx, func(tx *store.Tx) error { return tx.PutAcquirer(ctx, store.Acquirer{ID: "metro"}) }))
-	for i, n := range []ids.CardNumber{mine, yours, stranger} {
-		img, err := personalise.Card(masters, personalise.CardSpec{Number: n, Issuer: issuer})
+	for i, n := range []ids.CardNumber{mine, yours, rich, stranger} {
+		spec := personalise.CardSpec{Number: n, Issuer: issuer}
+		if n == rich {
+			spec.Balance = money.Minor(290_00)
+		}
+		img, err := personalise.Card(masters, spec)
 		require.NoError(t, err)
 		w.cards[n], err = epcard.New(img, rand.Reader)
 		require.NoError(t, err)
 		if n != stranger {
 			require.NoError(t, w.store.Update(ctx, func(tx *store.Tx) error {
-				return tx.IssueCard(ctx, store.Card{Number: n, Token: []string{"0123456789abcdef", "fedcba9876543210"}[i], Issuer: issuer, Levels: 2})
+				return tx.IssueCard(ctx, store.Card{Number: n, Token: []string{"0123456789abcdef", "fedcba9876543210", "0011223344556677"}[i], Issuer: issuer, Levels: 2})
 			}))
 		}
 	}
@@ -200,7 +216,7 @@ func newTown(t *testing.T) *town {
 	w.wechat.Notices.Receive(w.hears("w"))
 	w.alipay.Notices.Receive(w.hears("a"))
 	sales := kiosksale.New(kiosksale.Config{Gateway: w.gateway, Products: products, Companies: companies, Ways: []code.Company{1, 2}, Online: "online", Currency: "CNY",
-		MaxAmount: money.Minor(200_00), MaxBalance: money.Minor(300_00)})
+		MaxAmount: money.Minor(200_00), MaxBalance: money.Minor(300_00), Expires: 8 * time.Second})
 
 	var hash string
 	w.token, hash = api.NewToken(rand.Reader)
@@ -211,6 +227,9 @@ func newTown(t *testing.T) *town {
 	handler, err := api.New(api.Config{Store: w.store, TopUp: w.topup, Online: sales, Tokens: tokens, Log: log})
 	require.NoError(t, err)
 	w.network = &network{next: handlerTrip{handler}}
+	bare, err := api.New(api.Config{Store: w.store, TopUp: w.topup, Tokens: tokens, Log: log})
+	require.NoError(t, err)
+	w.off = handlerTrip{bare}
 	w.reader = &breakable{Reader: inproc.New("desk"), wake: make(chan struct{})}
 
 	life, stop := context.WithCancel(ctx)
@@ -305,6 +324,44 @@ func (w *town) start(p session.Patience) {
 
 // hold puts a card on the reader.
 func (w *town) hold(n ids.CardNumber) { w.reader.Present(epcard.Present(w.cards[n], epcard.Tear{})) }
+
+// leaving is a card that leaves at an instruction: before it, or after it has done its work.
+type leaving struct {
+	*epcard.Field
+	w     *town
+	at    byte
+	after bool
+}
+
+// Transmit implements apdu.Transmitter.
+func (l *leaving) Transmit(ctx context.Context, command []byte) ([]byte, error) {
+	if command[1] != l.at {
+		return l.Field.Transmit(ctx, command)
+	}
+	if l.after {
+		if _, err := l.Field.Transmit(ctx, command); err != nil {
+			return nil, err
+		}
+	}
+	l.w.reader.Withdraw()
+	return nil, apdu.ErrNoAnswer
+}
+
+// Instructions at which cards leave.
+const (
+	insSelect = 0xA4
+	insCredit = 0x52
+)
+
+// tear holds a card that leaves by itself.
+func (w *town) tear(n ids.CardNumber, at byte, after bool) {
+	w.reader.Present(&leaving{epcard.Present(w.cards[n], epcard.Tear{}), w, at, after})
+}
+
+// block blocks a card at the backend.
+func (w *town) block(n ids.CardNumber) {
+	require.NoError(w.t, w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BlockCard(w.ctx, n, time.Now()) }))
+}
 
 // take takes it away.
 func (w *town) take() { w.reader.Withdraw() }

@@ -376,10 +376,11 @@ func (r *rider) stands(ctx context.Context, ask func(context.Context, string) (k
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		r.Log.Warn("kiosk: ask about a payment", "payment", r.sale.Payment, "err", err)
 		if !kiosk.Decided(err) {
+			r.Log.Debug("kiosk: ask about a payment", "payment", r.sale.Payment, "err", err) // once a second, while the link is gone
 			return LinkLost, nil
 		}
+		r.Log.Warn("kiosk: ask about a payment", "payment", r.sale.Payment, "err", err)
 		if r.sale.Phase != Named { // a rider may have paid it: whoever refuses to say leaves it in doubt
 			return LinkLost, nil
 		}
