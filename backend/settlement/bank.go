@@ -6,6 +6,8 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,12 +48,20 @@ const (
 	kindBack   = kindPayment + "-back"   // it did not go, or came back
 )
 
-// Order is a message to the bank, and what parties are to pay us.
+// Order is what goes to the bank, and what parties are to pay us by themselves.
 type Order struct {
-	Name     string // of the file; "" where nobody is owed anything
-	Body     []byte // pain.001
-	Payments []store.BankPayment
-	Expected []store.BankPayment
+	Name        string // of the file; "" where nobody is owed anything
+	Body        []byte // pain.001
+	Payments    []store.BankPayment
+	Collections []CollectionFile // of those who have signed that they may be debited
+	Expected    []store.BankPayment
+}
+
+// CollectionFile is a message that collects what parties owe us.
+type CollectionFile struct {
+	Name   string
+	Body   []byte // pain.008
+	Debits []store.BankPayment
 }
 
 // SetBankAccount notes whom a party is paid to. Kind is acquirer or channel, or [KindScheme] for an account of the scheme's own: [PartyTrust], which
@@ -96,7 +106,7 @@ func Instruct(ctx context.Context, s *store.Store, day string, o BankOptions) (O
 			return err
 		}
 		if len(before) > 0 {
-			out, err = orderOf(ctx, tx, day, 1)
+			out, err = orderOf(ctx, tx, day, first)
 			return err
 		}
 		if head.Paid() {
@@ -127,7 +137,7 @@ func Instruct(ctx context.Context, s *store.Store, day string, o BankOptions) (O
 		if err := put(ctx, tx, head, 1, due, o); err != nil {
 			return err
 		}
-		if out, err = orderOf(ctx, tx, day, 1); err != nil {
+		if out, err = orderOf(ctx, tx, day, first); err != nil {
 			return err
 		}
 		_, err = alarmLow(ctx, tx, o.Now)
@@ -168,10 +178,13 @@ func resend(ctx context.Context, tx *store.Tx, day, kind, party string, o BankOp
 	if err := put(ctx, tx, head, number, []store.BankPayment{last}, o); err != nil {
 		return Order{}, err
 	}
-	return orderOf(ctx, tx, day, number)
+	return orderOf(ctx, tx, day, func(p store.BankPayment) bool { return p.Kind == kind && p.Party == party && p.Attempt == last.Attempt })
 }
 
-// put writes payments, their message, and their entries.
+// first are the payments that a day was ordered with.
+func first(p store.BankPayment) bool { return p.Attempt == 1 }
+
+// put writes payments, their messages, and their entries. Number is that of the first message; those that collect come after the one that pays.
 func put(ctx context.Context, tx *store.Tx, head store.ClearingDay, number int, due []store.BankPayment, o BankOptions) error {
 	accounts, err := accountsOf(ctx, tx)
 	if err != nil {
@@ -193,10 +206,21 @@ func put(ctx context.Context, tx *store.Tx, head store.ClearingDay, number int, 
 		}
 		return a
 	}
+	mandates, err := mandatesOf(ctx, tx)
+	if err != nil {
+		return err
+	}
 	outgoing := false
+	collecting := map[string][]*store.BankPayment{} // by creditor
 	for i := range due {
 		p := &due[i]
 		p.ID, p.NotedAt, p.Reason, p.State, p.Moved, p.Message = paymentID(*p), o.Now, "", payExpected, false, ""
+		p.Mandate, p.Signed = "", ""
+		if m, signed := mandates[p.Kind+":"+p.Party]; p.Incoming && signed {
+			of := account(p.Kind, p.Party)
+			p.Name, p.Account, p.Bank, p.State, p.Mandate, p.Signed = of.Name, of.Number, of.Bank, payOrdered, m.ID, m.Signed
+			collecting[m.Creditor] = append(collecting[m.Creditor], p)
+		}
 		if p.Incoming {
 			continue
 		}
@@ -204,9 +228,9 @@ func put(ctx context.Context, tx *store.Tx, head store.ClearingDay, number int, 
 		to := account(p.Kind, p.Party)
 		p.Name, p.Account, p.Bank, p.Message, p.State, p.Moved = to.Name, to.Number, to.Bank, message.ID, payOrdered, true
 	}
-	if outgoing {
-		from := account(KindScheme, PartyTrust)
-		message.Name, message.Account, message.Bank = from.Name, from.Number, from.Bank
+	if outgoing || len(collecting) > 0 {
+		own := account(KindScheme, PartyTrust)
+		message.Name, message.Account, message.Bank = own.Name, own.Number, own.Bank
 	}
 	if err := errors.Join(missing...); err != nil {
 		return err
@@ -215,6 +239,18 @@ func put(ctx context.Context, tx *store.Tx, head store.ClearingDay, number int, 
 		if err := tx.PutBankMessage(ctx, message); err != nil {
 			return err
 		}
+		number++
+	}
+	for _, creditor := range slices.Sorted(maps.Keys(collecting)) {
+		m := message
+		m.ID, m.Number, m.Creditor = messageID(head.Day, number), number, creditor
+		if err := tx.PutBankMessage(ctx, m); err != nil {
+			return err
+		}
+		for _, p := range collecting[creditor] {
+			p.Message = m.ID
+		}
+		number++
 	}
 	for _, p := range due {
 		if err := tx.PutBankPayment(ctx, p); err != nil {
@@ -252,8 +288,8 @@ func accountsOf(ctx context.Context, tx *store.Tx) (map[string]store.PartyAccoun
 	return out, err
 }
 
-// orderOf makes a message's file from what was written when it was ordered: the same bytes, always.
-func orderOf(ctx context.Context, tx *store.Tx, day string, number int) (Order, error) {
+// orderOf makes the files of some payments' messages from what was written when they were ordered: the same bytes, always.
+func orderOf(ctx context.Context, tx *store.Tx, day string, of func(store.BankPayment) bool) (Order, error) {
 	var out Order
 	payments, err := tx.BankPayments(ctx, day)
 	if err != nil {
@@ -263,24 +299,36 @@ func orderOf(ctx context.Context, tx *store.Tx, day string, number int) (Order, 
 	if err != nil {
 		return out, err
 	}
+	wanted := map[string]bool{}
 	for _, p := range payments {
-		if p.Incoming {
+		if p.Message == "" {
 			out.Expected = append(out.Expected, p)
+		} else if of(p) {
+			wanted[p.Message] = true
 		}
 	}
 	for _, m := range messages {
-		if m.Number != number {
+		if !wanted[m.ID] {
+			continue
+		}
+		each, err := tx.BankPaymentsOf(ctx, m.ID)
+		if err != nil {
+			return out, err
+		}
+		if m.Creditor != "" {
+			body, err := collection(m, each).Pain008()
+			if err != nil {
+				return out, err
+			}
+			out.Collections = append(out.Collections, CollectionFile{Name: m.ID + ".xml", Body: body, Debits: each})
 			continue
 		}
 		file := bankfile.Message{ID: m.ID, Created: m.CreatedAt, Initiator: m.Initiator, Due: m.Due, Currency: m.Currency,
 			Debtor: bankfile.Account{Name: m.Name, Number: m.Account, Bank: m.Bank}}
-		if out.Payments, err = tx.BankPaymentsOf(ctx, m.ID); err != nil {
-			return out, err
-		}
-		for _, p := range out.Payments {
+		for _, p := range each {
 			file.Payments = append(file.Payments, bankfile.Payment{ID: p.ID, Amount: p.Amount, Creditor: bankfile.Account{Name: p.Name, Number: p.Account, Bank: p.Bank}, Text: "clearing day " + day})
 		}
-		out.Name = m.ID + ".xml"
+		out.Name, out.Payments = m.ID+".xml", each
 		if out.Body, err = file.Pain001(); err != nil {
 			return out, err
 		}

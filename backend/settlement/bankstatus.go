@@ -143,8 +143,13 @@ func (b *banking) take(p store.BankPayment, s bankfile.Status) error {
 	return nil
 }
 
-// back makes a payment owed again: what was on its way, or at the bank, stands on the party's account once more.
+// back makes a payment owed again: what was on its way, or at the bank, stands on the party's account once more. Of what is collected nothing has moved until
+// a statement shows it.
 func (b *banking) back(p store.BankPayment, state, reason string, from books.Account) error {
+	if !p.Moved {
+		p.State, p.Reason, p.NotedAt = state, reason, b.o.Now
+		return b.tx.PutBankPayment(b.ctx, p)
+	}
 	lines := move(from, positionAccount(p.Kind, p.Party), p.Amount)
 	if p.Incoming {
 		lines = move(positionAccount(p.Kind, p.Party), from, p.Amount)

@@ -39,6 +39,42 @@ func (t *Tx) PartyAccounts(ctx context.Context) ([]PartyAccount, error) {
 	return out, err
 }
 
+// PartyMandate is what a party has signed: that its account may be debited for what it owes.
+type PartyMandate struct {
+	Kind, Party string
+	ID, Signed  string
+	Creditor    string // by which the bank knows the scheme among those who may debit
+	NotedAt     time.Time
+}
+
+// PutPartyMandate notes a party's mandate, in place of the one before.
+func (t *Tx) PutPartyMandate(ctx context.Context, m PartyMandate) error {
+	_, err := t.exec(ctx, "put party mandate", `INSERT INTO party_mandate (kind, party, id, signed, creditor, noted_ms) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, party) DO UPDATE SET id = excluded.id, signed = excluded.signed, creditor = excluded.creditor, noted_ms = excluded.noted_ms`,
+		m.Kind, m.Party, m.ID, m.Signed, m.Creditor, m.NotedAt.UnixMilli())
+	return err
+}
+
+// DropPartyMandate forgets a party's mandate: it has ended it.
+func (t *Tx) DropPartyMandate(ctx context.Context, kind, party string) error {
+	_, err := t.exec(ctx, "drop party mandate", `DELETE FROM party_mandate WHERE kind = ? AND party = ?`, kind, party)
+	return err
+}
+
+// PartyMandates lists the mandates by kind and party.
+func (t *Tx) PartyMandates(ctx context.Context) ([]PartyMandate, error) {
+	var out []PartyMandate
+	err := t.rows(ctx, "party mandates", func(scan func(...any) error) error {
+		var m PartyMandate
+		var noted int64
+		err := scan(&m.Kind, &m.Party, &m.ID, &m.Signed, &m.Creditor, &noted)
+		m.NotedAt = time.UnixMilli(noted)
+		out = append(out, m)
+		return err
+	}, `SELECT kind, party, id, signed, creditor, noted_ms FROM party_mandate ORDER BY kind, party`)
+	return out, err
+}
+
 // BankMessage is a message with orders to the bank.
 type BankMessage struct {
 	ID, Day             string
@@ -48,12 +84,13 @@ type BankMessage struct {
 	Name, Account, Bank string // that it is paid from
 	Currency            string
 	State               string // of the bank's last status report
+	Creditor            string // of a message that collects: by which the bank knows the scheme; "" for one that pays
 }
 
 // PutBankMessage writes a message that is being ordered.
 func (t *Tx) PutBankMessage(ctx context.Context, m BankMessage) error {
-	_, err := t.exec(ctx, "put bank message", `INSERT INTO bank_message (id, day, number, created_ms, initiator, due, name, account, bank, currency, state)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, m.Day, m.Number, m.CreatedAt.UnixMilli(), m.Initiator, m.Due, m.Name, m.Account, m.Bank, m.Currency, m.State)
+	_, err := t.exec(ctx, "put bank message", `INSERT INTO bank_message (id, day, number, created_ms, initiator, due, name, account, bank, currency, state, creditor)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, m.Day, m.Number, m.CreatedAt.UnixMilli(), m.Initiator, m.Due, m.Name, m.Account, m.Bank, m.Currency, m.State, m.Creditor)
 	return err
 }
 
@@ -85,11 +122,11 @@ func (t *Tx) bankMessages(ctx context.Context, where string, args ...any) ([]Ban
 	err := t.rows(ctx, "bank messages", func(scan func(...any) error) error {
 		var m BankMessage
 		var created int64
-		err := scan(&m.ID, &m.Day, &m.Number, &created, &m.Initiator, &m.Due, &m.Name, &m.Account, &m.Bank, &m.Currency, &m.State)
+		err := scan(&m.ID, &m.Day, &m.Number, &created, &m.Initiator, &m.Due, &m.Name, &m.Account, &m.Bank, &m.Currency, &m.State, &m.Creditor)
 		m.CreatedAt = time.UnixMilli(created)
 		out = append(out, m)
 		return err
-	}, `SELECT id, day, number, created_ms, initiator, due, name, account, bank, currency, state FROM bank_message `+where, args...)
+	}, `SELECT id, day, number, created_ms, initiator, due, name, account, bank, currency, state, creditor FROM bank_message `+where, args...)
 	return out, err
 }
 
@@ -97,7 +134,7 @@ func (t *Tx) bankMessages(ctx context.Context, where string, args ...any) ([]Ban
 type BankPayment struct {
 	ID, Day, Kind, Party string
 	Attempt              int    // from 1
-	Message              string // "" for what a party pays us
+	Message              string // "" for what a party pays us by itself
 	Incoming             bool   // the party pays us
 	Amount               money.Amount
 	Name, Account, Bank  string
@@ -105,14 +142,15 @@ type BankPayment struct {
 	Moved                bool   // the position is off the party's account
 	Reason               string
 	NotedAt              time.Time
+	Mandate, Signed      string // of what is collected: the mandate that it rests on, and its day
 }
 
 // PutBankPayment writes a payment, or its new state: state, reason and what was moved are all of it that change.
 func (t *Tx) PutBankPayment(ctx context.Context, p BankPayment) error {
-	_, err := t.exec(ctx, "put bank payment", `INSERT INTO bank_payment (id, day, kind, party, attempt, message, incoming, amount, name, account, bank, state, moved, reason, noted_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := t.exec(ctx, "put bank payment", `INSERT INTO bank_payment (id, day, kind, party, attempt, message, incoming, amount, name, account, bank, state, moved, reason, noted_ms, mandate, signed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, moved = excluded.moved, reason = excluded.reason, noted_ms = excluded.noted_ms`,
-		p.ID, p.Day, p.Kind, p.Party, p.Attempt, p.Message, asInt(p.Incoming), p.Amount.Minor(), p.Name, p.Account, p.Bank, p.State, asInt(p.Moved), p.Reason, p.NotedAt.UnixMilli())
+		p.ID, p.Day, p.Kind, p.Party, p.Attempt, p.Message, asInt(p.Incoming), p.Amount.Minor(), p.Name, p.Account, p.Bank, p.State, asInt(p.Moved), p.Reason, p.NotedAt.UnixMilli(), p.Mandate, p.Signed)
 	return err
 }
 
@@ -151,11 +189,11 @@ func (t *Tx) bankPayments(ctx context.Context, where string, args ...any) ([]Ban
 		var p BankPayment
 		var incoming, moved int
 		var amount, noted int64
-		err := scan(&p.ID, &p.Day, &p.Kind, &p.Party, &p.Attempt, &p.Message, &incoming, &amount, &p.Name, &p.Account, &p.Bank, &p.State, &moved, &p.Reason, &noted)
+		err := scan(&p.ID, &p.Day, &p.Kind, &p.Party, &p.Attempt, &p.Message, &incoming, &amount, &p.Name, &p.Account, &p.Bank, &p.State, &moved, &p.Reason, &noted, &p.Mandate, &p.Signed)
 		p.Incoming, p.Moved, p.Amount, p.NotedAt = incoming == 1, moved == 1, money.Minor(amount), time.UnixMilli(noted)
 		out = append(out, p)
 		return err
-	}, `SELECT id, day, kind, party, attempt, message, incoming, amount, name, account, bank, state, moved, reason, noted_ms FROM bank_payment `+where, args...)
+	}, `SELECT id, day, kind, party, attempt, message, incoming, amount, name, account, bank, state, moved, reason, noted_ms, mandate, signed FROM bank_payment `+where, args...)
 	return out, err
 }
 

@@ -21,7 +21,8 @@ type SettleCmd struct {
 	VerifyFile SettleVerifyFileCmd `cmd:"" help:"Check an acquirer's file: count, sum, hash and signature."`
 	Deliver    SettleDeliverCmd    `cmd:"" help:"Bring a closed day's files to the acquirers' SFTP servers."`
 	Account    SettleAccountCmd    `cmd:"" help:"Note whom a party is paid to."`
-	Instruct   SettleInstructCmd   `cmd:"" help:"Order the payments of a closed day at the bank, as a pain.001 file."`
+	Mandate    SettleMandateCmd    `cmd:"" help:"Note that a party may be debited for what it owes, or that it may no longer."`
+	Instruct   SettleInstructCmd   `cmd:"" help:"Order the payments of a closed day at the bank, as pain.001 and pain.008 files."`
 	BankImport SettleBankImportCmd `cmd:"" help:"Take in status reports (pain.002) and statements (camt.053) of the bank."`
 	Bank       SettleBankCmd       `cmd:"" help:"List a day's payments, lines of statements that nothing explains, and alarms."`
 	Limits     SettleLimitsCmd     `cmd:"" help:"Note what stays on an own account at a bank, and what transfers may take."`

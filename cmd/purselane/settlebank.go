@@ -62,7 +62,7 @@ func (c *SettleAccountCmd) Run(ctx context.Context, k *kong.Kong) error {
 type SettleInstructCmd struct {
 	schemeFolder
 	Day string `required:"" placeholder:"YYYY-MM-DD" help:"A closed clearing day."`
-	Out string `placeholder:"FOLDER" type:"path" help:"Where the pain.001 goes. Default: settlement/DAY in the scheme's folder."`
+	Out string `placeholder:"FOLDER" type:"path" help:"Where the files go. Default: settlement/DAY in the scheme's folder."`
 }
 
 // Run orders the payments once, and writes the file: the same bytes each time.
@@ -93,13 +93,25 @@ func writeOrder(w io.Writer, f schemeFolder, out, day string, order settlement.O
 		}
 		fmt.Fprintf(w, "give %s to the bank\n", filepath.Join(out, order.Name))
 	}
+	for _, c := range order.Collections {
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return err
+		}
+		if err := writeOnce(filepath.Join(out, c.Name), c.Body); err != nil {
+			return fmt.Errorf("the debits are ordered, their file was not written: %w", err)
+		}
+		fmt.Fprintf(w, "give %s to the bank\n", filepath.Join(out, c.Name))
+		for _, p := range c.Debits {
+			fmt.Fprintf(w, "debit   %s  %s:%s  %v\n", p.ID, p.Kind, p.Party, p.Amount)
+		}
+	}
 	for _, p := range order.Payments {
 		fmt.Fprintf(w, "pay     %s  %s:%s  %v\n", p.ID, p.Kind, p.Party, p.Amount)
 	}
 	for _, p := range order.Expected {
 		fmt.Fprintf(w, "expect  %s  %s:%s  %v, %s\n", p.ID, p.Kind, p.Party, p.Amount, p.State)
 	}
-	if len(order.Payments)+len(order.Expected) == 0 {
+	if len(order.Payments)+len(order.Expected)+len(order.Collections) == 0 {
 		fmt.Fprintln(w, "nothing is due")
 	}
 	return nil
@@ -180,6 +192,9 @@ func (c *SettleBankCmd) Run(ctx context.Context, k *kong.Kong) error {
 			way := "pay   "
 			if p.Incoming {
 				way = "expect"
+			}
+			if p.Mandate != "" {
+				way = "debit "
 			}
 			fmt.Fprintf(k.Stdout, "%s  %s  %s:%s  %v  attempt %d  %s %s\n", way, p.ID, p.Kind, p.Party, p.Amount, p.Attempt, p.State, p.Reason)
 		}

@@ -6,10 +6,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/settlement"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
 )
 
 // The surplus of the trust account goes to a reserve, by two persons, and too little left there is told.
@@ -55,4 +60,39 @@ func TestSettleTransfer(t *testing.T) {
 	require.ErrorIs(t, err, errAlarms)
 	require.Contains(t, said, "ALARM below-minimum scheme:trust: 100.00 is free, and 200.00 should stay there")
 	require.Contains(t, must("bank"), "own account trust: bank 900.00 on 2026-11-24, books 0.00, promised 800.00, free 100.00, minimum 200.00  BELOW MINIMUM")
+}
+
+// A party that owes a day is debited once it has signed.
+func TestSettleMandate(t *testing.T) {
+	dir := closedScheme(t)
+	run := func(args ...string) (string, error) { return runSettle(t, append(args, "--dir", dir)...) }
+	must := func(args ...string) string {
+		t.Helper()
+		out, err := run(args...)
+		require.NoError(t, err)
+		return out
+	}
+	s, err := store.Open(t.Context(), node.DatabasePath(filepath.Join(dir, folderData)), store.Options{NoSync: true})
+	require.NoError(t, err)
+	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		lines, err := books.Move(books.AcquirerSoldLoads("bus"), books.Funding, money.Minor(80_00))
+		require.NoError(t, err)
+		return tx.Post(t.Context(), books.Entry{ID: "sold", Kind: "load-paid", Day: "2026-11-25", Lines: lines})
+	}))
+	_, err = settlement.Close(t.Context(), s, "2026-11-25", settlement.Options{Now: time.Date(2026, 11, 25, 20, 0, 0, 0, time.UTC)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	must("account", "--party", "scheme:trust", "--name", "Trust", "--number", "6222000011112222", "--bank", "102100099996")
+	must("account", "--party", "acquirer:bus", "--name", "Bus", "--number", "6222000033334444", "--bank", "104100000004")
+	_, err = run("mandate", "--party", "acquirer:bus")
+	require.ErrorContains(t, err, "--end")
+	require.Contains(t, must("mandate", "--party", "acquirer:bus", "--id", "M1", "--signed", "2026-01-31", "--creditor", "CN98ZZZ1"), "acquirer:bus is debited")
+	said := must("instruct", "--day", "2026-11-25")
+	require.Regexp(t, `debit   PS20261125[A-Z2-7]{20}  acquirer:bus  80\.00`, said)
+	require.Equal(t, said, must("instruct", "--day", "2026-11-25"))
+	body, err := os.ReadFile(filepath.Join(dir, "settlement", "2026-11-25", "PM202611250001.xml"))
+	require.NoError(t, err)
+	require.Contains(t, string(body), "pain.008.001.08")
+	require.Contains(t, must("bank", "--day", "2026-11-25"), "debit   PS20261125")
+	require.Contains(t, must("mandate", "--party", "acquirer:bus", "--end"), "waited for")
 }
