@@ -334,7 +334,7 @@ func TestACombinedPayment(t *testing.T) {
 	require.Equal(t, []int64{3_000, 1_000}, []int64{left, points})
 	require.EqualValues(t, 1_00, x.bank.Card(bankCard).Balance)
 
-	for name, payer := range map[string]channel.Payer{"less": parts("bank/card", "x", 1), "nobody": parts("stripe/quick", "x", 3_000), "none": {}} {
+	for name, payer := range map[string]channel.Payer{"less": parts("bank/card", "x", 1), "nobody": parts("stripe/quick", "x", 3_000), "none": {}, "a card number": parts("bank/card", bankCard, 3_000)} {
 		p = pays(t, g, name, 5_100, gateway.NewPayment{Product: channel.Combined, Payer: payer})
 		require.Equal(t, "BAD_PARTS", p.Code, "%s: %s", name, p.Message)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/purselane/purselane/backend/gateway/bin"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
@@ -97,6 +98,9 @@ func (c *Channel) legs(r channel.PayRequest) ([]Leg, error) {
 	var sum money.Amount
 	for i, p := range r.Payer.Parts {
 		l := Leg{Participant: p.With, Account: p.Account, Money: p.Money, Payee: string(books.Channel(c.set.ID)), Context: r.Context}
+		if bin.Find([]byte(p.Account)) >= 0 {
+			return nil, fmt.Errorf("part %d: looks like a card number: send the token of the card instead", i+1)
+		}
 		if p.Money.Amount.Sign() <= 0 {
 			return nil, fmt.Errorf("part %d: an amount above nothing is needed", i+1)
 		}
