@@ -76,7 +76,7 @@ func arrived(a uplink.Accepted, day string) store.Arrived {
 func (p *Pipeline) commit(ctx context.Context, a uplink.Accepted, unreadable []uplink.Unreadable, keep func(*store.Tx, string) (store.Kept, error)) (uplink.Committed, error) {
 	var c uplink.Committed
 	var kept store.Kept
-	err := p.store.Update(ctx, func(tx *store.Tx) error {
+	err := p.store.Apart(ctx, func(tx *store.Tx) error {
 		c = uplink.Committed{Unreadable: unreadable}
 		day, err := tx.ArrivalDay(ctx, a.Terminal, a.ReceivedAt, p.opt.Location)
 		if err != nil {
@@ -115,7 +115,7 @@ func (p *Pipeline) Hello(ctx context.Context, h *wire.Hello, at time.Time) (upli
 	terminal := ids.TerminalID(h.GetTerminal())
 	var c uplink.Committed
 	var lost []store.SeqRange
-	err := p.store.Update(ctx, func(tx *store.Tx) error {
+	err := p.store.Apart(ctx, func(tx *store.Tx) error {
 		c, lost = uplink.Committed{}, nil
 		var err error
 		if first, acked := h.GetFirstSeq(), min(h.GetAckedSeq(), math.MaxInt64); first > 1 && first-1 <= acked { // only what has a receipt is ever pruned
@@ -153,7 +153,7 @@ func waiting(newest, through uint64) int {
 
 // State notes whether a terminal's link is up. It is the State of an uplink Processor.
 func (p *Pipeline) State(ctx context.Context, t ids.TerminalID, s *wire.DeviceState, at time.Time) error {
-	err := p.store.Update(ctx, func(tx *store.Tx) error {
+	err := p.store.Apart(ctx, func(tx *store.Tx) error {
 		if s.GetAtMs() != 0 { // else it is a last will, which knows no backlog
 			if err := tx.TerminalSeen(ctx, t, at, int(s.GetBacklog())); err != nil {
 				return err

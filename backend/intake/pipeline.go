@@ -60,6 +60,11 @@ type Options struct {
 	// Default 1 on SQLite, else as many as GOMAXPROCS, at most 4.
 	Posters int
 
+	// Posting is how: strictly or journal-first. On PostgreSQL a backend that posts journal-first has one poster.
+	//
+	// Default Strict.
+	Posting Posting
+
 	// Log gets what an operator should hear of at once.
 	//
 	// Default slog.Default().
@@ -80,9 +85,10 @@ type Pipeline struct {
 	slots    *slots
 	pressure pressure
 
-	turn atomic.Uint64   // the lane that the next group begins with
-	step sync.Mutex      // one Step at a time: two would post the same records, the second one in vain
-	work []chan struct{} // something was accepted; one for each poster
+	turn    atomic.Uint64       // the lane that the next group begins with
+	step    sync.Mutex          // one Step at a time: two would post the same records, the second one in vain
+	journal *store.JournalFirst // of Step; nil if it posts strictly
+	work    []chan struct{}     // something was accepted; one for each poster
 }
 
 var _ uplink.Handler = (*Pipeline)(nil)
@@ -107,6 +113,9 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	if o.Group == 0 {
 		o.Group = 1000
 	}
+	if err := o.Posting.Check(); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
 	if err := o.setPosters(s.Shared()); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
@@ -118,6 +127,7 @@ func New(s *store.Store, hsm keys.HSM, c clock.Clock, o Options) (*Pipeline, err
 	}
 	k := doors{ep: hsm, ec: o.EC, desfire: o.DESFire}
 	p := &Pipeline{store: s, doors: k, readers: readersOf(k), clock: c, opt: o, slots: newSlots(o.Windows), work: make([]chan struct{}, o.Posters)}
+	p.journal = p.memory()
 	for i := range p.work {
 		p.work[i] = make(chan struct{}, 1)
 	}
@@ -131,9 +141,11 @@ func (o *Options) setPosters(shared bool) error {
 	switch {
 	case o.Posters < 0 || o.Posters > store.Lanes:
 		return fmt.Errorf("%d posters: want 1 to %d, or none for the usual number", o.Posters, store.Lanes)
+	case o.Posters > 1 && shared && o.Posting == JournalFirst:
+		return fmt.Errorf("%d posters that post journal-first: their groups would collide. Leave the number out, or post strictly", o.Posters)
 	case o.Posters > 1 && !shared:
 		return fmt.Errorf("%d posters on an SQLite file: its one writer posts all. Leave them out, or keep the scheme in PostgreSQL", o.Posters)
-	case o.Posters == 0 && shared:
+	case o.Posters == 0 && shared && o.Posting != JournalFirst:
 		o.Posters = min(runtime.GOMAXPROCS(0), usualPosters)
 	case o.Posters == 0:
 		o.Posters = 1
@@ -144,7 +156,7 @@ func (o *Options) setPosters(shared bool) error {
 // Device is the Device of an uplink Processor: the public key of a terminal that is registered and not stopped.
 func (p *Pipeline) Device(ctx context.Context, id ids.TerminalID) (ed25519.PublicKey, bool, error) {
 	var m store.Terminal
-	err := p.store.View(ctx, func(tx *store.Tx) error {
+	err := p.store.Glance(ctx, func(tx *store.Tx) error {
 		var err error
 		m, err = tx.Terminal(ctx, id)
 		return err
@@ -162,6 +174,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		look  = 5 * time.Second // for what nobody tells of: a load that changes what a card's taps are worth
 	)
 	if !p.store.Shared() {
+		defer p.writeOut(ctx, p.journal)
 		return p.run(ctx, p.work[0], p.Step, retry, look)
 	}
 	var all errgroup.Group

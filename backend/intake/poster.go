@@ -24,6 +24,8 @@ type poster struct {
 	p    *Pipeline
 	id   string
 	seen map[string]sighting // posters, by id
+
+	journal *store.JournalFirst // nil if it posts strictly
 }
 
 // sighting is a beat and when it was first seen.
@@ -37,14 +39,14 @@ func (p *Pipeline) poster() *poster {
 	if err != nil {
 		host = "unknown"
 	}
-	return &poster{p: p, id: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]), seen: map[string]sighting{}}
+	return &poster{p: p, id: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]), seen: map[string]sighting{}, journal: p.memory()}
 }
 
 // beat says that the poster runs, gives back lanes that are others' share, and takes those of its own that nobody has.
 func (o *poster) beat(ctx context.Context) error {
 	var posters []store.Poster
 	var lanes []store.Lane
-	if err := o.p.store.View(ctx, func(tx *store.Tx) (err error) {
+	if err := o.p.store.Glance(ctx, func(tx *store.Tx) (err error) {
 		if posters, err = tx.Posters(ctx); err != nil {
 			return err
 		}
@@ -55,7 +57,12 @@ func (o *poster) beat(ctx context.Context) error {
 	}
 	live, gone := o.look(posters, o.p.clock.Now())
 	moves := share(o.id, live, lanes)
-	err := o.p.store.Update(ctx, func(tx *store.Tx) error {
+	if slices.ContainsFunc(moves, func(m move) bool { return m.to == "" }) { // who takes a lane is not to begin with the rest of this one's work
+		if _, err := idle(ctx, o.journal); err != nil {
+			return err
+		}
+	}
+	err := o.p.store.Apart(ctx, func(tx *store.Tx) error {
 		if err := tx.BeatPoster(ctx, o.id); err != nil {
 			return err
 		}
@@ -127,7 +134,7 @@ func share(id string, live []string, lanes []store.Lane) []move {
 // step posts one group of the poster's lanes. Zero: nothing waits, or it has no lanes.
 func (o *poster) step(ctx context.Context) (int, error) {
 	first := false
-	n, err := o.p.postNext(ctx, func(tx *store.Tx) (store.Held, error) {
+	n, err := o.p.postNext(ctx, o.journal, func(tx *store.Tx) (store.Held, error) {
 		held, err := tx.LanesOf(ctx, o.id)
 		first = err == nil && slices.Contains(held.Lanes(), 0)
 		return held, err
@@ -145,5 +152,6 @@ func (o *poster) step(ctx context.Context) (int, error) {
 func (o *poster) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveIn)
 	defer cancel()
-	return o.p.store.Update(ctx, func(tx *store.Tx) error { return tx.LeavePosting(ctx, o.id) })
+	_, err := idle(ctx, o.journal)
+	return errors.Join(err, o.p.store.Apart(ctx, func(tx *store.Tx) error { return tx.LeavePosting(ctx, o.id) }))
 }

@@ -24,7 +24,7 @@ func (p *Pipeline) Step(ctx context.Context) (int, error) {
 	p.step.Lock()
 	defer p.step.Unlock()
 	for {
-		n, err := p.postNext(ctx, func(tx *store.Tx) (store.Held, error) { return tx.EveryLane(ctx) })
+		n, err := p.postNext(ctx, p.journal, func(tx *store.Tx) (store.Held, error) { return tx.EveryLane(ctx) })
 		if err == nil && n == 0 {
 			n, err = p.review(ctx)
 		}
@@ -34,17 +34,32 @@ func (p *Pipeline) Step(ctx context.Context) (int, error) {
 	}
 }
 
-// postNext posts one group of the lanes that lanes tells. It returns how many records it is done with, zero if none wait.
-func (p *Pipeline) postNext(ctx context.Context, lanes func(*store.Tx) (store.Held, error)) (int, error) {
+// postNext posts one group of the lanes that lanes tells. It returns how many records it is done with, zero if none wait and all groups are written out.
+func (p *Pipeline) postNext(ctx context.Context, j *store.JournalFirst, lanes func(*store.Tx) (store.Held, error)) (int, error) {
+	if err := due(ctx, j); err != nil {
+		return 0, err
+	}
+	for {
+		n, err := p.postGroup(ctx, j, lanes)
+		if err != nil || n > 0 {
+			return n, err
+		}
+		if some, err := idle(ctx, j); err != nil || !some {
+			return 0, err
+		} // now those are given that were put off
+	}
+}
+
+func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes func(*store.Tx) (store.Held, error)) (int, error) {
 	var held store.Held
 	var pending []store.Pending
 	var terminals map[ids.TerminalID]store.Terminal
-	err := p.store.View(ctx, func(tx *store.Tx) error {
+	err := p.peek(ctx, j, func(tx *store.Tx) error {
 		var err error
 		if held, err = lanes(tx); err != nil {
 			return err
 		}
-		if pending, err = tx.PendingOf(ctx, held, int(p.turn.Add(1)), p.opt.Group); err != nil || len(pending) == 0 {
+		if pending, err = p.waiting(ctx, j, tx, held); err != nil || len(pending) == 0 {
 			return err
 		}
 		pending = oneDay(pending)
@@ -75,24 +90,22 @@ func (p *Pipeline) postNext(ctx context.Context, lanes func(*store.Tx) (store.He
 	if len(named) == 0 {
 		return len(pending), nil
 	}
-	err = p.store.Posting(ctx, func(tx *store.Tx) error {
-		if err := tx.HoldLanes(ctx, held); err != nil {
-			return err
+	var good []store.Verified
+	var unreadable []looked
+	for _, v := range named {
+		if v.form == nil {
+			good = append(good, v.Verified)
+		} else {
+			unreadable = append(unreadable, v)
 		}
-		var good []store.Verified
-		for _, v := range named {
-			if v.form == nil {
-				good = append(good, v.Verified)
-				continue
-			}
+	}
+	err = p.post(ctx, j, held, p.group(pending[0].Day), good, func(tx *store.Tx) error {
+		for _, v := range unreadable {
 			if err := tx.SetVerdict(ctx, v.Pending, VerdictUnreadable, v.form.Error()); err != nil {
 				return err
 			}
 		}
-		if len(good) == 0 {
-			return nil
-		}
-		return tx.PostGroup(ctx, p.group(pending[0].Day), good)
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("post %d records: %w", len(named), err)
@@ -106,7 +119,7 @@ func (p *Pipeline) await(ctx context.Context, held store.Held, unnamed []looked)
 	if len(unnamed) == 0 {
 		return nil
 	}
-	return p.store.Update(ctx, func(tx *store.Tx) error {
+	return p.store.Apart(ctx, func(tx *store.Tx) error {
 		if err := tx.KeepLanes(ctx, held); err != nil {
 			return err
 		}
@@ -273,7 +286,7 @@ func (v *looked) judge(said verdict) {
 func (p *Pipeline) named(ctx context.Context, alias ids.CardNumber) (*ids.CardNumber, error) {
 	var n ids.CardNumber
 	var known bool
-	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := p.store.Glance(ctx, func(tx *store.Tx) (err error) {
 		n, known, err = tx.CardOfAlias(ctx, alias)
 		return err
 	})

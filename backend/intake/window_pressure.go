@@ -26,7 +26,7 @@ func (p *pressure) unposted(ctx context.Context, s *store.Store, limit int, now 
 	if d := now.Sub(p.counted); d >= 0 && d < countEvery {
 		return p.depth, nil
 	}
-	err := s.View(ctx, func(tx *store.Tx) error {
+	err := s.Glance(ctx, func(tx *store.Tx) error {
 		var err error
 		p.depth, err = tx.CountPending(ctx, 10*limit)
 		return err

@@ -146,7 +146,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("scheme: %w", err)
 	}
-	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Windows: c.Scheme.Windows, Posters: c.Scheme.Posters, Log: c.Log}); err != nil {
+	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Windows: c.Scheme.Windows, Posters: c.Scheme.Posters, Posting: c.Scheme.Posting, Log: c.Log}); err != nil {
 		return err
 	}
 	loads := topup.Config{Online: OnlineAgent, MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}

@@ -55,6 +55,8 @@ type Scheme struct {
 
 	Posters int `yaml:"posters"` // that post side by side, on PostgreSQL; 0: as many as the machine has cores, at most 4
 
+	Posting intake.Posting `yaml:"posting"` // strict or journal-first; empty: strict
+
 	Watch watch.Settings `yaml:"watch"` // what the watch holds usual, and where terminals are
 
 	ElectronicCash bool   `yaml:"electronic_cash"` // records of such cards are taken; their keys are beside the others
@@ -184,6 +186,12 @@ func (s *Scheme) Check() error {
 	}
 	if s.Posters < 0 || s.Posters > store.Lanes {
 		bad("posters: %d: want 1 to %d, or none for the usual number", s.Posters, store.Lanes)
+	}
+	if err := s.Posting.Check(); err != nil {
+		bad("%v", err)
+	}
+	if s.Posting == intake.JournalFirst && s.Posters > 1 {
+		bad("posters: %d: who posts %s is one", s.Posters, s.Posting)
 	}
 	if s.ECLoadLog < 0 || s.ECLoadLog > 255 {
 		bad("ec_load_log: %d: want the number of records that a card's load log keeps, or none if it is not known", s.ECLoadLog)

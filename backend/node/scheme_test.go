@@ -63,6 +63,8 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		{"half an HSM", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme}", "hsm: module, token and pin_file go together"},
 		{"sessions below none", "name: test", "name: test\nhsm: {module: /lib/p11.so, token: scheme, pin_file: p, sessions: -1}", "hsm.sessions: -1"},
 		{"a line that goes back", "name: test", "name: test\nwindows: {rate: -1}", "windows.rate: -1"},
+		{"a third way to post", "name: test", "name: test\nposting: later", `posting: "later": want strict or journal-first`},
+		{"two that know the cards by heart", "name: test", "name: test\nposting: journal-first\nposters: 2", "posters: 2: who posts journal-first is one"},
 		{"a place off the earth", "name: test", "name: test\nwatch: {places: [{name: pole, latitude: 91}]}", "scheme: watch.places[0]: latitude 91"},
 		{"a load log of less than nothing", "name: test", "name: test\nec_load_log: -1", "ec_load_log: -1"},
 		{"a system identifier that is none", "name: test", "name: test\ndesfire_system: '0102'", "desfire_system: want the 6 to 21 bytes"},

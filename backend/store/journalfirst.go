@@ -84,10 +84,13 @@ func (j *JournalFirst) Unwritten() int {
 // maxLater is how many records may be put off before the journal is written out for them.
 const maxLater = 2000
 
-// Flush writes the journal out, if it has anything, and reports whether it had.
+// Flush writes the journal out, if there is anything in it that is known by heart, and reports whether it did.
 func (j *JournalFirst) Flush(ctx context.Context) (bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.groups == 0 {
+		return false, nil
+	}
 	j.forget() // whatever comes of it
 	n := 0
 	err := j.store.Apart(ctx, func(t *Tx) (err error) {
