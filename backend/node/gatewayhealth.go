@@ -20,10 +20,37 @@ import (
 	"github.com/purselane/purselane/backend/store"
 )
 
+// GatewayExperiment sends a part of payments by a second routing plan; docs/routing.md says when it ends by itself.
+type GatewayExperiment struct {
+	Name      string  `yaml:"name"` // a new one for each experiment
+	Plan      string  `yaml:"plan"` // file, beside this one
+	Part      float64 `yaml:"part"` // of payments, at most 0.5
+	Seed      uint64  `yaml:"seed"`
+	Sample    int     `yaml:"sample"`    // orders of each side before anything is said
+	Guardrail float64 `yaml:"guardrail"` // loss of success, in points of one, that is too much
+}
+
+func (e *GatewayExperiment) of() route.Experiment {
+	return route.Experiment{Name: e.Name, Seed: e.Seed, Part: e.Part, MinSample: e.Sample, Guardrail: e.Guardrail}
+}
+
+func (e *GatewayExperiment) check(bad func(string, ...any)) {
+	if e == nil {
+		return
+	}
+	if err := e.of().Check(); err != nil {
+		bad("gateway.experiment: %w", err)
+	}
+	if e.Plan == "" {
+		bad("gateway.experiment.plan: want the file with the second routing plan")
+	}
+}
+
 // healing chooses channels, and takes out and brings back those that are ill.
 type healing struct {
 	keep     *keeper.Keeper
 	channels *selfheal.Channels
+	run      []func(context.Context) error
 }
 
 // gatewayHealth joins routing plan and keeper.
@@ -46,7 +73,18 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err != nil {
 		return healing{}, fmt.Errorf("routing plan: %w", err)
 	}
-	h := healing{keep, channels}
+	h := healing{keep: keep, channels: channels}
+	h.run = append(h.run, keep.Run, n.publish(h), channels.Record(n.store, c.Log))
+	if g.Experiment != nil && c.Variant != nil {
+		if err := g.checkPlan(*c.Variant); err != nil {
+			return healing{}, err
+		}
+		judge, err := channels.Try(*c.Variant, g.Experiment.of(), n.store, c.Log)
+		if err != nil {
+			return healing{}, err
+		}
+		h.run = append(h.run, judge)
+	}
 	return h, n.assume(h)
 }
 

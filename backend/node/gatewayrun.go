@@ -77,7 +77,7 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := []func(context.Context) error{service.Run, healing.keep.Run, n.publish(healing), relay.Run, hooks.Run, apps.Run}
+	run := append([]func(context.Context) error{service.Run, relay.Run, hooks.Run, apps.Run}, healing.run...)
 	if assessor != nil {
 		run = append(run, assessor.Run)
 	}

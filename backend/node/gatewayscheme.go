@@ -29,7 +29,8 @@ type Gateway struct {
 
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
 
-	Combined *GatewayCombined `yaml:"combined"` // payments with several instruments at once; nil: none
+	Combined   *GatewayCombined   `yaml:"combined"`   // payments with several instruments at once; nil: none
+	Experiment *GatewayExperiment `yaml:"experiment"` // with a second routing plan; nil: none
 
 	Cards *GatewayCards `yaml:"cards"` // where bank cards lie; nil: none are kept
 }
@@ -85,6 +86,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 	}
 	g.Cards.check(g.Accounts, bad)
 	g.checkCombined(bad)
+	g.Experiment.check(bad)
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}

@@ -52,6 +52,7 @@ type Config struct {
 	// runs no gateway.
 	Channels map[string]channel.Channel
 	Plan     *route.Plan
+	Variant  *route.Plan // of the scheme's gateway.experiment
 
 	// Makers make the channels of those accounts that need the node's own parts; with Channels nil they are not asked. Balances need none.
 	Makers map[string]Maker

@@ -28,8 +28,14 @@ type ChannelsCmd struct {
 	Close     ChannelsCloseCmd     `cmd:"" help:"Note the cause of a fault that is over."`
 	Seal      ChannelsSealCmd      `cmd:"" help:"Seal a secret of a channel under the scheme's key file."`
 	Watch     ChannelsWatchCmd     `cmd:"" help:"Show channels live in the terminal: state, share and success over the last minutes."`
-	Fallback  ChannelsFallbackCmd  `cmd:"" help:"Show the signed file that payments are routed by when nothing else can be reached, and how old it is."`
-	Route     ChannelsRouteCmd     `cmd:"" help:"Say which accounts would take a payment and why, by the fall-back file alone."`
+	Explain   ChannelsExplainCmd   `cmd:"" help:"Say why an order's payments went to the channels they went to."`
+	DryRun    ChannelsDryRunCmd    `cmd:"" help:"Say what a routing plan would have changed for the orders of a day."`
+
+	Experiments   ChannelsExperimentsCmd `cmd:"" help:"List experiments with a second routing plan, and what came of both sides."`
+	EndExperiment ChannelsEndCmd         `cmd:"" help:"End an experiment."`
+
+	Fallback ChannelsFallbackCmd `cmd:"" help:"Show the signed file that payments are routed by when nothing else can be reached, and how old it is."`
+	Route    ChannelsRouteCmd    `cmd:"" help:"Say which accounts would take a payment and why, by the fall-back file alone."`
 }
 
 // channelCell names a channel, or one bank's cards on it.

@@ -80,6 +80,13 @@ func (f schemeFolder) gateway(c *node.Config) error {
 		}
 		c.Plan = p
 	}
+	if e := g.Experiment; e != nil {
+		p, err := readPlan(f.path(e.Plan))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("scheme: gateway.experiment.plan: %w", err))
+		}
+		c.Variant = p
+	}
 	errs = append(errs, f.riskFiles(c))
 	return errors.Join(errs...)
 }

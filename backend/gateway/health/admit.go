@@ -18,11 +18,16 @@ func Admit(share, tolerantPart float64, tolerant bool, u float64) bool {
 	}
 }
 
-// ShareOf is how much of its traffic a cell may take, where shares lists the cells that take less than all: the smaller of the channel's as a whole and its own.
+// ShareOf is how much of its traffic a cell may take, where shares lists the cells that take less than all: the smallest of the channel's as a whole, its bank's and its own.
 func ShareOf(shares map[Cell]float64, c Cell) float64 {
 	share := 1.0
 	if s, ok := shares[c.Whole()]; ok {
 		share = s
+	}
+	if c.Bank != "" {
+		if s, ok := shares[Cell{Channel: c.Channel, Bank: c.Bank}]; ok {
+			share = min(share, s)
+		}
 	}
 	if s, ok := shares[c]; ok {
 		share = min(share, s)

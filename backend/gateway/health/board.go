@@ -134,11 +134,11 @@ func (b *Board) All() []Status {
 	return out
 }
 
-// Share is how much of a payment's traffic its channel may take: the smaller of the channel's as a whole and of its bank's.
+// Share is how much of a payment's traffic its channel may take: the smallest of the channel's as a whole, of its bank's and of its kind of card.
 func (b *Board) Share(c Cell) float64 {
 	share := b.Status(c.Whole()).Share
 	if c.Bank != "" {
-		share = min(share, b.Status(c).Share)
+		share = min(share, b.Status(Cell{Channel: c.Channel, Bank: c.Bank}).Share, b.Status(c).Share)
 	}
 	return share
 }

@@ -38,6 +38,7 @@ type Health interface {
 // Router decides. It is safe for concurrent use.
 type Router struct {
 	plan     atomic.Pointer[compiled]
+	trial    atomic.Pointer[trial]
 	health   Health
 	tolerant float64 // part of payers who are
 	turn     atomic.Uint64
@@ -243,7 +244,7 @@ func factsOf(q *Question) Facts {
 // Decide appends the accounts that may take a payment to into, best first, and returns them with the name of the rule. None means that nobody
 // can take it now. Errors: [ErrNoPlan], or a rule that cannot be evaluated.
 func (r *Router) Decide(into []string, q *Question) ([]string, string, error) {
-	c := r.plan.Load()
+	c, _ := r.planOf(q.Key)
 	if c == nil {
 		return into, "", ErrNoPlan
 	}
@@ -350,7 +351,7 @@ type Reason struct {
 
 // Explain says why, for each account of each rule that fits, up to the rule that decides. It decides nothing and counts nothing.
 func (r *Router) Explain(q *Question) ([]Reason, error) {
-	c := r.plan.Load()
+	c, _ := r.planOf(q.Key)
 	if c == nil {
 		return nil, ErrNoPlan
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/channel"
@@ -19,7 +18,9 @@ type Channels struct {
 	router *route.Router
 	health shares
 	keeper *keeper.Keeper // nil: offline
-	clock  clock.Clock
+
+	recorder *recorder // nil: decisions are not kept
+	clock    clock.Clock
 }
 
 // shares is the health that routing reads.
@@ -55,7 +56,10 @@ var _ gateway.Router = (*Channels)(nil)
 // Route implements [gateway.Router].
 func (x *Channels) Route(_ context.Context, w gateway.Wanted) ([]string, error) {
 	q := x.question(w)
-	names, _, err := x.router.Decide(nil, &q)
+	names, rule, err := x.router.Decide(nil, &q)
+	if err == nil {
+		x.record(&q, w.Order, rule, names)
+	}
 	return names, err
 }
 
@@ -66,9 +70,7 @@ func (x *Channels) Explain(w gateway.Wanted) ([]route.Reason, error) {
 }
 
 func (x *Channels) question(w gateway.Wanted) route.Question {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(w.Order)) // never fails
-	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, Card: w.Card, App: w.App, Key: h.Sum64(), Now: x.clock.Now()}
+	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, Card: w.Card, App: w.App, Key: keyOf(w.Order), Now: x.clock.Now()}
 }
 
 // Watch notes that an account is asked for a payment. What it returns is told what came of it.
