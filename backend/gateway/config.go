@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/gateway/recurring"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
@@ -118,6 +119,11 @@ type Config struct {
 	// Default 3.
 	Attempts int
 
+	// Recurring says when what recurs by agreement is looked after, charged, and given up.
+	//
+	// Default [recurring.Defaults].
+	Recurring recurring.Settings
+
 	// Schedule says when channels are asked again.
 	//
 	// Default [order.DefaultSchedule].
@@ -180,6 +186,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.AtOnce == 0 {
 		c.AtOnce = 8
 	}
+	if c.Recurring.Ahead == 0 {
+		c.Recurring = recurring.Defaults()
+	}
+	errs = append(errs, c.Recurring.Check())
 	if c.Schedule == nil {
 		s := order.DefaultSchedule()
 		c.Schedule = &s

@@ -8,6 +8,8 @@ var (
 	ErrRequest = errors.New("the request does not fit")
 	// ErrUnknownOrder: there is no such order, or it is another app's.
 	ErrUnknownOrder = errors.New("no such order")
+	// ErrUnknownAgreement: there is no such agreement, or it is another app's.
+	ErrUnknownAgreement = errors.New("no such agreement")
 	// ErrUnknownPayout: there is no such pay-out.
 	ErrUnknownPayout = errors.New("no such pay-out")
 	// ErrUnknownAccount: we have no such account at a channel.

@@ -33,6 +33,9 @@ func (s *Service) Notified(ctx context.Context, account string, n channel.Notifi
 
 // event does what a verified event says, and notes in the same transaction that it was heard.
 func (s *Service) event(ctx context.Context, account string, e channel.Event) error {
+	if e.About == channel.OfAgreement {
+		return s.agreementEvent(ctx, account, e)
+	}
 	about := e.Result.Number
 	var row store.GatewayPayment
 	var operation store.GatewayOperation

@@ -24,6 +24,7 @@ type NewPayment struct {
 	Proof     string       // what the payer proved after a challenge, "" for nothing
 
 	bank, card string // of the payer's card, where it is known
+	over       string // our account that has the agreement, "" for the router's choice
 }
 
 // digest leaves out what may differ when the same attempt comes again.
@@ -37,8 +38,9 @@ func (n NewPayment) digest() (string, error) {
 //
 // The same key with the same content is the same attempt: it is returned as it is by now, and carried on only where no channel was called.
 // A payment in doubt is no error: it is asked about by [Service.Scan]. An error of the store after the call says nothing about the money.
+// With product [channel.Agreement] nobody need be there: Payer.Agreement is our number of an agreement in force.
 //
-// Errors: [ErrUnknownOrder], [ErrRequest], [ErrCardNumber], [ErrConflict], [ErrExpired], [ErrNoChannel], [order.ErrState].
+// Errors: [ErrUnknownOrder], [ErrUnknownAgreement], [ErrRequest], [ErrCardNumber], [ErrConflict], [ErrExpired], [ErrNoChannel], [order.ErrState].
 func (s *Service) Pay(ctx context.Context, app, id string, n NewPayment) (Payment, error) {
 	out, err := s.pay(ctx, app, id, n)
 	if err != nil {
@@ -53,6 +55,9 @@ func (s *Service) pay(ctx context.Context, app, id string, n NewPayment) (Paymen
 	}
 	digest, err := n.digest()
 	if err != nil {
+		return Payment{}, err
+	}
+	if n, err = s.agreed(ctx, app, id, n); err != nil {
 		return Payment{}, err
 	}
 	if n.bank, n.card, err = s.cardOf(ctx, n.Payer); err != nil {
@@ -205,7 +210,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidates(ctx, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
+		all, err := s.candidatesOver(ctx, n.over, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
 		if err != nil {
 			return err
 		}

@@ -49,6 +49,17 @@ func (r FixedRouter) Route(_ context.Context, w Wanted) ([]string, error) {
 	return nil, nil
 }
 
+// candidatesOver is one account where it is set, and else the router's.
+func (s *Service) candidatesOver(ctx context.Context, over string, w Wanted) ([]Account, error) {
+	if over == "" {
+		return s.candidates(ctx, w)
+	}
+	if a, known := s.accounts[over]; known && able(a.Channel, w) {
+		return []Account{a}, nil
+	}
+	return nil, fmt.Errorf("%s over %s: %w", w.Product, over, ErrNoChannel)
+}
+
 // candidates asks the router, and leaves out what cannot do it.
 func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
 	names, err := s.cfg.Router.Route(ctx, w)

@@ -30,6 +30,8 @@ func (s *Service) Scan(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n, err := s.endOrders(ctx)
+	k, agreed := s.scanAgreements(ctx)
+	n, err = n+k, errors.Join(err, agreed)
 	for slice := range order.Slices {
 		k, sliceErr := s.scanSlice(ctx, slice)
 		n += k

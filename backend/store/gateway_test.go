@@ -81,6 +81,20 @@ func TestGatewayRowsComeBackAsTheyWere(t *testing.T) {
 		return tx.SetGatewayOperation(ctx, r2)
 	})
 	check(o2, p2, r2)
+
+	var a, have store.GatewayAgreement
+	fill(t, &a)
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		require.NoError(t, tx.AddGatewayAgreement(ctx, a))
+		var err error
+		have, err = tx.GatewayAgreementByKey(ctx, a.App, a.IdempotencyKey)
+		require.NoError(t, err)
+		require.Equal(t, a, have)
+		require.NoError(t, tx.SetGatewayAgreement(ctx, store.GatewayAgreement{Number: a.Number, Due: time.UnixMilli(1)}))
+		all, err := tx.GatewayAgreementsDue(ctx, time.UnixMilli(1), 10)
+		require.Equal(t, []store.GatewayAgreement{{Number: a.Number, Due: time.UnixMilli(1)}}, all)
+		return err
+	})
 	require.ErrorIs(t, s.Update(t.Context(), func(tx *store.Tx) error { return tx.SetGatewayOrder(t.Context(), store.GatewayOrder{ID: "none"}) }), store.ErrNotFound)
 	require.ErrorIs(t, s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.GatewayPayment(t.Context(), "none"); return err }), store.ErrNotFound)
 }

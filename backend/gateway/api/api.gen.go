@@ -34,6 +34,53 @@ type Action struct {
 	Url *string `json:"url,omitempty"`
 }
 
+// Agreement defines model for Agreement.
+type Agreement struct {
+	// Account Our account at the channel.
+	Account string `json:"account"`
+
+	// Action What the payer's device needs.
+	Action  *Action   `json:"action,omitempty"`
+	Attach  *string   `json:"attach,omitempty"`
+	Changed time.Time `json:"changed"`
+
+	// Code The channel's.
+	Code    *string   `json:"code,omitempty"`
+	Context string    `json:"context"`
+	Created time.Time `json:"created"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+
+	// LastOrder Of the last charge.
+	LastOrder *string    `json:"last_order,omitempty"`
+	Merchant  string     `json:"merchant"`
+	Message   *string    `json:"message,omitempty"`
+	NextDue   *time.Time `json:"next_due,omitempty"`
+	Number    string     `json:"number"`
+	Payer     string     `json:"payer"`
+	Prices    *[]Price   `json:"prices,omitempty"`
+
+	// Recurs What is charged by itself (docs/gateway-products.md). Left out: only what the app orders.
+	Recurs *Recurs    `json:"recurs,omitempty"`
+	Signed *time.Time `json:"signed,omitempty"`
+
+	// Standing good, late, lapsed or ended
+	Standing *string `json:"standing,omitempty"`
+
+	// State See docs/gateway.md, which draws it.
+	State   string `json:"state"`
+	Subject string `json:"subject"`
+}
+
+// Agreements defines model for Agreements.
+type Agreements struct {
+	Agreements []Agreement `json:"agreements"`
+}
+
 // Amount Decimal, two places.
 //
 // Example: 50.00
@@ -61,6 +108,51 @@ type Event struct {
 
 // Key Names it at the app, for ever. The same key with other content is refused.
 type Key = string
+
+// NewAgreement defines model for NewAgreement.
+type NewAgreement struct {
+	// Attach The app's own; comes back.
+	Attach *string `json:"attach,omitempty"`
+
+	// Bank The bank that the payer has chosen.
+	Bank *string `json:"bank,omitempty"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+
+	// Merchant Whom it is with. The app's terms name those that it may order for.
+	Merchant string `json:"merchant"`
+
+	// OpenId The payer at the channel.
+	OpenId *string `json:"open_id,omitempty"`
+
+	// Payer The app's name for who signs. What recurs is charged to this one, whoever is logged in.
+	Payer   string `json:"payer"`
+	Product int    `json:"product"`
+
+	// Recurs What is charged by itself (docs/gateway-products.md). Left out: only what the app orders.
+	Recurs *Recurs `json:"recurs,omitempty"`
+
+	// ReturnUrl Where the payer's browser goes after signing. That it comes there proves nothing.
+	ReturnUrl *string `json:"return_url,omitempty"`
+
+	// Subject What is agreed to, for the payer's eyes.
+	Subject string `json:"subject"`
+
+	// Token The channel's token of a card, never a card number.
+	Token *string `json:"token,omitempty"`
+}
+
+// NewConsent defines model for NewConsent.
+type NewConsent struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+}
 
 // NewOrder defines model for NewOrder.
 type NewOrder struct {
@@ -103,6 +195,9 @@ type NewPayment struct {
 	// Account balance: the holder, as the app names him. Each app has holders of its own.
 	Account *string `json:"account,omitempty"`
 
+	// Agreement agreement: our number of it.
+	Agreement *string `json:"agreement,omitempty"`
+
 	// Bank The bank that the payer has chosen.
 	Bank *string `json:"bank,omitempty"`
 
@@ -132,6 +227,17 @@ type NewPayment struct {
 
 	// Token quick, card: the channel's token of a card, never a card number.
 	Token *string `json:"token,omitempty"`
+}
+
+// NewPrice defines model for NewPrice.
+type NewPrice struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// From For payments that are due then or later.
+	From time.Time `json:"from"`
 }
 
 // NewRefund defines model for NewRefund.
@@ -353,6 +459,17 @@ type Payment struct {
 	Surplus *bool `json:"surplus,omitempty"`
 }
 
+// Price defines model for Price.
+type Price struct {
+	Agreed bool `json:"agreed"`
+
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount    `json:"amount"`
+	From   time.Time `json:"from"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Detail string `json:"detail"`
@@ -363,6 +480,22 @@ type Problem struct {
 	//
 	// Example: urn:purselane:gateway:order-state
 	Type string `json:"type"`
+}
+
+// Recurs What is charged by itself (docs/gateway-products.md). Left out: only what the app orders.
+type Recurs struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Months Between two payments.
+	Months int `json:"months"`
+
+	// TopUp Each payment is a load, for a card at its next presentation.
+	TopUp       *bool `json:"top_up,omitempty"`
+	TrialDays   *int  `json:"trial_days,omitempty"`
+	TrialMonths *int  `json:"trial_months,omitempty"`
 }
 
 // Refund defines model for Refund.
@@ -400,8 +533,17 @@ type Timeline struct {
 	Events []Event `json:"events"`
 }
 
+// AgreementNumber defines model for AgreementNumber.
+type AgreementNumber = string
+
 // OrderID defines model for OrderID.
 type OrderID = string
+
+// ListAgreementsParams defines parameters for ListAgreements.
+type ListAgreementsParams struct {
+	// State Of one state.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
 
 // ListOrdersParams defines parameters for ListOrders.
 type ListOrdersParams struct {
@@ -414,6 +556,15 @@ type ListOrdersParams struct {
 	// Limit How many at most. Default: 50.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// SignAgreementJSONRequestBody defines body for SignAgreement for application/json ContentType.
+type SignAgreementJSONRequestBody = NewAgreement
+
+// ConsentJSONRequestBody defines body for Consent for application/json ContentType.
+type ConsentJSONRequestBody = NewConsent
+
+// SetPriceJSONRequestBody defines body for SetPrice for application/json ContentType.
+type SetPriceJSONRequestBody = NewPrice
 
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = NewOrder
@@ -432,6 +583,27 @@ type WithdrawJSONRequestBody = NewWithdrawal
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAgreements The app's agreements, the newest first, at most 100
+	// (GET /v1/agreements)
+	ListAgreements(w http.ResponseWriter, r *http.Request, params ListAgreementsParams)
+	// SignAgreement Have a payer agree to be debited
+	// (POST /v1/agreements)
+	SignAgreement(w http.ResponseWriter, r *http.Request)
+	// GetAgreement An agreement
+	// (GET /v1/agreements/{agreement})
+	GetAgreement(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// Consent Say that the payer agrees to the last price
+	// (POST /v1/agreements/{agreement}/consent)
+	Consent(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// EndAgreement End an agreement
+	// (POST /v1/agreements/{agreement}/end)
+	EndAgreement(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// SetPrice Give what recurs another price
+	// (POST /v1/agreements/{agreement}/price)
+	SetPrice(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// GetAgreementTimeline What happened to an agreement, in order
+	// (GET /v1/agreements/{agreement}/timeline)
+	GetAgreementTimeline(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
@@ -472,6 +644,183 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListAgreements operation middleware
+func (siw *ServerInterfaceWrapper) ListAgreements(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAgreementsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAgreements(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SignAgreement operation middleware
+func (siw *ServerInterfaceWrapper) SignAgreement(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SignAgreement(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAgreement operation middleware
+func (siw *ServerInterfaceWrapper) GetAgreement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "agreement" -------------
+	var agreement AgreementNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agreement", r.PathValue("agreement"), &agreement, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agreement", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAgreement(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Consent operation middleware
+func (siw *ServerInterfaceWrapper) Consent(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "agreement" -------------
+	var agreement AgreementNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agreement", r.PathValue("agreement"), &agreement, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agreement", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Consent(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndAgreement operation middleware
+func (siw *ServerInterfaceWrapper) EndAgreement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "agreement" -------------
+	var agreement AgreementNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agreement", r.PathValue("agreement"), &agreement, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agreement", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndAgreement(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPrice operation middleware
+func (siw *ServerInterfaceWrapper) SetPrice(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "agreement" -------------
+	var agreement AgreementNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agreement", r.PathValue("agreement"), &agreement, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agreement", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPrice(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAgreementTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetAgreementTimeline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "agreement" -------------
+	var agreement AgreementNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agreement", r.PathValue("agreement"), &agreement, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "agreement", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAgreementTimeline(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // GetOpenAPI operation middleware
 func (siw *ServerInterfaceWrapper) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
@@ -859,12 +1208,294 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/refunds", wrapper.RefundOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/steps", wrapper.StepOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/withdrawals", wrapper.Withdraw)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/agreements", wrapper.ListAgreements)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements", wrapper.SignAgreement)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/agreements/{agreement}", wrapper.GetAgreement)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/agreements/{agreement}/timeline", wrapper.GetAgreementTimeline)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/end", wrapper.EndAgreement)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/price", wrapper.SetPrice)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/consent", wrapper.Consent)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/close", wrapper.CloseOrder)
 
 	return m
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
+
+type ListAgreementsRequestObject struct {
+	Params ListAgreementsParams
+}
+
+type ListAgreementsResponseObject interface {
+	VisitListAgreementsResponse(w http.ResponseWriter) error
+}
+
+type ListAgreements200JSONResponse Agreements
+
+func (response ListAgreements200JSONResponse) VisitListAgreementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAgreementsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAgreementsdefaultApplicationProblemPlusJSONResponse) VisitListAgreementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignAgreementRequestObject struct {
+	Body *SignAgreementJSONRequestBody
+}
+
+type SignAgreementResponseObject interface {
+	VisitSignAgreementResponse(w http.ResponseWriter) error
+}
+
+type SignAgreement200JSONResponse Agreement
+
+func (response SignAgreement200JSONResponse) VisitSignAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignAgreementdefaultApplicationProblemPlusJSONResponse) VisitSignAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAgreementRequestObject struct {
+	Agreement AgreementNumber `json:"agreement"`
+}
+
+type GetAgreementResponseObject interface {
+	VisitGetAgreementResponse(w http.ResponseWriter) error
+}
+
+type GetAgreement200JSONResponse Agreement
+
+func (response GetAgreement200JSONResponse) VisitGetAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAgreementdefaultApplicationProblemPlusJSONResponse) VisitGetAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsentRequestObject struct {
+	Agreement AgreementNumber `json:"agreement"`
+	Body      *ConsentJSONRequestBody
+}
+
+type ConsentResponseObject interface {
+	VisitConsentResponse(w http.ResponseWriter) error
+}
+
+type Consent200JSONResponse Agreement
+
+func (response Consent200JSONResponse) VisitConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConsentdefaultApplicationProblemPlusJSONResponse) VisitConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAgreementRequestObject struct {
+	Agreement AgreementNumber `json:"agreement"`
+}
+
+type EndAgreementResponseObject interface {
+	VisitEndAgreementResponse(w http.ResponseWriter) error
+}
+
+type EndAgreement200JSONResponse Agreement
+
+func (response EndAgreement200JSONResponse) VisitEndAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndAgreementdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndAgreementdefaultApplicationProblemPlusJSONResponse) VisitEndAgreementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPriceRequestObject struct {
+	Agreement AgreementNumber `json:"agreement"`
+	Body      *SetPriceJSONRequestBody
+}
+
+type SetPriceResponseObject interface {
+	VisitSetPriceResponse(w http.ResponseWriter) error
+}
+
+type SetPrice200JSONResponse Agreement
+
+func (response SetPrice200JSONResponse) VisitSetPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetPricedefaultApplicationProblemPlusJSONResponse) VisitSetPriceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAgreementTimelineRequestObject struct {
+	Agreement AgreementNumber `json:"agreement"`
+}
+
+type GetAgreementTimelineResponseObject interface {
+	VisitGetAgreementTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetAgreementTimeline200JSONResponse Timeline
+
+func (response GetAgreementTimeline200JSONResponse) VisitGetAgreementTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetAgreementTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type GetOpenAPIRequestObject struct {
 }
@@ -1249,6 +1880,27 @@ func (response WithdrawdefaultApplicationProblemPlusJSONResponse) VisitWithdrawR
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAgreements The app's agreements, the newest first, at most 100
+	// (GET /v1/agreements)
+	ListAgreements(ctx context.Context, request ListAgreementsRequestObject) (ListAgreementsResponseObject, error)
+	// SignAgreement Have a payer agree to be debited
+	// (POST /v1/agreements)
+	SignAgreement(ctx context.Context, request SignAgreementRequestObject) (SignAgreementResponseObject, error)
+	// GetAgreement An agreement
+	// (GET /v1/agreements/{agreement})
+	GetAgreement(ctx context.Context, request GetAgreementRequestObject) (GetAgreementResponseObject, error)
+	// Consent Say that the payer agrees to the last price
+	// (POST /v1/agreements/{agreement}/consent)
+	Consent(ctx context.Context, request ConsentRequestObject) (ConsentResponseObject, error)
+	// EndAgreement End an agreement
+	// (POST /v1/agreements/{agreement}/end)
+	EndAgreement(ctx context.Context, request EndAgreementRequestObject) (EndAgreementResponseObject, error)
+	// SetPrice Give what recurs another price
+	// (POST /v1/agreements/{agreement}/price)
+	SetPrice(ctx context.Context, request SetPriceRequestObject) (SetPriceResponseObject, error)
+	// GetAgreementTimeline What happened to an agreement, in order
+	// (GET /v1/agreements/{agreement}/timeline)
+	GetAgreementTimeline(ctx context.Context, request GetAgreementTimelineRequestObject) (GetAgreementTimelineResponseObject, error)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
@@ -1318,6 +1970,207 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListAgreements operation middleware
+func (sh *strictHandler) ListAgreements(w http.ResponseWriter, r *http.Request, params ListAgreementsParams) {
+	var request ListAgreementsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAgreements(ctx, request.(ListAgreementsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAgreements")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAgreementsResponseObject); ok {
+		if err := validResponse.VisitListAgreementsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SignAgreement operation middleware
+func (sh *strictHandler) SignAgreement(w http.ResponseWriter, r *http.Request) {
+	var request SignAgreementRequestObject
+
+	var body SignAgreementJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SignAgreement(ctx, request.(SignAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignAgreement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SignAgreementResponseObject); ok {
+		if err := validResponse.VisitSignAgreementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAgreement operation middleware
+func (sh *strictHandler) GetAgreement(w http.ResponseWriter, r *http.Request, agreement AgreementNumber) {
+	var request GetAgreementRequestObject
+
+	request.Agreement = agreement
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAgreement(ctx, request.(GetAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAgreement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAgreementResponseObject); ok {
+		if err := validResponse.VisitGetAgreementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Consent operation middleware
+func (sh *strictHandler) Consent(w http.ResponseWriter, r *http.Request, agreement AgreementNumber) {
+	var request ConsentRequestObject
+
+	request.Agreement = agreement
+
+	var body ConsentJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Consent(ctx, request.(ConsentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Consent")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConsentResponseObject); ok {
+		if err := validResponse.VisitConsentResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndAgreement operation middleware
+func (sh *strictHandler) EndAgreement(w http.ResponseWriter, r *http.Request, agreement AgreementNumber) {
+	var request EndAgreementRequestObject
+
+	request.Agreement = agreement
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndAgreement(ctx, request.(EndAgreementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndAgreement")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndAgreementResponseObject); ok {
+		if err := validResponse.VisitEndAgreementResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPrice operation middleware
+func (sh *strictHandler) SetPrice(w http.ResponseWriter, r *http.Request, agreement AgreementNumber) {
+	var request SetPriceRequestObject
+
+	request.Agreement = agreement
+
+	var body SetPriceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPrice(ctx, request.(SetPriceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPrice")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetPriceResponseObject); ok {
+		if err := validResponse.VisitSetPriceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAgreementTimeline operation middleware
+func (sh *strictHandler) GetAgreementTimeline(w http.ResponseWriter, r *http.Request, agreement AgreementNumber) {
+	var request GetAgreementTimelineRequestObject
+
+	request.Agreement = agreement
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAgreementTimeline(ctx, request.(GetAgreementTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAgreementTimeline")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAgreementTimelineResponseObject); ok {
+		if err := validResponse.VisitGetAgreementTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // GetOpenAPI operation middleware

@@ -20,8 +20,8 @@ type able struct{ *bank }
 
 func (a able) Capabilities() channel.Capabilities {
 	c := a.bank.Capabilities()
-	c.Products = append(c.Products, channel.Payout)
-	c.Authorise, c.Payout = true, true
+	c.Products = append(c.Products, channel.Payout, channel.Agreement)
+	c.Authorise, c.Payout, c.Agreements = true, true, true
 	return c
 }
 

@@ -85,6 +85,7 @@ func (s *server) PayOrder(ctx context.Context, r PayOrderRequestObject) (PayOrde
 	if err != nil {
 		return nil, err
 	}
+	payer.Agreement = orDefault(r.Body.Agreement)
 	n := gateway.NewPayment{Key: r.Body.Key, Product: channel.Product(r.Body.Product), ReturnURL: orDefault(r.Body.ReturnUrl), IP: orDefault(r.Body.Ip), Proof: orDefault(r.Body.Proof),
 		Payer: payer}
 	p, err := s.Gateway.Pay(ctx, c.App, r.Order, n)
@@ -108,11 +109,15 @@ func (s *server) GetTimeline(ctx context.Context, r GetTimelineRequestObject) (G
 		return nil, err
 	}
 	all, err := s.Gateway.Timeline(ctx, c.App, r.Order)
+	return GetTimeline200JSONResponse(timelineOf(all)), err
+}
+
+func timelineOf(all []gateway.Event) Timeline {
 	out := Timeline{Events: []Event{}}
 	for _, e := range all {
 		out.Events = append(out.Events, Event{At: e.At.UTC(), About: e.About, Event: e.Event, Was: e.Was, Became: e.Became, Source: string(e.Source), Context: e.Context, Detail: e.Detail})
 	}
-	return GetTimeline200JSONResponse(out), err
+	return out
 }
 
 func orderOf(o gateway.Order) Order {
@@ -148,11 +153,16 @@ func orderOf(o gateway.Order) Order {
 func paymentOf(p gateway.Payment) Payment {
 	out := Payment{Number: p.Number, Key: p.Key, Account: p.Account, Context: p.Context, Product: string(p.Product), Amount: p.Money.Amount, Currency: p.Money.Currency, State: string(p.State),
 		Surplus: unlessEmpty(p.Surplus), Code: unlessEmpty(p.Code), Message: unlessEmpty(p.Message), Created: p.Created.UTC(), Changed: p.Changed.UTC(), Paid: moment(p.PaidAt)}
-	a := Action{Qr: unlessEmpty(p.Action.QR), Url: unlessEmpty(p.Action.URL), Params: unlessNone(p.Action.Params), Form: unlessNone(p.Action.Form)}
-	if a != (Action{}) {
-		out.Action = &a
-	}
+	out.Action = actionOf(p.Action)
 	return out
+}
+
+func actionOf(have channel.Action) *Action {
+	a := Action{Qr: unlessEmpty(have.QR), Url: unlessEmpty(have.URL), Params: unlessNone(have.Params), Form: unlessNone(have.Form)}
+	if a == (Action{}) {
+		return nil
+	}
+	return &a
 }
 
 func refundOf(o gateway.Operation) Refund {

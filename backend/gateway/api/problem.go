@@ -24,6 +24,7 @@ type kind struct {
 var kinds = []kind{
 	{"merchant", http.StatusForbidden, errMerchant},
 	{"unknown-order", http.StatusNotFound, gateway.ErrUnknownOrder},
+	{"unknown-agreement", http.StatusNotFound, gateway.ErrUnknownAgreement},
 	{"card-number", http.StatusBadRequest, gateway.ErrCardNumber},
 	{"key-reused", http.StatusConflict, gateway.ErrConflict},
 	{"order-expired", http.StatusConflict, gateway.ErrExpired},

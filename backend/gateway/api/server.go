@@ -133,8 +133,10 @@ func (s *server) check(route *routers.Route, next http.Handler) http.Handler {
 		}
 		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: map[string]string{}, Route: route,
 			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}}
-		if id := r.PathValue("order"); id != "" {
-			in.PathParams["order"] = id
+		for _, name := range []string{"order", "agreement"} {
+			if id := r.PathValue(name); id != "" {
+				in.PathParams[name] = id
+			}
 		}
 		if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
 			s.fail(w, r, refusal{"request", http.StatusBadRequest, whatIsWrong(err)})

@@ -10,7 +10,7 @@ func listed[S, E ~string](all []arrow[S, E]) (out []Arrow) {
 	return out
 }
 
-// Tables are the three tables, by the word that heads each drawing.
+// Tables are the tables, by the word that heads each drawing.
 func Tables() map[string][]Arrow {
-	return map[string][]Arrow{"Order": listed(arrows), "Payment": listed(paymentArrows), "Operation": listed(operationArrows)}
+	return map[string][]Arrow{"Order": listed(arrows), "Payment": listed(paymentArrows), "Operation": listed(operationArrows), "Agreement": listed(agreementArrows)}
 }

@@ -17,7 +17,7 @@ import (
 func TestDrawings(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/gateway.md")
 	require.NoError(t, err)
-	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered"} {
+	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered", "Agreement": "signing"} {
 		want := "```mermaid\nstateDiagram-v2\n  [*] --> " + first + "\n"
 		seen := map[string]bool{}
 		for _, a := range order.Tables()[name] {
@@ -61,6 +61,18 @@ func TestEveryWordOfAChannelFitsTheTable(t *testing.T) {
 					require.Equal(t, next == order.PaymentPaid, o == channel.Succeeded && !flag, "%s %v", s, o)
 					require.False(t, o == channel.Unknown && next.Ended(), "unknown is not failed")
 					require.False(t, o == channel.Missing && !gone && next.Ended(), "it may still be on its way")
+				}
+			}
+			for _, s := range order.AgreementStates {
+				for _, gone := range []bool{false, true} {
+					e, means := order.AgreementEventOf(s, o, gone)
+					if !means {
+						continue
+					}
+					next, err := order.NextAgreement(s, e)
+					require.NoError(t, err, "%s %v", s, o)
+					require.Equal(t, next == order.Active, o == channel.Succeeded, "%s %v", s, o)
+					require.False(t, o == channel.Missing && !gone, "it may still be signed")
 				}
 			}
 			for _, s := range order.OperationStates {
