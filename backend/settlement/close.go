@@ -140,6 +140,7 @@ type closing struct {
 	day         string
 	expireAfter int
 	location    *time.Location
+	quarantined map[store.RecordName]store.Told // what earlier days told of as such
 }
 
 // allowed reports why the day cannot be closed now.
@@ -173,6 +174,10 @@ const atOnce = 5000
 
 // freeze writes the day's items and its parties' inputs.
 func (c closing) freeze(ctx context.Context) error {
+	var err error
+	if c.quarantined, err = c.tx.QuarantinedItems(ctx, c.day); err != nil {
+		return err
+	}
 	var after store.TapKey
 	for {
 		taps, err := c.tx.UnsettledTaps(ctx, c.day, after, atOnce)
@@ -281,6 +286,10 @@ func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, stor
 		item.Acquirer = u.Was.Acquirer
 		item.WasDay, item.WasClass, item.WasAmount, item.WasExpired = u.Was.Day, string(wasClass), u.Was.Amount, u.Was.Expired
 		same = class == wasClass && reason == wasReason && u.Amount == u.Was.Amount
+	}
+	if told, found := c.quarantined[store.RecordName{Terminal: u.Terminal, Epoch: u.Epoch, Seq: u.Seq}]; found && u.Was.Day == "" {
+		// The number was told of as one that nobody could read; its good record has come since, and goes to whom it was told.
+		item.Acquirer, item.WasDay, item.WasClass = told.Acquirer, told.Day, string(Rejected)
 	}
 	if item.Acquirer == "" {
 		return store.Item{}, store.SettledState{}, false, fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)

@@ -358,6 +358,33 @@ func writeRows[T any](ctx context.Context, t *Tx, what, insert, rest string, n i
 	return nil
 }
 
+// Told is how a closed day told of a number: to which acquirer, on which day.
+type Told struct {
+	Day      string
+	Acquirer ids.AcquirerID
+}
+
+// QuarantinedItems are the numbers that days closed before one told of as quarantined: few, for it takes a batch that its terminal signed and nobody can read.
+func (t *Tx) QuarantinedItems(ctx context.Context, before string) (map[RecordName]Told, error) {
+	out := map[RecordName]Told{}
+	err := t.rows(ctx, "quarantined items", func(scan func(...any) error) error {
+		var n RecordName
+		var told Told
+		var epoch int64
+		err := scan(&n.Terminal, &epoch, &n.Seq, &told.Day, &told.Acquirer)
+		n.Epoch = uint64(epoch)
+		out[n] = told
+		return err
+	}, `SELECT terminal, epoch, seq, day, acquirer FROM settlement_item WHERE reason = 'quarantined' AND day < ? ORDER BY day, terminal, epoch, seq`, before)
+	return out, err
+}
+
+// RecordName names a record: its terminal, the epoch of its journal, and its number there.
+type RecordName struct {
+	Terminal   ids.TerminalID
+	Epoch, Seq uint64
+}
+
 // PutItems freezes items of a day.
 func (t *Tx) PutItems(ctx context.Context, day string, items []Item) error {
 	return writeRows(ctx, t, "freeze items", `INSERT INTO settlement_item (day, card, counter, terminal, epoch, tap, seq, merchant, acquirer, arrived,
