@@ -101,7 +101,7 @@ func closeDay(ctx context.Context, s *store.Store, day string, o Options, to fun
 		if out, err = loadDay(ctx, tx, day, to()); !errors.Is(err, ErrNotClosed) {
 			return err // somebody closed it while we waited
 		}
-		c := closing{tx: tx, day: day, expireAfter: o.ExpireAfter, location: o.Location}
+		c := closing{tx: tx, day: day, expireAfter: o.ExpireAfter, location: o.Location, expiry: map[ids.MerchantID]int{}}
 		if err := c.allowed(ctx); err != nil {
 			return err
 		}
@@ -141,6 +141,7 @@ type closing struct {
 	expireAfter int
 	location    *time.Location
 	quarantined map[store.RecordName]store.Told // what earlier days told of as such
+	expiry      map[ids.MerchantID]int          // expireAfter, or what contracts say instead, of the merchants looked at
 }
 
 // allowed reports why the day cannot be closed now.
@@ -253,8 +254,9 @@ func (c closing) late(ctx context.Context, u store.Unsettled) (store.Late, error
 	if u.Was.Day != "" {
 		return u.Was.Late, nil
 	}
-	if !tooLate(u.At, u.ReceivedAt, c.location, c.expireAfter) {
-		return store.InTime, nil
+	days, err := c.expiryOf(ctx, u)
+	if err != nil || !tooLate(u.At, u.ReceivedAt, c.location, days) {
+		return store.InTime, err
 	}
 	// A terminal that says itself that it does not know the time does not make its taps late by it.
 	known, err := c.clockKnown(ctx, u)

@@ -33,6 +33,9 @@ func SetContract(ctx context.Context, s *store.Store, kind, party string, schedu
 	var faults []error
 	for _, t := range schedule.Terms {
 		faults = append(faults, CheckStandards(kind, party, t.Standards))
+		if kind == partyChannel && t.ExpireAfter != nil {
+			faults = append(faults, fmt.Errorf("contract of %s %s: expire_after: no tap comes through a channel", kind, party))
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err

@@ -25,6 +25,30 @@ func tooLate(tap, arrived time.Time, in *time.Location, days int) bool {
 	return calendar.DateOf(tap.In(in)).Until(calendar.DateOf(arrived.In(in))) > days
 }
 
+// expiryOf is how many days may lie between a tap of a merchant and its arrival: what the merchant's contract says on the day that closes, else its acquirer's, else the
+// scheme.
+func (c closing) expiryOf(ctx context.Context, u store.Unsettled) (int, error) {
+	if days, known := c.expiry[u.Merchant]; known {
+		return days, nil
+	}
+	days := c.expireAfter
+	for _, party := range []struct{ kind, id string }{{partyAcquirer, string(u.Acquirer)}, {partyMerchant, string(u.Merchant)}} {
+		schedule, err := contractOf(ctx, c.tx, party.kind, party.id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		// A contract that has not begun, or has ended, says nothing here: whether the day may close without it is seen when it is charged.
+		if term, err := schedule.On(calendar.Date(c.day)); err == nil && term.ExpireAfter != nil {
+			days = *term.ExpireAfter
+		}
+	}
+	c.expiry[u.Merchant] = days
+	return days, nil
+}
+
 // clockKnown reports whether the record that speaks for a tap says when it was, as far as its terminal knew the time.
 func (c closing) clockKnown(ctx context.Context, u store.Unsettled) (bool, error) {
 	body, err := c.tx.RecordBody(ctx, u.Terminal, u.Epoch, u.Seq)

@@ -13,6 +13,7 @@ import (
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/fee"
 	"github.com/purselane/purselane/uplink/wire"
 )
 
@@ -168,4 +169,37 @@ func TestExpiryHoldsWhateverTheOrder(t *testing.T) {
 		require.Equal(r, "0.00", w.balanceOf(owed))
 		require.LessOrEqual(r, amt(w.balanceOf(lies)).Sign(), 0)
 	})
+}
+
+// A contract says for its party what is too late: the merchant's before its acquirer's, and that before the scheme's.
+func TestAContractSaysWhatIsTooLate(t *testing.T) {
+	days := func(n int) *int { return &n }
+	contract := func(expire *int) fee.Schedule {
+		return fee.Schedule{Terms: []fee.Term{{From: "2026-01-01", Standards: []fee.Standard{}}, {From: tuesday, ExpireAfter: expire, Standards: []fee.Standard{}}}}
+	}
+	for name, c := range map[string]struct {
+		acquirer, merchant *int
+		late               bool
+	}{
+		"as the scheme says": {nil, nil, true}, "the acquirer has longer": {days(30), nil, false}, "never": {days(0), nil, false}, "the merchant has longer": {days(5), days(30), false},
+		"the merchant has less": {days(30), days(5), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := opened(t)
+			w.load(1, monday, "100.00", books.AcquirerSoldLoads(bus))
+			require.NoError(t, settlement.SetContract(w.ctx, w.store, "acquirer", "bus", contract(c.acquirer), at(monday).Now))
+			if c.merchant != nil {
+				require.NoError(t, settlement.SetContract(w.ctx, w.store, "merchant", "bus", contract(c.merchant), at(monday).Now))
+			}
+			w.tapped("2026-11-01", monday, good(1, bus, "1.00"))
+			require.EqualValues(t, 1, w.closeWithin(monday, 10).Report.Acquirers[0].Rejected.Count, "the term begins tomorrow")
+			w.tapped("2026-11-02", tuesday, good(1, bus, "2.00"))
+			r := w.closeWithin(tuesday, 10).Report.Acquirers[0]
+			require.Equal(t, c.late, r.Rejected.Count == 1)
+			require.Equal(t, !c.late, r.Accepted.Count == 1)
+		})
+	}
+	w := opened(t)
+	require.ErrorContains(t, settlement.SetContract(w.ctx, w.store, "acquirer", "bus", contract(days(-1)), at(monday).Now), "expire_after")
+	require.ErrorContains(t, settlement.SetContract(w.ctx, w.store, "channel", "online", contract(days(1)), at(monday).Now), "no tap comes through a channel")
 }

@@ -38,8 +38,9 @@ type (
 		Until string     `yaml:"until"`
 	}
 	yamlTerm struct {
-		From      string         `yaml:"from"`
-		Standards []yamlStandard `yaml:"standards"`
+		From        string         `yaml:"from"`
+		ExpireAfter *int           `yaml:"expire_after"`
+		Standards   []yamlStandard `yaml:"standards"`
 	}
 	yamlStandard struct {
 		Name     string       `yaml:"name"`
@@ -76,7 +77,7 @@ type reader struct{ faults []error }
 func (r *reader) schedule(y yamlSchedule) Schedule {
 	s := Schedule{Until: calendar.Date(y.Until)}
 	for i, t := range y.Terms {
-		term := Term{From: calendar.Date(t.From), Standards: []Standard{}}
+		term := Term{From: calendar.Date(t.From), ExpireAfter: t.ExpireAfter, Standards: []Standard{}}
 		for j, st := range t.Standards {
 			out := Standard{Name: st.Name, Side: st.Side, Rounding: st.Rounding, Tax: st.Tax}
 			for k, c := range st.Charges {

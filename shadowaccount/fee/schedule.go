@@ -15,9 +15,15 @@ type Schedule struct {
 
 // Term is the standards of one span of time. All of them apply; none is a span without fees.
 type Term struct {
-	From      calendar.Date `json:"from" yaml:"from"`
-	Standards []Standard    `json:"standards" yaml:"standards"`
+	From calendar.Date `json:"from" yaml:"from"`
+	// ExpireAfter is how many days may lie between a tap and its arrival for it to be paid for; zero: any number. Without it, what holds for others
+	// holds for this party.
+	ExpireAfter *int       `json:"expire_after,omitempty" yaml:"expire_after,omitempty"`
+	Standards   []Standard `json:"standards" yaml:"standards"`
 }
+
+// maxExpireAfter is ten years.
+const maxExpireAfter = 3650
 
 // ErrNotInForce says that a schedule has no term on a day. It is not "no fees": a term without standards says that.
 var ErrNotInForce = errors.New("no fee term is in force")
@@ -56,6 +62,9 @@ func (s Schedule) Check() error {
 			bad("terms[%d].from: %s is not after the term before it (%s)", i, t.From, last)
 		}
 		last = max(last, t.From)
+		if d := t.ExpireAfter; d != nil && (*d < 0 || *d > maxExpireAfter) {
+			bad("terms[%d].expire_after: %d: want 0 to %d days, or none for what the scheme has", i, *d, maxExpireAfter)
+		}
 		kinds := map[string]bool{}
 		for j, st := range t.Standards {
 			for _, f := range st.faults() {
