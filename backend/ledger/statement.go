@@ -160,7 +160,14 @@ func MerchantStatement(ctx context.Context, tx *store.Tx, id ids.MerchantID, fro
 
 func accountSection(ctx context.Context, tx *store.Tx, a books.Account, from, to string) (Section, error) {
 	s := Section{Account: string(a), Lines: []Line{}}
-	all, err := tx.AccountLines(ctx, a, to)
+	opening, err := tx.OpeningAt(ctx, a, from)
+	if err != nil {
+		return s, err
+	}
+	if s.Opening, err = opening.Neg(); err != nil {
+		return s, err
+	}
+	all, err := tx.AccountLinesBetween(ctx, a, from, to) // years before the period are added up by the database, and not read
 	if err != nil {
 		return s, err
 	}
@@ -169,12 +176,7 @@ func accountSection(ctx context.Context, tx *store.Tx, a books.Account, from, to
 		if err != nil {
 			return s, err
 		}
-		if l.Day >= from {
-			err = s.add(Line{Day: l.Day, What: l.Kind, Ref: l.Entry, Amount: own})
-		} else {
-			s.Opening, err = s.Opening.Add(own)
-		}
-		if err != nil {
+		if err := s.add(Line{Day: l.Day, What: l.Kind, Ref: l.Entry, Amount: own}); err != nil {
 			return s, err
 		}
 	}

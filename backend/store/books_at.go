@@ -18,6 +18,11 @@ type JournalLine struct {
 
 // AccountLines lists an account's lines through a clearing day, in one fixed order.
 func (t *Tx) AccountLines(ctx context.Context, a books.Account, through string) ([]JournalLine, error) {
+	return t.AccountLinesBetween(ctx, a, "", through)
+}
+
+// AccountLinesBetween lists an account's lines from one clearing day through another, in the order of [Tx.AccountLines].
+func (t *Tx) AccountLinesBetween(ctx context.Context, a books.Account, from, through string) ([]JournalLine, error) {
 	var out []JournalLine
 	err := t.rows(ctx, "lines of account", func(scan func(...any) error) error {
 		var l JournalLine
@@ -27,15 +32,24 @@ func (t *Tx) AccountLines(ctx context.Context, a books.Account, through string) 
 		out = append(out, l)
 		return err
 	}, `SELECT e.id, e.kind, e.day, e.ref, l.amount FROM journal_line l JOIN journal_entry e ON e.id = l.entry
-		WHERE l.account = ? AND e.day <= ? ORDER BY e.day, e.id, l.line`, string(a), through)
+		WHERE l.account = ? AND e.day >= ? AND e.day <= ? ORDER BY e.day, e.id, l.line`, string(a), from, through)
 	return out, err
 }
 
 // BalanceAt is an account's balance at the end of a clearing day, by its lines alone.
 func (t *Tx) BalanceAt(ctx context.Context, a books.Account, day string) (money.Amount, error) {
+	return t.sumOfLines(ctx, a, `e.day <= ?`, day)
+}
+
+// OpeningAt is an account's balance at the beginning of a clearing day, by its lines alone.
+func (t *Tx) OpeningAt(ctx context.Context, a books.Account, day string) (money.Amount, error) {
+	return t.sumOfLines(ctx, a, `e.day < ?`, day)
+}
+
+func (t *Tx) sumOfLines(ctx context.Context, a books.Account, days, day string) (money.Amount, error) {
 	var minor int64
 	_, err := t.one(ctx, "balance at", `SELECT CAST(COALESCE(SUM(l.amount), 0) AS BIGINT) FROM journal_line l JOIN journal_entry e ON e.id = l.entry
-		WHERE l.account = ? AND e.day <= ?`, []any{string(a), day}, &minor)
+		WHERE l.account = ? AND `+days, []any{string(a), day}, &minor)
 	return money.Minor(minor), err
 }
 
