@@ -53,12 +53,12 @@ func (p *Pipeline) waiting(ctx context.Context, j *store.JournalFirst, tx *store
 	return j.Pending(ctx, tx, held, turn, p.opt.Group)
 }
 
-// post posts records, after also, in one transaction.
-func (p *Pipeline) post(ctx context.Context, j *store.JournalFirst, held store.Held, g store.Group, good []store.Verified, also func(*store.Tx) error) error {
+// post posts records, after also, in one transaction, and returns how many of them it has put off.
+func (p *Pipeline) post(ctx context.Context, j *store.JournalFirst, held store.Held, g store.Group, good []store.Verified, also func(*store.Tx) error) (later int, err error) {
 	if j != nil {
 		return j.Post(ctx, held, g, good, also)
 	}
-	return p.store.Posting(ctx, func(tx *store.Tx) error {
+	return 0, p.store.Posting(ctx, func(tx *store.Tx) error {
 		if err := tx.HoldLanes(ctx, held); err != nil {
 			return err
 		}

@@ -36,13 +36,16 @@ func (p *Pipeline) Step(ctx context.Context) (int, error) {
 
 // postNext posts one group of the lanes that lanes tells. It returns how many records it is done with, zero if none wait and all groups are written out.
 func (p *Pipeline) postNext(ctx context.Context, j *store.JournalFirst, lanes func(*store.Tx) (store.Held, error)) (int, error) {
-	if err := due(ctx, j); err != nil {
-		return 0, err
-	}
 	for {
-		n, err := p.postGroup(ctx, j, lanes)
-		if err != nil || n > 0 {
-			return n, err
+		if err := due(ctx, j); err != nil {
+			return 0, err
+		}
+		n, later, err := p.postGroup(ctx, j, lanes)
+		if err != nil || n > later {
+			return n - later, err
+		}
+		if n > 0 {
+			continue // all were put off, and others may wait behind them
 		}
 		if some, err := idle(ctx, j); err != nil || !some {
 			return 0, err
@@ -50,11 +53,12 @@ func (p *Pipeline) postNext(ctx context.Context, j *store.JournalFirst, lanes fu
 	}
 }
 
-func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes func(*store.Tx) (store.Held, error)) (int, error) {
+// postGroup posts what waits, up to a group, and returns how many records that was and how many of them were put off.
+func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes func(*store.Tx) (store.Held, error)) (n, later int, err error) {
 	var held store.Held
 	var pending []store.Pending
 	var terminals map[ids.TerminalID]store.Terminal
-	err := p.peek(ctx, j, func(tx *store.Tx) error {
+	err = p.peek(ctx, j, func(tx *store.Tx) error {
 		var err error
 		if held, err = lanes(tx); err != nil {
 			return err
@@ -67,14 +71,14 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read accepted records: %w", err)
+		return 0, 0, fmt.Errorf("read accepted records: %w", err)
 	}
 	if len(pending) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	verified, err := p.verifyAll(ctx, pending, terminals)
 	if err != nil {
-		return 0, fmt.Errorf("verify: %w", err)
+		return 0, 0, fmt.Errorf("verify: %w", err)
 	}
 	var unnamed, named []looked
 	for _, v := range verified {
@@ -85,10 +89,10 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 		}
 	}
 	if err := p.await(ctx, held, unnamed); err != nil {
-		return 0, fmt.Errorf("keep %d records of cards without a name: %w", len(unnamed), err)
+		return 0, 0, fmt.Errorf("keep %d records of cards without a name: %w", len(unnamed), err)
 	}
 	if len(named) == 0 {
-		return len(pending), nil
+		return len(pending), 0, nil
 	}
 	var good []store.Verified
 	var unreadable []looked
@@ -99,7 +103,7 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 			unreadable = append(unreadable, v)
 		}
 	}
-	err = p.post(ctx, j, held, p.group(pending[0].Day), good, func(tx *store.Tx) error {
+	later, err = p.post(ctx, j, held, p.group(pending[0].Day), good, func(tx *store.Tx) error {
 		for _, v := range unreadable {
 			if err := tx.SetVerdict(ctx, v.Pending, VerdictUnreadable, v.form.Error()); err != nil {
 				return err
@@ -108,9 +112,9 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("post %d records: %w", len(named), err)
+		return 0, 0, fmt.Errorf("post %d records: %w", len(named), err)
 	}
-	return len(pending), nil
+	return len(pending), later, nil
 }
 
 // await keeps records apart whose cards have no name yet. It is a change like any other, not a poster's: a name may be given meanwhile by whoever registers

@@ -110,19 +110,20 @@ type step struct {
 	lanes  []Lane
 }
 
-// Post posts records of lanes, which [JournalFirst.Pending] gave. Also runs in the same transaction, before. Errors: [ErrFenced], [ErrPostedMeanwhile].
-func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, records []Verified, also func(*Tx) error) error {
+// Post posts records of lanes, which [JournalFirst.Pending] gave, and returns how many of them it has put off. Also runs in the same transaction, before. Errors:
+// [ErrFenced], [ErrPostedMeanwhile].
+func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, records []Verified, also func(*Tx) error) (later int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.keepUp(h)
 	var s step
-	err := j.store.Apart(ctx, func(t *Tx) (err error) {
+	err = j.store.Apart(ctx, func(t *Tx) (err error) {
 		s, err = j.post(ctx, t, h, g, records, also)
 		return err
 	})
 	if err != nil {
 		j.forget() // it may stand all the same
-		return err
+		return 0, err
 	}
 	for n, c := range s.cards {
 		j.cards[n] = c
@@ -142,7 +143,7 @@ func (j *JournalFirst) Post(ctx context.Context, h Held, g Group, records []Veri
 	if j.groups > 0 {
 		j.lanes = s.lanes
 	}
-	return nil
+	return len(s.later), nil
 }
 
 // post is one run of Post's transaction. It changes nothing in memory: the run may come to nothing.

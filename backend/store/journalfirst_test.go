@@ -56,7 +56,8 @@ func (m memory) post(drawn ...store.Verified) (int, error) {
 		of[v.Seq] = v
 	}
 	held, records := m.look(of)
-	return len(records), m.Post(m.t.Context(), held, group(), records, none)
+	_, err := m.Post(m.t.Context(), held, group(), records, none)
+	return len(records), err
 }
 
 // arrive keeps records and leaves the journal as it is.
@@ -179,7 +180,8 @@ func TestAnOldOwnerPostsNothing(t *testing.T) {
 	held, records := one.look(map[uint64]store.Verified{2: second})
 	require.Len(t, records, 1)
 	give("1") // it was taken for dead
-	require.ErrorIs(t, one.Post(t.Context(), held, group(), records, none), store.ErrFenced)
+	_, err = one.Post(t.Context(), held, group(), records, none)
+	require.ErrorIs(t, err, store.ErrFenced)
 	require.Zero(t, one.Unwritten(), "it knows nothing any more")
 
 	n, err := other.post(second) // and the other begins with what the journal says
@@ -204,7 +206,8 @@ func TestAPosterThatWasOvertakenPostsNothing(t *testing.T) {
 	arrive(t, s, second)
 	held, records := m.look(map[uint64]store.Verified{2: second})
 	require.Equal(t, int64(47_00), shadowOf(t, s, 1).Shadow.Minor())
-	require.ErrorIs(t, m.Post(t.Context(), held, group(), records, none), store.ErrPostedMeanwhile)
+	_, err = m.Post(t.Context(), held, group(), records, none)
+	require.ErrorIs(t, err, store.ErrPostedMeanwhile)
 	_, err = m.post(second)
 	require.NoError(t, err)
 	require.Equal(t, int64(46_00), shadowOf(t, s, 1).Shadow.Minor())

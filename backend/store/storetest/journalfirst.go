@@ -51,7 +51,7 @@ func (p *player) stepAhead(limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := p.ahead.Post(p.ctx, held, p.group(pending[0].Day), good, also); err != nil {
+	if _, err := p.ahead.Post(p.ctx, held, p.group(pending[0].Day), good, also); err != nil {
 		return 0, err
 	}
 	if n := p.ahead.Unwritten(); n > 0 {
