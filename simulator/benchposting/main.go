@@ -11,6 +11,8 @@
 // it the first time; posting-hot is groups that all pay one merchant, its floor is groups over many; posting-growth is cards that have 2,000 taps behind them, its
 // floor is cards that have 10, in the same store.
 //
+// posting-journal-first is groups posted journal-first, each with its share of writing the journal out; its floor is groups posted strictly, in a store of their own.
+//
 // With a PostgreSQL server (scripts/bench-posting.sh makes one) there are five more. posting-pg-1 is PostGroup on it, its floor is pgbench's simple-update by one client;
 // posting-sqlite is PostGroup on SQLite, its floor is PostGroup on PostgreSQL; posting-pg-pipeline is a whole step of the intake on PostgreSQL, its floor is the least
 // that posting must do there: one statement a group, written by hand. posting-pg-2 is two posters side by side, its floor is one with as many groups; posting-pg-hot is four whose
@@ -76,7 +78,7 @@ func bench(ctx context.Context, limit time.Duration, cards int, only string, pg 
 	}
 	defer os.RemoveAll(dir) // a folder of our own
 	all := []lineMaker{{"posting-bare", bareLine}, {"posting-pipeline", pipelineLine}, {"posting-accept", acceptLine}, {"posting-duplicates", duplicatesLine},
-		{"posting-hot", hotLine}, {"posting-growth", growthLine}}
+		{"posting-hot", hotLine}, {"posting-growth", growthLine}, {"posting-journal-first", journalFirstLine}}
 	if pg.url != "" {
 		all = append(all, lineMaker{"posting-pg-1", pg.pgLine}, lineMaker{"posting-sqlite", pg.sqliteLine}, lineMaker{"posting-pg-pipeline", pg.pipelineLine},
 			lineMaker{"posting-pg-2", pg.postersLine}, lineMaker{"posting-pg-hot", pg.hotLine})
