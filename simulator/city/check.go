@@ -3,6 +3,7 @@ package city
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,7 +21,7 @@ func (c *City) close(ctx context.Context) (Story, error) {
 		Version: StoryVersion, Seed: c.cfg.Seed, Cards: len(c.riders), Taps: t.taps, Presentations: t.presentations, Outcomes: t.outcomes,
 		Torn: t.torn, Recovered: t.recovered, Voided: t.voided, Killed: t.kills, ModemDead: string(t.modemDead), ModemBacklog: t.modemBacklog,
 		DuplicatesSent: t.duplicatesSent, DuplicatesIgnored: t.duplicatesIgnored, Loads: t.loads, LoadsTorn: t.loadsTorn,
-		Phones: t.online, PhonesAsked: c.online.asked, NotificationsBad: t.forged,
+		Phones: t.online, BankCards: t.bankCards, PhonesAsked: c.online.asked, NotificationsBad: t.forged,
 		DoubleCharged: t.doubleCharged, PassedUnpaid: t.passedUnpaid, Findings: map[string]int{}, Faults: []string{}, Day: c.today(),
 	}
 	if err := c.compare(ctx, &s); err != nil {
@@ -97,8 +98,34 @@ func (c *City) compare(ctx context.Context, s *Story) error {
 		if err != nil {
 			return err
 		}
-		return s.sum(balances)
+		return errors.Join(c.funded(s, balances), s.sum(balances))
 	})
+}
+
+// funded holds what each channel's own books say against the gateway's orders, our books, and the cards.
+func (c *City) funded(s *Story, balances []books.Balance) (err error) {
+	for _, w := range c.online.channels {
+		f := Funded{Channel: w.account, Loads: len(w.numbers), Paid: w.paid, Loaded: w.loaded, Booked: w.fees}
+		var charged int64
+		for _, n := range w.numbers {
+			times, taken, back := w.booked(n)
+			f.Charges += times
+			charged += taken - back
+		}
+		f.Charged = money.Minor(charged)
+		for _, b := range balances {
+			if b.Account == books.Channel(w.account) {
+				if f.Booked, err = f.Booked.Add(b.Amount); err != nil {
+					return err
+				}
+			}
+		}
+		if !f.agrees() {
+			s.Faults = append(s.Faults, fmt.Sprintf("%s: charged %v in %d charges, paid %v for %d loads, booked %v, on cards %v", f.Channel, f.Charged, f.Charges, f.Paid, f.Loads, f.Booked, f.Loaded))
+		}
+		s.Funded = append(s.Funded, f)
+	}
+	return nil
 }
 
 // count holds a card's own debits against its taps: each has exactly one that counts, over the same amount.

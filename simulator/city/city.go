@@ -171,7 +171,7 @@ func (c *City) openBackend(ctx context.Context, chance *rand.ChaCha8) error {
 	if c.host, err = kiosk.NewHTTPHost(c.url, token); err != nil {
 		return err
 	}
-	return c.openOnline(phones, chance)
+	return c.openOnline(phones, tokenKey, chance)
 }
 
 // URL is where the page and the API are.
@@ -207,18 +207,24 @@ func (c *City) issueCards(ctx context.Context, chance *rand.ChaCha8) error {
 	})
 }
 
-// load puts money on a rider's card at the kiosk, over the API, until it is there. Two riders of three pay by phone, the others in cash.
+// load puts money on a rider's card at the kiosk, over the API, until it is there. Of four riders one pays in cash, two by phone and one with a bank card.
 func (c *City) load(ctx context.Context, r *rider, amount money.Amount) error {
 	c.tally.loads++
 	key := fmt.Sprintf("kiosk-1-%d", c.tally.loads)
 	var host kiosk.Host = c.host
-	if c.tally.loads%3 != 0 {
-		order, err := c.pay(ctx, key, amount)
+	var over *way
+	if turn := c.tally.loads % 4; turn != 0 {
+		over = c.online.channels[turn-1]
+		order, err := c.pay(ctx, r, over, key, amount)
 		if err != nil {
-			return fmt.Errorf("kiosk: pay by phone: %w", err)
+			return fmt.Errorf("kiosk: pay over %s: %w", over.account, err)
 		}
 		host = paidHost{c.online.host, order}
-		c.tally.online++
+		if over.pays == nil {
+			c.tally.bankCards++
+		} else {
+			c.tally.online++
+		}
 		if c.tally.paidOnline, err = c.tally.paidOnline.Add(amount); err != nil {
 			return err
 		}
@@ -240,7 +246,9 @@ func (c *City) load(ctx context.Context, r *rider, amount money.Amount) error {
 		c.clock.Advance(5 * time.Second)
 		switch res.Outcome {
 		case kiosk.LoadDone, kiosk.AlreadyDone:
-			r.loaded, err = r.loaded.Add(amount)
+			if r.loaded, err = r.loaded.Add(amount); err == nil && over != nil {
+				over.loaded, err = over.loaded.Add(amount)
+			}
 			return err
 		case kiosk.PresentAgain:
 		default:
@@ -257,6 +265,10 @@ func (c *City) Close() error {
 		all = append(all, s.close())
 	}
 	c.places = nil
+	if c.online != nil {
+		all = append(all, c.online.bank.SignOff(context.Background()))
+		c.online = nil
+	}
 	if c.http != nil {
 		all = append(all, c.http.Close())
 		c.http = nil

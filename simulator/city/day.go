@@ -25,7 +25,7 @@ type tally struct {
 	modemBacklog, duplicatesSent   int
 	duplicatesIgnored              int
 	alreadyPaid, refusedForBalance int
-	online, forged                 int          // loads paid by phone, and notifications that did not verify
+	online, bankCards, forged      int          // loads paid by phone and by bank card, and notifications that did not verify
 	paidOnline                     money.Amount // for them
 }
 

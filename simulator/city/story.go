@@ -15,7 +15,8 @@ import (
 //
 //   - 1: 2026-11-24: first
 //   - 2: 2026-11-25: loads paid by phone; loaded = with agents + with channels
-const StoryVersion = 2
+//   - 3: 2026-11-25: loads paid by bank card; each channel's funding, and what of it is on cards
+const StoryVersion = 3
 
 // Story is what a day came to: the outside contract of `purselane demo --json` (docs/demo.md).
 type Story struct {
@@ -43,7 +44,8 @@ type Story struct {
 	Loaded    money.Amount `json:"loaded"`
 
 	Phones           int `json:"phones"`            // loads paid by phone
-	PhonesAsked      int `json:"phones_asked"`      // of these learned by asking the channel, as no notification came
+	BankCards        int `json:"bank_cards"`        // loads paid by bank card
+	PhonesAsked      int `json:"phones_asked"`      // of both learned by asking the channel, as no notification or no answer came
 	NotificationsBad int `json:"notifications_bad"` // that did not verify, and changed nothing
 
 	DoubleCharged    int            `json:"double_charged"`    // visits in which the card was debited more than once
@@ -51,6 +53,8 @@ type Story struct {
 	Lost             int            `json:"lost"`              // debits of cards that the backend does not count, or counts wrongly
 	ShadowMismatches int            `json:"shadow_mismatches"` // cards whose shadow account is not what they hold
 	Findings         map[string]int `json:"findings"`
+
+	Funded []Funded `json:"funded"` // by channel
 
 	Sums      Sums          `json:"sums"`
 	Conserved bool          `json:"conserved"`
@@ -76,6 +80,22 @@ type Sums struct {
 	Agents    money.Amount `json:"agents"`    // cash taken for loads, with the acquirers
 	Channels  money.Amount `json:"channels"`  // paid by phone: what the payment channels owe us, and what they keep for it
 	Trial     money.Amount `json:"trial_balance"`
+}
+
+// Funded is what came over one payment channel: all four are one sum, and Charges is Loads.
+type Funded struct {
+	Channel string       `json:"channel"`
+	Loads   int          `json:"loads"`
+	Charges int          `json:"charges"` // that the channel made
+	Charged money.Amount `json:"charged"` // by the channel's own books, less what it gave back
+	Paid    money.Amount `json:"paid"`    // by the gateway's orders
+	Booked  money.Amount `json:"booked"`  // in the books: what the channel owes us, and what it keeps
+	Loaded  money.Amount `json:"loaded"`  // on riders' cards
+}
+
+// agrees reports that nothing was paid twice, and nothing is anywhere but on cards.
+func (f Funded) agrees() bool {
+	return f.Charges == f.Loads && f.Charged == f.Paid && f.Paid == f.Booked && f.Booked == f.Loaded
 }
 
 // SettledLine is one acquirer's day.
@@ -131,7 +151,7 @@ func (s Story) Print(w io.Writer) error {
 	line("  Dead modem   %6d   records of %s waited for its link", s.ModemBacklog, s.ModemDead)
 	line("  Sent twice   %6d   records, %d ignored", s.DuplicatesSent, s.DuplicatesIgnored)
 	line("  Loads        %6d   worth %v; %d presentations torn", s.Loads, s.Loaded, s.LoadsTorn)
-	line("  By phone     %6d   of them; %d learned by asking, as the notification was lost; %d forged notifications changed nothing", s.Phones, s.PhonesAsked, s.NotificationsBad)
+	line("  By phone     %6d   of them, and %d by bank card; %d learned by asking, as notification or answer was lost; %d forged notifications changed nothing", s.Phones, s.BankCards, s.PhonesAsked, s.NotificationsBad)
 	line("")
 	line("  Charged twice      %d", s.DoubleCharged)
 	line("  Passed unpaid      %d", s.PassedUnpaid)
@@ -146,6 +166,11 @@ func (s Story) Print(w io.Writer) error {
 		line("  %-20s %6d %11v %10v %9v %11v %11v", a.Name, a.Count, a.Accepted, a.Rejected, a.Fees, a.SoldLoads, a.Net)
 	}
 	line("  report %.16s…, the same bytes when closed again: %s", s.Digest, yes(s.Repeated))
+	line("")
+	line("  %-20s %6s %11s %11s %11s %11s", "Funding", "loads", "charged", "paid", "booked", "on cards")
+	for _, f := range s.Funded {
+		line("  %-20s %6d %11v %11v %11v %11v", f.Channel, f.Loads, f.Charged, f.Paid, f.Booked, f.Loaded)
+	}
 	line("")
 	m := s.Sums
 	line("  loaded %v = on cards %v + debited %v", m.Loaded, m.OnCards, m.Debited)
