@@ -26,6 +26,7 @@ type ChannelsCmd struct {
 	Moves     ChannelsMovesCmd     `cmd:"" help:"List what moved channels, the newest first."`
 	Incidents ChannelsIncidentsCmd `cmd:"" help:"List faults of channels, the newest first."`
 	Close     ChannelsCloseCmd     `cmd:"" help:"Note the cause of a fault that is over."`
+	Bill      ChannelsBillCmd      `cmd:"" help:"Fetch the channels' bills of a day and match them with what we hold."`
 	Seal      ChannelsSealCmd      `cmd:"" help:"Seal a secret of a channel under the scheme's key file."`
 	Watch     ChannelsWatchCmd     `cmd:"" help:"Show channels live in the terminal: state, share and success over the last minutes."`
 	Explain   ChannelsExplainCmd   `cmd:"" help:"Say why an order's payments went to the channels they went to."`

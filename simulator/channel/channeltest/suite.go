@@ -66,6 +66,7 @@ func Run(t *testing.T, make Maker) {
 	run(caps.Payout && paysOut && b.Payout != nil, "pay-out", payout)
 	run(caps.Payout && paysOut && b.Payout != nil, "pay-out answer lost", payoutAnswerLost)
 	run(caps.Bill, "bill of the day adds up", bill)
+	run(caps.Bill, "bill of the day matches, and differences are found", billMatches)
 }
 
 func tellsTheTruth(s *stand) {

@@ -1,0 +1,16 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// GatewayMoved lists an account's payments that were paid, and operations that were done, in a span, its end not included.
+func (t *Tx) GatewayMoved(ctx context.Context, account string, from, until time.Time) ([]GatewayPayment, []GatewayOperation, error) {
+	payments, err := t.gatewayPayments(ctx, `channel = ? AND paid_ms >= ? AND paid_ms < ? ORDER BY number`, account, from.UnixMilli(), until.UnixMilli())
+	if err != nil {
+		return nil, nil, err
+	}
+	operations, err := t.gatewayOperations(ctx, `channel = ? AND done_ms >= ? AND done_ms < ? ORDER BY number`, account, from.UnixMilli(), until.UnixMilli())
+	return payments, operations, err
+}
