@@ -47,12 +47,14 @@ type bench struct {
 	*town
 	browser context.Context
 	dir     string
-	shot    map[string]bool
+	keep    bool // pictures
 }
 
-func newBench(t *testing.T) *bench {
-	b := &bench{browser: chromium(t), dir: os.Getenv("PURSELANE_ARTIFACTS"), shot: map[string]bool{}}
-	b.town = newTown(t)
+func newBench(t *testing.T) *bench { return benchIn(t, newTown(t)) }
+
+func benchIn(t *testing.T, w *town) *bench {
+	b := &bench{town: w, browser: chromium(t), dir: os.Getenv("PURSELANE_ARTIFACTS")}
+	b.keep = b.dir != ""
 	if b.dir == "" {
 		b.dir = t.TempDir()
 	}
@@ -89,7 +91,7 @@ func (b *bench) see(state, text string) {
 	}
 }
 
-// shoot checks the page in both sizes, and keeps pictures of it.
+// shoot checks the page in both sizes, and keeps pictures of it where PURSELANE_ARTIFACTS says.
 func (b *bench) shoot(name string) {
 	b.t.Helper()
 	for _, size := range []struct {
@@ -97,9 +99,11 @@ func (b *bench) shoot(name string) {
 		of   [2]int64
 	}{{"upright", upright}, {"lying", lying}} {
 		b.size(size.of)
-		raw, err := chromedp.Run(b.browser, chromedp.FullScreenshot(100))
-		require.NoError(b.t, err)
-		require.NoError(b.t, os.WriteFile(filepath.Join(b.dir, "kiosk-"+name+"-"+size.name+".png"), raw, 0o644))
+		if b.keep {
+			raw, err := chromedp.Run(b.browser, chromedp.FullScreenshot(100))
+			require.NoError(b.t, err)
+			require.NoError(b.t, os.WriteFile(filepath.Join(b.dir, "kiosk-"+name+"-"+size.name+".png"), raw, 0o644))
+		}
 		faults, err := chromedp.Run(b.browser, chromedp.Evaluate[string](wellMade))
 		require.NoError(b.t, err)
 		require.Empty(b.t, faults, "%s, %s", name, size.name)
@@ -111,7 +115,7 @@ func (b *bench) shoot(name string) {
 const wellMade = `(() => {
 	const out = [];
 	if (document.documentElement.scrollWidth > innerWidth) out.push("scrolls sideways");
-	const seen = [...document.querySelectorAll("h1,p,dd,dt,button,img,figcaption,footer span")].filter(e => e.checkVisibility() && e.getBoundingClientRect().height > 0 && (e.textContent || e.src));
+	const seen = [...document.querySelectorAll("h1,p,dd,dt,button,figure,img,figcaption,footer span")].filter(e => e.checkVisibility() && e.getBoundingClientRect().height > 0 && (e.textContent || e.src));
 	for (const e of seen) {
 		const r = e.getBoundingClientRect(), what = e.tagName + " " + (e.id || e.textContent);
 		if (r.top < -1 || r.left < -1 || r.bottom > innerHeight + 1 || r.right > innerWidth + 1) out.push("cut off: " + what);

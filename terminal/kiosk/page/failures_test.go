@@ -126,13 +126,22 @@ func TestNothingWasTaken(t *testing.T) {
 	b.touch("Cancel")
 	b.look("cancelled", "Cancelled", nothing)
 	b.touch("OK")
-
-	b.scanned(mine, "¥20.00")
-	b.look("expired", "Nobody paid in time", nothing)
-	b.touch("OK")
 	b.see("idle", "Hold your card")
 	require.Empty(t, b.left())
 	b.requireBooks(mine, money.Minor(0))
+}
+
+func TestNobodyPaysInTime(t *testing.T) {
+	b := benchIn(t, newTownOf(t, money.Minor(300_00), 5*time.Second))
+	b.begin(patience())
+	b.choose(mine, "¥20.00")
+	b.touch("WeChat Pay")
+	b.look("expired", "Nobody paid in time", nothing)
+	b.touch("Try again")
+	b.see("way", "Alipay")
+	b.touch("Cancel")
+	b.see("idle", "Hold your card")
+	require.Empty(t, b.left())
 }
 
 func TestNobodyKnowsWhetherItWasPaid(t *testing.T) {
@@ -297,6 +306,7 @@ func TestTheMoneyGoesBack(t *testing.T) {
 	b.stop()
 	b.see("gone", "This kiosk is not working")
 	b.shoot("gone-en")
+	b.see("gone", "This kiosk is not working") // and invites no card
 	b.requireBooks(mine, money.Minor(0))
 	b.requireBooks(yours, money.Minor(0))
 }

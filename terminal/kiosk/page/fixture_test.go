@@ -70,7 +70,10 @@ type town struct {
 	off     http.RoundTripper // the same backend without a gateway
 	cards   map[ids.CardNumber]*epcard.Card
 	url     string // of the page
+	kiosk   *session.Kiosk
 	stop    func() // of the kiosk
+	kill    func() // ends it, and does not wait
+	sales   func() ([]session.Sale, error)
 }
 
 // network carries a kiosk's calls, or does not.
@@ -79,6 +82,11 @@ type network struct {
 	mu   sync.Mutex
 	down bool
 	cut  func(path string) (lost bool) // of one call, after it had its effect
+
+	calls int
+	at    int  // at this call, counted from 1, the program ends
+	after bool // when it had its effect; otherwise the call is not made
+	end   func()
 }
 
 var errLost = errors.New("the network is down")
@@ -94,17 +102,33 @@ func (n *network) through(next http.RoundTripper) http.RoundTripper {
 
 func (n *network) set(down bool) { n.mu.Lock(); defer n.mu.Unlock(); n.down = down }
 
+// endAt ends the program at a call that is to come; 0: never.
+func (n *network) endAt(call int, after bool, end func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls, n.at, n.after, n.end = 0, call, after, end
+}
+
 func (n *network) cutAt(f func(string) bool) { n.mu.Lock(); defer n.mu.Unlock(); n.cut = f }
 
 // RoundTrip implements http.RoundTripper.
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
-	down, next := n.down, n.next
+	n.calls++
+	down, next, end := n.down, n.next, n.calls == n.at
 	n.mu.Unlock()
-	if down {
+	if end && !n.after {
+		n.end()
+	}
+	if down || end && !n.after {
 		return nil, errLost
 	}
 	answer, err := next.RoundTrip(r)
+	if end && err == nil {
+		n.end()
+		answer.Body.Close()
+		return nil, errLost
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err == nil && n.cut != nil && n.cut(r.URL.Path) {
@@ -168,7 +192,10 @@ func (b *breakable) Wait(ctx context.Context) (reader.Card, error) {
 	return c, err
 }
 
-func newTown(t *testing.T) *town {
+func newTown(t *testing.T) *town { return newTownOf(t, money.Minor(300_00), time.Minute) }
+
+// newTownOf makes a town whose cards hold at most that, and whose riders have so long to pay.
+func newTownOf(t *testing.T, most money.Amount, expires time.Duration) *town {
 	ctx := t.Context()
 	w := &town{t: t, ctx: ctx, cards: map[ids.CardNumber]*epcard.Card{}, journal: filepath.Join(t.TempDir(), "kiosk.db")}
 	log := slog.New(slog.DiscardHandler)
@@ -192,7 +219,7 @@ func newTown(t *testing.T) *town {
 			}))
 		}
 	}
-	w.topup, err = topup.New(w.store, keys.NewSoft(masters), clock.System{}, topup.Config{Online: "online", MaxAmount: money.Minor(200_00), MaxBalance: money.Minor(300_00), Log: log})
+	w.topup, err = topup.New(w.store, keys.NewSoft(masters), clock.System{}, topup.Config{Online: "online", MaxAmount: money.Minor(200_00), MaxBalance: most, Log: log})
 	require.NoError(t, err)
 
 	w.wechat = wechat.New(wechat.Options{Clock: clock.System{}, Seed: 1, RefundTakes: 50 * time.Millisecond})
@@ -216,7 +243,7 @@ func newTown(t *testing.T) *town {
 	w.wechat.Notices.Receive(w.hears("w"))
 	w.alipay.Notices.Receive(w.hears("a"))
 	sales := kiosksale.New(kiosksale.Config{Gateway: w.gateway, Products: products, Companies: companies, Ways: []code.Company{1, 2}, Online: "online", Currency: "CNY",
-		MaxAmount: money.Minor(200_00), MaxBalance: money.Minor(300_00), Expires: 8 * time.Second})
+		MaxAmount: money.Minor(200_00), MaxBalance: most, Expires: expires})
 
 	var hash string
 	w.token, hash = api.NewToken(rand.Reader)
@@ -310,6 +337,7 @@ func (w *town) start(p session.Patience) {
 	done := make(chan error, 1)
 	go func() { done <- k.Run(life) }()
 	var once sync.Once
+	w.kiosk, w.kill, w.sales = k, stop, journal.Sales
 	w.stop = func() {
 		once.Do(func() {
 			stop()

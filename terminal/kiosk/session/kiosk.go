@@ -164,18 +164,19 @@ func (r *rider) resume() error {
 		return err
 	}
 	for _, s := range slices.Backward(all) {
-		if r.Clock.Now().Sub(s.Changed) > resumeWithin || s.Phase != Showed && s.Phase != Settled {
+		state, stands := resumed[s.Phase]
+		if !stands || r.Clock.Now().Sub(s.Changed) > resumeWithin {
 			continue
 		}
 		r.take(s)
-		r.state = Checking
-		if s.Phase == Settled {
-			r.state = Hold
-		}
+		r.state = state
 		return nil
 	}
 	return nil
 }
+
+// resumed is where a sale goes on after a restart. Of one that is not here no rider has seen a code, or it is on its way back.
+var resumed = map[Phase]State{Showed: Checking, Settled: Hold, Credit: Done}
 
 func (r *rider) release() {
 	if r.sale.Key != "" {

@@ -11,7 +11,7 @@ import (
 )
 
 // begins is where a kiosk may begin: with nobody there, or with the rider of a sale that it finds on its disk.
-var begins = []State{Idle, Checking, Hold}
+var begins = []State{Idle, Checking, Hold, Done}
 
 func reach(from []State, follow func(arrow) (State, State)) map[State]bool {
 	seen := map[State]bool{}

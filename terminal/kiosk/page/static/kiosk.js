@@ -92,6 +92,7 @@ function draw() {
     if (view.amount && !["idle", "reading", "amount"].includes(view.state)) fact("amount", sum(view.amount));
     if (card && !["idle", "reading"].includes(view.state)) fact("card", card, !["hold", "again", "kept", "wrong-card"].includes(view.state));
   }
+  if (["kept", "unsure", "refund-later"].includes(view.state)) fact("payment", view.payment, true); // to be written down
   if (view.qr) {
     $("code").hidden = false;
     $("code").className = view.state === "qr" ? "" : "old";
@@ -123,9 +124,8 @@ function clock() {
     language = first;
     draw();
   }
-  const gone = performance.now() - heard > 16000;
-  if (gone !== lost && view) {
-    lost = gone;
+  if (view && !lost && performance.now() - heard > 16000) {
+    lost = true;
     draw();
   }
 }
@@ -138,7 +138,7 @@ $("language").addEventListener("click", () => {
 addEventListener("contextmenu", (e) => e.preventDefault());
 
 const stream = new EventSource("/view");
-stream.addEventListener("beat", () => { heard = performance.now(); });
+stream.addEventListener("beat", () => { heard = performance.now(); }); // a stream that was lost begins with the view
 stream.addEventListener("message", (e) => {
   const next = JSON.parse(e.data);
   heard = performance.now();
