@@ -66,6 +66,11 @@ type Config struct {
 	// Default: nobody looks.
 	Watch func(account, bank string) (ended func(channel.Result, error))
 
+	// Out reports that an account's channel takes nothing now. Refunds and voids there stay ordered, and go on when it is back.
+	//
+	// Default: no channel is ever out.
+	Out func(account string) bool
+
 	// Cards says of a card's token which bank's it is and of what kind; "" for what is not known. An error makes nothing of the attempt.
 	//
 	// Default: nothing is known of cards.

@@ -303,6 +303,9 @@ func feeBack(p store.GatewayPayment, b back, received money.Amount) (money.Amoun
 
 // send calls the channel for an operation, outside of any transaction, and writes the answer. It may be called again: the number is the same.
 func (s *Service) send(ctx context.Context, o store.GatewayOperation, by Source) (store.GatewayOperation, error) {
+	if gives := o.Kind == code.Refund.String() || o.Kind == code.Void.String(); gives && o.State == string(order.Ordered) && s.cfg.Out != nil && s.cfg.Out(o.Channel) {
+		return s.hold(ctx, o)
+	}
 	p, a, err := s.of(ctx, o)
 	if err != nil {
 		return o, err
@@ -315,6 +318,23 @@ func (s *Service) send(ctx context.Context, o store.GatewayOperation, by Source)
 	in := channel.RefundRequest{Number: o.Number, Of: refOf(p), Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Sent: o.Created.Truncate(time.Second), Reason: o.Reason, NotifyURL: a.NotifyURL}
 	r, err := doIt(a.Channel, o.Kind)(limited, in)
 	return s.heardOperation(ctx, o, r, err, by)
+}
+
+// holdFor is how long after it an operation that waits for its channel is looked at again.
+const holdFor = 10 * time.Second
+
+// hold leaves an operation ordered while its channel is out: nobody is called, and a scan looks again.
+func (s *Service) hold(ctx context.Context, o store.GatewayOperation) (store.GatewayOperation, error) {
+	ctx = context.WithoutCancel(ctx)
+	err := s.change(ctx, o.Order, func(c *change) error {
+		var err error
+		if o, err = c.tx.GatewayOperation(ctx, o.Number); err != nil || o.State != string(order.Ordered) {
+			return err
+		}
+		o.Ask = c.at.Add(holdFor)
+		return c.tx.SetGatewayOperation(ctx, o)
+	})
+	return o, err
 }
 
 // doIt is the channel's method for a kind of operation.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
-	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/keeper"
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/route"
@@ -67,14 +66,18 @@ func (n *Node) gatewayHealth() (healing, error) {
 	for _, a := range plan.Accounts {
 		probed[a.Channel] = c.Channels[a.Name]
 	}
-	keep := keeper.New(n.store, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Clock: c.Clock, Probe: selfheal.Prober(probed),
-		Sinks: []string{LogSink}, Log: c.Log})
+	keep := keeper.New(n.store, keeper.Config{Settings: g.HealthOf, Clock: c.Clock, Probe: selfheal.Prober(probed),
+		Sinks: g.Sinks(), Log: c.Log})
 	channels, err := selfheal.New(keep, plan, c.Clock)
 	if err != nil {
 		return healing{}, fmt.Errorf("routing plan: %w", err)
 	}
 	h := healing{keep: keep, channels: channels}
-	h.run = append(h.run, keep.Run, n.publish(h), channels.Record(n.store, c.Log))
+	told, err := n.tell()
+	if err != nil {
+		return healing{}, err
+	}
+	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log))
 	if g.Experiment != nil && c.Variant != nil {
 		if err := g.checkPlan(*c.Variant); err != nil {
 			return healing{}, err
@@ -128,11 +131,6 @@ func (n *Node) Channels() *selfheal.Channels {
 		return nil
 	}
 	return n.online.channels
-}
-
-// handle adds who is told of channels' moves.
-func (h healing) handle(handlers map[string]outbox.Handler, log *slog.Logger) {
-	handlers[keeper.Topic(LogSink)] = logMove(log)
 }
 
 // LogSink is told of channels that go out and come back; one of the processes that run the gateway logs each move.

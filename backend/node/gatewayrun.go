@@ -68,7 +68,6 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 		return nil, err
 	}
 	handlers := map[string]outbox.Handler{webhook.Topic: hooks.Take}
-	healing.handle(handlers, c.Log)
 	relay, err := outbox.New(n.store, outbox.Config{Handlers: handlers, Clock: c.Clock, Log: c.Log})
 	if err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 		assess = assessor
 	}
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Watch: healing.channels.Watch, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},

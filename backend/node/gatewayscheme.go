@@ -31,6 +31,8 @@ type Gateway struct {
 
 	Combined   *GatewayCombined   `yaml:"combined"`   // payments with several instruments at once; nil: none
 	Experiment *GatewayExperiment `yaml:"experiment"` // with a second routing plan; nil: none
+	Health     *GatewayHealth     `yaml:"health"`     // what channels do by themselves; nil: as usual
+	Tell       []GatewaySink      `yaml:"tell"`       // who is told of channels beside the log
 
 	Cards *GatewayCards `yaml:"cards"` // where bank cards lie; nil: none are kept
 }
@@ -87,6 +89,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 	g.Cards.check(g.Accounts, bad)
 	g.checkCombined(bad)
 	g.Experiment.check(bad)
+	g.checkHealth(bad)
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}

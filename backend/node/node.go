@@ -54,6 +54,8 @@ type Config struct {
 	Plan     *route.Plan
 	Variant  *route.Plan // of the scheme's gateway.experiment
 
+	SinkSecrets map[string][]byte // of the scheme's gateway.tell, by name
+
 	// Makers make the channels of those accounts that need the node's own parts; with Channels nil they are not asked. Balances need none.
 	Makers map[string]Maker
 	// Vault, when set, keeps bank cards.
@@ -88,10 +90,10 @@ type Node struct {
 	bins     bin.Current
 
 	coordinator *tcc.Coordinator // of combined payments; nil: none
-	api      http.Handler
-	console  http.Handler
-	started  chan struct{} // closed when the broker serves
-	broker   *broker.Broker
+	api         http.Handler
+	console     http.Handler
+	started     chan struct{} // closed when the broker serves
+	broker      *broker.Broker
 }
 
 // OnlineAgent is who sells the loads that are paid through the online gateway. No acquirer has its name.

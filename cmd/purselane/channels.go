@@ -13,7 +13,6 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/keeper"
-	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
 )
@@ -161,6 +160,10 @@ func (c channelSwitch) do(ctx context.Context, k *kong.Kong, e health.Event) err
 	if err != nil {
 		return err
 	}
+	scheme, err := c.scheme()
+	if err != nil {
+		return err
+	}
 	return c.withStore(ctx, func(s *store.Store) error {
 		var all []health.Status
 		if err := s.View(ctx, func(tx *store.Tx) (err error) { all, err = tx.ChannelStates(ctx); return err }); err != nil {
@@ -174,7 +177,7 @@ func (c channelSwitch) do(ctx context.Context, k *kong.Kong, e health.Event) err
 		if c.Version != nil {
 			version = *c.Version
 		}
-		keep := keeper.New(s, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Clock: clock.System{}, Sinks: []string{node.LogSink}, Log: slog.Default()})
+		keep := keeper.New(s, keeper.Config{Settings: scheme.Gateway.HealthOf, Clock: clock.System{}, Sinks: scheme.Gateway.Sinks(), Log: slog.Default()})
 		if err := keep.Load(ctx); err != nil {
 			return err
 		}

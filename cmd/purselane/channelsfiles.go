@@ -87,6 +87,17 @@ func (f schemeFolder) gateway(c *node.Config) error {
 		}
 		c.Variant = p
 	}
+	c.SinkSecrets = map[string][]byte{}
+	for _, s := range g.Tell {
+		if s.Secret == "" {
+			continue
+		}
+		raw, err := readKeyFile(f.path(s.Secret), true)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("scheme: gateway.tell: %s: secret: %w", s.Name, err))
+		}
+		c.SinkSecrets[s.Name] = bytes.TrimSpace(raw)
+	}
 	errs = append(errs, f.riskFiles(c))
 	return errors.Join(errs...)
 }

@@ -89,6 +89,11 @@ func (x *Channels) Watch(account, bank string) func(channel.Result, error) {
 	}
 }
 
+// Out reports that an account's channel takes nothing now: what can wait, such as a refund, waits until it is back.
+func (x *Channels) Out(account string) bool {
+	return x.health.Share(health.Cell{Channel: x.channelOf(account)}) == 0
+}
+
 func (x *Channels) channelOf(account string) string {
 	if p, ok := x.router.Plan(); ok {
 		for _, a := range p.Accounts {

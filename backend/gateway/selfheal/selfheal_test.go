@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/keeper"
+	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/store"
@@ -61,7 +62,7 @@ func newTown(t *testing.T) *town {
 	x.keeper = keeper.New(st, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Clock: x.clock, Probe: selfheal.Prober(of)})
 	x.channels, err = selfheal.New(x.keeper, plan, x.clock)
 	require.NoError(t, err)
-	cfg.Router, cfg.Watch, cfg.Attempts = x.channels, x.channels.Watch, 2
+	cfg.Router, cfg.Watch, cfg.Out, cfg.Attempts = x.channels, x.channels.Watch, x.channels.Out, 2
 	x.gateway, err = gateway.New(st, x.clock, cfg)
 	require.NoError(t, err)
 	return x
@@ -135,4 +136,38 @@ func TestWhatACallSaysOfItsChannel(t *testing.T) {
 		failed, counts := selfheal.Judge(c.r, c.err)
 		require.Equal(t, []bool{c.failed, c.counts}, []bool{failed, counts}, "%v %v", c.r, c.err)
 	}
+}
+
+// TestARefundWaitsForItsChannel: while it is out nobody is called, and it goes on by itself when the channel is back.
+func TestARefundWaitsForItsChannel(t *testing.T) {
+	x := newTown(t)
+	o, err := x.gateway.Create(t.Context(), "app", gateway.NewOrder{Key: "1", Type: code.Pay, Product: 1, Merchant: "shop", Money: channel.Money{Amount: money.Minor(500), Currency: "CNY"}, Subject: "tea"})
+	require.NoError(t, err)
+	p, err := x.gateway.Pay(t.Context(), "app", o.ID, gateway.NewPayment{Key: "p", Product: channel.QR})
+	require.NoError(t, err)
+	require.NoError(t, x.sims["first"].Pay(p.Number, simwechat.Payer{}))
+	scan := func() {
+		x.clock.Advance(30 * time.Second)
+		_, err := x.gateway.Scan(t.Context())
+		require.NoError(t, err)
+	}
+	scan()
+	_, err = x.keeper.Switch(t.Context(), health.Cell{Channel: "first"}, health.SwitchedOff, 0, "ann", "tests")
+	require.NoError(t, err)
+	r, err := x.gateway.Refund(t.Context(), "app", o.ID, gateway.NewRefund{Key: "r", Amount: money.Minor(200)})
+	require.NoError(t, err)
+	require.Equal(t, order.Ordered, r.State)
+	state := func() order.OperationState {
+		again, err := x.gateway.Refund(t.Context(), "app", o.ID, gateway.NewRefund{Key: "r", Amount: money.Minor(200)})
+		require.NoError(t, err)
+		return again.State
+	}
+	for range 3 {
+		scan()
+		require.Equal(t, order.Ordered, state())
+	}
+	_, err = x.keeper.Switch(t.Context(), health.Cell{Channel: "first"}, health.SwitchedOn, 1, "ann", "done")
+	require.NoError(t, err)
+	scan()
+	require.NotEqual(t, order.Ordered, state())
 }
