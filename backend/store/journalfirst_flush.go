@@ -27,11 +27,33 @@ func writtenOut(ctx context.Context, f func(*Tx) error) func(*Tx) error {
 	}
 }
 
+// stillWrittenOut is writtenOut for a Posting, which sees what others commit while it runs. When f is done it has locked its cards, and who posts journal-first locks a
+// card that it reads: had one been posted to meanwhile, the journal would show it.
+func stillWrittenOut(ctx context.Context, f func(*Tx) error) func(*Tx) error {
+	return writtenOut(ctx, func(t *Tx) error {
+		if err := f(t); err != nil {
+			return err
+		}
+		some, err := t.unwritten(ctx)
+		if err == nil && some {
+			err = fmt.Errorf("store: posted journal-first meanwhile: %w", ErrRunAgain)
+		}
+		return err
+	})
+}
+
 // flushJournal writes cards and claims of all groups of the journal into their tables, and returns how many groups those were. It needs nothing but the
 // journal, so that whoever comes after a crash, or from another process, ends where the poster would have. All lanes are marked: what their posters
 // know by heart is void from now on.
 func (t *Tx) flushJournal(ctx context.Context) (groups int, err error) {
 	ctx = t.unhurried(ctx)
+	if some, err := t.unwritten(ctx); err != nil || !some {
+		return 0, err
+	}
+	// Before the journal is read: who posts into it has its lanes locked.
+	if _, err := t.exec(ctx, "mark lanes", `UPDATE posting_lane SET mark = mark + 1`); err != nil {
+		return 0, err
+	}
 	type row struct {
 		number int64
 		body   []byte
@@ -42,10 +64,7 @@ func (t *Tx) flushJournal(ctx context.Context) (groups int, err error) {
 		err := scan(&r.number, &r.body)
 		all = append(all, r)
 		return err
-	}, `SELECT number, body FROM posting_journal ORDER BY number`); err != nil || len(all) == 0 {
-		return 0, err
-	}
-	if _, err := t.exec(ctx, "mark lanes", `UPDATE posting_lane SET mark = mark + 1`); err != nil {
+	}, `SELECT number, body FROM posting_journal ORDER BY number`); err != nil {
 		return 0, err
 	}
 	cards := map[ids.CardNumber]*journalCard{}
@@ -74,7 +93,7 @@ func (t *Tx) flushJournal(ctx context.Context) (groups int, err error) {
 	if err := t.writeFlushed(ctx, flushed); err != nil {
 		return 0, err
 	}
-	_, err = t.exec(ctx, "empty journal", `DELETE FROM posting_journal WHERE number <= ?`, all[len(all)-1].number)
+	_, err = t.exec(ctx, "empty journal", `DELETE FROM posting_journal`)
 	return len(all), err
 }
 

@@ -146,7 +146,7 @@ func (s *Store) Posting(ctx context.Context, f func(*Tx) error) (err error) {
 	if s.posters == nil {
 		return s.Update(ctx, f)
 	}
-	f, edited := noteEdited(writtenOut(ctx, f))
+	f, edited := noteEdited(stillWrittenOut(ctx, f))
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }()
 	return s.untilDone(ctx, func(int) (rerun, error) {
 		s.posting.RLock()
