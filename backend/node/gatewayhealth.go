@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/keeper"
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/route"
@@ -62,11 +61,8 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err := g.checkPlan(plan); err != nil {
 		return healing{}, err
 	}
-	probed := map[string]channel.Channel{} // what one plan's channel is asked by
-	for _, a := range plan.Accounts {
-		probed[a.Channel] = c.Channels[a.Name]
-	}
-	keep := keeper.New(n.store, keeper.Config{Settings: g.HealthOf, Clock: c.Clock, Probe: selfheal.Prober(probed),
+	n.probes.use(plan, c.Channels)
+	keep := keeper.New(n.store, keeper.Config{Settings: g.HealthOf, Clock: c.Clock, Probe: n.probes.ask,
 		Sinks: g.Sinks(), Log: c.Log})
 	channels, err := selfheal.New(keep, plan, c.Clock)
 	if err != nil {

@@ -88,6 +88,7 @@ type Node struct {
 	vault    *vault.Vault
 	door     http.Handler // of the vault
 	bins     bin.Current
+	probes   probes
 
 	coordinator *tcc.Coordinator // of combined payments; nil: none
 	api         http.Handler

@@ -180,6 +180,12 @@ func (x *everyKind) open(t *testing.T) *node.Node {
 // brings brings a card to the vault by HTTP.
 func (x *everyKind) brings(t *testing.T, n *node.Node, number string) (token string) {
 	t.Helper()
+	return x.bringsAs(t, n, number, "cmb", "debit")
+}
+
+// bringsAs brings a card that the BIN table calls so.
+func (x *everyKind) bringsAs(t *testing.T, n *node.Node, number, bank, kind string) (token string) {
+	t.Helper()
 	door := httptest.NewServer(n.Vault())
 	defer door.Close()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door.URL+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, number)))
@@ -190,7 +196,7 @@ func (x *everyKind) brings(t *testing.T, n *node.Node, number string) (token str
 	defer answer.Body.Close()
 	var got struct{ Token, Bank, Type string }
 	require.NoError(t, json.NewDecoder(answer.Body).Decode(&got))
-	require.Equal(t, []string{"cmb", "debit"}, []string{got.Bank, got.Type})
+	require.Equal(t, []string{bank, kind}, []string{got.Bank, got.Type})
 	return got.Token
 }
 
@@ -391,6 +397,41 @@ func TestAnAppPaysWithSeveralInstruments(t *testing.T) {
 	_, said = pay(caller("other"), "1")
 	require.Equal(t, "NO_FUNDS", said["code"], "%v", said)
 	require.EqualValues(t, 970_00, x.bank.Card(bankCard).Balance)
+}
+
+// TestRulesAndTableAreReadAnew: what is wrong, and what counts from the next start only, changes nothing.
+func TestRulesAndTableAreReadAnew(t *testing.T) {
+	x := newEveryKind(t)
+	n := x.open(t)
+	account := func(key string) string {
+		return pays(t, n.Gateway(), key, 1_000, gateway.NewPayment{Product: channel.Card, Payer: channel.Payer{Token: "pm_card_visa"}}).Account
+	}
+	raw, err := os.ReadFile(x.path(fileScheme))
+	require.NoError(t, err)
+	table, err := os.ReadFile(x.path("bins.txt"))
+	require.NoError(t, err)
+	old := string(raw)
+	other := strings.Replace(old, "{product: card, accounts: [bank]}", "{product: card, accounts: [stripe]}", 1)
+	require.NotEqual(t, old, other)
+	require.Equal(t, "bank", account("before"))
+	bins := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	for i, bad := range []struct{ scheme, table, says string }{
+		{strings.Replace(other, "accounts: [stripe]", "accounts: [nobody]", 1), string(table), "nobody"},
+		{strings.Replace(other, "number: 5,", "number: 55,", 1), string(table), "gateway.accounts was changed: that counts from the next start"},
+		{strings.Replace(other, "settings: channels/stripe.yaml", "settings: channels/nothing.yaml", 1), string(table), "nothing.yaml"},
+		{other, string(table) + "x", "BIN table"},
+		{other, string(node.SignBins(bins, []byte("purselane-bin,1,1\nend,0\n"))), "a newer BIN table is in use"},
+	} {
+		x.write(t, fileScheme, 0o644, bad.scheme)
+		x.write(t, "bins.txt", 0o644, bad.table)
+		require.ErrorContains(t, x.reload(n), bad.says)
+		require.Equal(t, "bank", account(fmt.Sprint("bad ", i)))
+	}
+	x.write(t, fileScheme, 0o644, other)
+	x.write(t, "bins.txt", 0o644, string(node.SignBins(bins, []byte("purselane-bin,1,20261126\n622609,other,credit,unionpay,16,luhn\nend,1\n"))))
+	require.NoError(t, x.reload(n))
+	require.Equal(t, "stripe", account("after"))
+	x.bringsAs(t, n, bankCard, "other", "credit")
 }
 
 // TestKindsThatDoNotFit: each fault names the account and the field.

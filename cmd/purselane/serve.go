@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -73,6 +76,9 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		g.Go(func() error { return serveHTTP(ctx, l, web.serve) })
 	}
 	g.Go(func() error { return n.Run(ctx) })
+	if cfg.Scheme.Gateway != nil {
+		g.Go(func() error { return c.reloads(ctx, n, log) })
+	}
 	g.Go(func() error {
 		url, err := n.BrokerURL(ctx)
 		if err == nil {
@@ -87,6 +93,38 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		return err
 	}
 	return nil
+}
+
+// reloads reads the gateway's rules, plan and BIN table anew whenever the process gets SIGHUP. What is wrong changes nothing, and is logged.
+func (c *ServeCmd) reloads(ctx context.Context, n *node.Node, log *slog.Logger) error {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again:
+		}
+		if err := c.reload(n); err != nil {
+			log.ErrorContext(ctx, "gateway: what was read anew is not used, and everything is as it was", "error", err)
+			continue
+		}
+		log.InfoContext(ctx, "gateway: rules, routing plan and BIN table were read anew")
+	}
+}
+
+// reload reads the scheme and everything that its gateway names, and has the node take over what may change while it runs.
+func (f schemeFolder) reload(n *node.Node) error {
+	s, err := f.scheme()
+	if err != nil {
+		return err
+	}
+	c := node.Config{Scheme: s}
+	if err := f.gateway(&c); err != nil {
+		return err
+	}
+	return n.Reload(c)
 }
 
 // serveHTTP serves until ctx ends, and lets what is under way finish for a moment.

@@ -150,13 +150,21 @@ var ErrOld = errors.New("a newer BIN table is in use")
 func (c *Current) Use(t *Table) error {
 	for {
 		old := c.p.Load()
-		if old != nil && t.version < old.version {
-			return fmt.Errorf("version %d: %w: version %d", t.version, ErrOld, old.version)
+		if err := c.May(t); err != nil {
+			return err
 		}
 		if c.p.CompareAndSwap(old, t) {
 			return nil
 		}
 	}
+}
+
+// May reports whether a table may be used: none that is newer is in use. Error: [ErrOld].
+func (c *Current) May(t *Table) error {
+	if old := c.p.Load(); old != nil && t.version < old.version {
+		return fmt.Errorf("version %d: %w: version %d", t.version, ErrOld, old.version)
+	}
+	return nil
 }
 
 // Look asks the table in use, as [Table.Look].

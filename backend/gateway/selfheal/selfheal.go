@@ -51,6 +51,12 @@ func (x *Channels) Use(p route.Plan) error {
 	return nil
 }
 
+// Plan is the one in use.
+func (x *Channels) Plan() route.Plan {
+	p, _ := x.router.Plan() // there is one: New took it
+	return p
+}
+
 var _ gateway.Router = (*Channels)(nil)
 
 // Route implements [gateway.Router].
