@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
@@ -15,6 +16,7 @@ func (n *Node) kioskSales() *kiosksale.Service {
 		return nil
 	}
 	c, g := n.cfg.Scheme, n.cfg.Scheme.Gateway
+	currency := cmp.Or(c.Currency, "CNY") // as the gateway takes it
 	var ways []code.Company
 	for _, a := range g.Accounts {
 		ch := n.cfg.Channels[a.ID]
@@ -22,10 +24,10 @@ func (n *Node) kioskSales() *kiosksale.Service {
 			continue
 		}
 		can := ch.Capabilities()
-		if slices.Contains(can.Products, channel.QR) && slices.Contains(can.Currencies, c.Currency) && !slices.Contains(ways, a.Company) {
+		if slices.Contains(can.Products, channel.QR) && slices.Contains(can.Currencies, currency) && !slices.Contains(ways, a.Company) {
 			ways = append(ways, a.Company)
 		}
 	}
-	return kiosksale.New(kiosksale.Config{Gateway: n.online.service, Products: g.Products, Companies: g.Companies, Ways: ways, Online: OnlineAgent, Currency: c.Currency,
+	return kiosksale.New(kiosksale.Config{Gateway: n.online.service, Products: g.Products, Companies: g.Companies, Ways: ways, Online: OnlineAgent, Currency: currency,
 		MaxAmount: c.MaxLoad, MaxBalance: c.MaxBalance})
 }

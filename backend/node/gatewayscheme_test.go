@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/alipay"
 	"github.com/purselane/purselane/backend/gateway/channel/wechat"
@@ -73,14 +75,27 @@ func TestAGatewaySectionIsReadStrictly(t *testing.T) {
 	}
 }
 
+// offer is what kiosks may sell.
+func offer(t *testing.T, n *node.Node, token string) string {
+	r := httptest.NewRequest(http.MethodGet, "/v1/online/offer", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	n.API().ServeHTTP(w, r)
+	return w.Body.String()
+}
+
 // TestANodeRunsItsGateway: it serves while it runs, stops with it, and is not there in a tool that has no channels.
 func TestANodeRunsItsGateway(t *testing.T) {
 	cfg := config(t)
 	s, err := node.ParseScheme([]byte(withGateway))
 	require.NoError(t, err)
 	cfg.Scheme = s
+	token, hash := api.NewToken(rand.Reader)
+	cfg.Tokens, err = api.LoadTokens([]byte("version: 1\ntokens: [{name: a, role: agent, acquirer: bus, sha256: " + hash + "}]\n"))
+	require.NoError(t, err)
 	n, err := node.Open(t.Context(), cfg)
 	require.NoError(t, err)
+	require.Contains(t, offer(t, n, token), "online-off")
 	require.Nil(t, n.Gateway())
 	require.Nil(t, n.GatewayAPI())
 	require.NoError(t, n.Close())
@@ -103,8 +118,17 @@ func TestANodeRunsItsGateway(t *testing.T) {
 	rec := httptest.NewRecorder()
 	n.GatewayAPI().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/v1/openapi.yaml", nil))
 	require.Equal(t, 200, rec.Code)
+	require.Contains(t, offer(t, n, token), `"ways":["wechat","alipay"]`)
 	stop()
 	require.NoError(t, <-done)
+	require.NoError(t, n.Close())
+
+	// Kiosks sell the product that is called so, and no other.
+	cfg.Scheme, err = node.ParseScheme([]byte(strings.Replace(withGateway, "1: kiosk", "1: shop", 1)))
+	require.NoError(t, err)
+	n, err = node.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Contains(t, offer(t, n, token), "online-off")
 	require.NoError(t, n.Close())
 
 	cfg.Scheme, err = node.ParseScheme([]byte(whole))

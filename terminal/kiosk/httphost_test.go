@@ -199,7 +199,9 @@ func TestPausesGrow(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{goodOrder, `{}`, `{"token":"0123456789abcdef","open_load":{"order":"L1","amount":"50.00","online_counter":1,"challenge":"112233445566"}}`,
 		`{"date_time":"20261124120000","mac2":"00112233","challenge":"112233445566"}`, `{"token":"0123456789abcdef","balance":"1.00","open_load":"L1"}`,
-		`{"issuer_authentication":"00112233445566773030","script":"720F9F1804010203048606841E00000401"}`, `{"code":"state"}`} {
+		`{"issuer_authentication":"00112233445566773030","script":"720F9F1804010203048606841E00000401"}`, `{"code":"state"}`,
+		`{"payment":"O01M89HQRXEXCYXMR9HQ673JQ02","amount":"50.00","way":"wechat","state":"waiting","qr":"weixin://1","expires_at":"2026-11-25T12:00:00Z"}`, `{"payment":"O1","amount":"1.00","state":"paid","load":"../x"}`,
+		`{"currency":"CNY","max_amount":"500.00","max_balance":"1000.00","ways":["wechat"]}`} {
 		f.Add(200, []byte(seed))
 		f.Add(422, []byte(seed))
 	}
@@ -225,6 +227,16 @@ func FuzzAnswer(f *testing.F) {
 			_, commands, err := ec.ParseScript(a.Script)
 			require.NoError(t, err)
 			require.NotEmpty(t, commands)
+		}
+		if s, err := h.Sale(t.Context(), "O1"); err == nil {
+			require.NotEmpty(t, s.Payment)
+			require.Positive(t, s.Amount.Sign())
+			require.False(t, s.State == kiosk.SaleWaiting && s.QR == "" || s.State == kiosk.SalePaid && s.Load == "")
+			require.NotContains(t, s.Load+s.Payment, "/")
+		}
+		if o, err := h.Offer(t.Context()); err == nil {
+			require.NotEmpty(t, o.Ways)
+			require.Positive(t, o.MaxAmount.Sign())
 		}
 	})
 }
