@@ -148,7 +148,7 @@ func TestAnAgreementIsChargedEveryMonth(t *testing.T) {
 	require.Equal(t, 4, a.Period)
 	require.Equal(t, recurring.Good, a.Standing)
 	require.Equal(t, order.Paid, d.now(a.LastOrder).State)
-	require.Equal(t, "-120.00", d.balance(gateway.Pending(shop)))
+	require.Equal(t, "-120.00", d.worth())
 	lines, err := d.AgreementTimeline(d.ctx, app, a.Number)
 	require.NoError(t, err)
 	var told []string
@@ -334,6 +334,6 @@ func TestTheProcessDiesWhileAnAgreementIsSignedAndCharged(t *testing.T) {
 		}
 		require.Equal(t, 1, charges, "point %d (%s)", point, died)
 		require.Equal(t, 1, d.agreement(a.Number).Period, "point %d (%s)", point, died)
-		require.Equal(t, "-30.00", d.balance(gateway.Pending(shop)), "point %d (%s)", point, died)
+		require.Equal(t, "-30.00", d.worth(), "point %d (%s)", point, died)
 	}
 }

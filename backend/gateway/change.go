@@ -86,7 +86,7 @@ func (c *change) move(ctx context.Context, e order.Event, by Source, detail stri
 		return err
 	}
 	c.o.State = string(next)
-	if !next.Awaits() {
+	if !next.Awaits() && !(earning(was) && earning(c.o.State)) {
 		c.o.Due = time.Time{}
 	}
 	return c.tell(ctx, c.o.ID, string(e), was, c.o.State, by, c.o.Context, detail)
@@ -190,6 +190,7 @@ func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money
 	if err := c.move(ctx, order.MoneyCame, by, ""); err != nil {
 		return err
 	}
+	c.waits()
 	if err := c.postPaid(ctx, p, c.earns(), amount); err != nil {
 		return err
 	}

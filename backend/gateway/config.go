@@ -81,6 +81,17 @@ type Config struct {
 	// Default nil: nothing is paid out.
 	Box *sealed.Box
 
+	// EarnAfter is how long what a payment earns is pending before it is available to its merchant: until then the channel has paid us too.
+	//
+	// Default a day.
+	EarnAfter time.Duration
+
+	// Rate is what an app's merchants pay us of a payment over one of our accounts, in millionths. It is taken when what a payment earned becomes available. An
+	// [ErrRate] leaves that pending for a day, with a finding.
+	//
+	// Default nil: nothing.
+	Rate func(ctx context.Context, tx *store.Tx, app, account string) (ppm int64, err error)
+
 	// Currency is the books'. Orders in another one are refused.
 	//
 	// Default CNY.
@@ -169,7 +180,7 @@ func (c Config) withDefaults() (Config, error) {
 		name string
 		v    *time.Duration
 		d    time.Duration
-	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day},
+	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day}, {"EarnAfter", &c.EarnAfter, day},
 		{"CallTimeout", &c.CallTimeout, 10 * time.Second},
 		{"MissingAfter", &c.MissingAfter, 5 * time.Minute}, {"Lease", &c.Lease, time.Minute}} {
 		if *f.v < 0 {

@@ -8,6 +8,8 @@ var (
 	ErrRequest = errors.New("the request does not fit")
 	// ErrUnknownOrder: there is no such order, or it is another app's.
 	ErrUnknownOrder = errors.New("no such order")
+	// ErrRate: nobody says what an app's merchants pay for a payment.
+	ErrRate = errors.New("no rate")
 	// ErrUnknownAgreement: there is no such agreement, or it is another app's.
 	ErrUnknownAgreement = errors.New("no such agreement")
 	// ErrUnknownPayout: there is no such pay-out.
@@ -51,6 +53,7 @@ const (
 	FindUnknownNumber = "PAY_UNKNOWN_NUMBER"  // a channel tells of a payment or a refund that we never asked for
 	FindStuck         = "PAY_REFUND_STUCK"    // a surplus, a top-up or a reservation could not be given back: a person must
 	FindHook          = "PAY_NOT_KEPT"        // a channel has the money, and the load of it cannot be written: it is tried again, and a person must look
+	FindRate          = "PAY_NO_RATE"         // what a payment earned stays pending, because nobody says what it costs its merchant
 	FindAssumed       = "PAY_OUT_UNCONFIRMED" // nobody says what became of a pay-out: it counts as paid until two persons decide otherwise
 	FindReturned      = "PAY_OUT_RETURNED"    // a pay-out came back after it counted as paid; two persons may send another
 )

@@ -272,5 +272,11 @@ func (c *change) takenBack(ctx context.Context, o *store.GatewayOperation, by So
 	if c.o.Refunded.IsZero() {
 		e = order.BackAgain
 	}
-	return c.move(ctx, e, by, o.Number)
+	if err := c.move(ctx, e, by, o.Number); err != nil {
+		return err
+	}
+	if c.o.Earned.IsZero() {
+		c.waits()
+	}
+	return nil
 }

@@ -29,7 +29,7 @@ func (c *change) earns() books.Account {
 	case code.Transfer:
 		return Available(c.o.Payee)
 	}
-	return Pending(c.o.Merchant)
+	return c.earned()
 }
 
 // post writes an entry: gross leaves one account, and the channel has it less its fee, or gives it less what it gives back of its fee.
@@ -65,8 +65,11 @@ func (c *change) postOut(ctx context.Context, o *store.GatewayOperation) error {
 }
 func (c *change) postBack(ctx context.Context, o *store.GatewayOperation) error {
 	to := o.Source
-	if to == books.Funding {
+	switch to {
+	case books.Funding:
 		to = surplusAccount
+	case Pending(c.o.Merchant):
+		to = c.earned()
 	}
 	return c.post(ctx, "gateway:"+o.Number+":back", books.KindBackOnline, o.Context, to, o.Channel, o.Amount, o.Fee, true)
 }

@@ -283,7 +283,7 @@ func TestWhateverHappensAReservationIsTakenOnce(t *testing.T) {
 			}
 		}
 		require.Equal(t, o.Received.Minor()-o.Refunded.Minor(), kept)
-		require.Equal(t, money.Minor(-kept).String(), d.balance(gateway.Pending(d.shop)))
+		require.Equal(t, money.Minor(-kept).String(), d.worth())
 		sound = true
 	})
 }

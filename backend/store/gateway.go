@@ -37,6 +37,7 @@ type GatewayOrder struct {
 	Changed        time.Time
 	Expires        time.Time
 	PaidAt         time.Time // zero while it is not
+	Earned         time.Time // when what it earned became available; zero: it is not
 	Due            time.Time // when time alone moves it; zero: never
 }
 
@@ -242,7 +243,7 @@ func (o *GatewayOrder) columns() []column {
 	return []column{{"id", &o.ID}, {"app", &o.App}, {"idem", &o.IdempotencyKey}, {"digest", &o.Digest}, {"context", &o.Context}, {"merchant", &o.Merchant}, {"payee", &o.Payee},
 		{"amount", &o.Amount}, {"currency", &o.Currency}, {"subject", &o.Subject}, {"attach", &o.Attach}, {"state", &o.State}, {"payment", &o.Payment},
 		{"reserved", &o.Reserved}, {"received", &o.Received}, {"refunding", &o.Refunding}, {"refunded", &o.Refunded}, {"fee", &o.Fee}, {"lines", &o.Lines},
-		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"expires_ms", &o.Expires}, {"paid_ms", &o.PaidAt}, {"due_ms", &o.Due}}
+		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"expires_ms", &o.Expires}, {"paid_ms", &o.PaidAt}, {"earned_ms", &o.Earned}, {"due_ms", &o.Due}}
 }
 
 func (p *GatewayPayment) columns() []column {

@@ -89,6 +89,23 @@ type Amount = money.Amount
 // Currency Example: CNY
 type Currency = string
 
+// Earnings defines model for Earnings.
+type Earnings struct {
+	// Available Decimal, two places.
+	//
+	// Example: 50.00
+	Available SignedAmount `json:"available"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+	Merchant string   `json:"merchant"`
+
+	// Pending Decimal, two places.
+	//
+	// Example: 50.00
+	Pending SignedAmount `json:"pending"`
+}
+
 // Event defines model for Event.
 type Event struct {
 	// About The order, a payment or a refund.
@@ -528,6 +545,11 @@ type Refund struct {
 	State string `json:"state"`
 }
 
+// SignedAmount Decimal, two places.
+//
+// Example: 50.00
+type SignedAmount = money.Amount
+
 // Timeline defines model for Timeline.
 type Timeline struct {
 	Events []Event `json:"events"`
@@ -604,6 +626,9 @@ type ServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// GetEarnings What a merchant has of what was paid online
+	// (GET /v1/merchants/{merchant}/earnings)
+	GetEarnings(w http.ResponseWriter, r *http.Request, merchant string)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(w http.ResponseWriter, r *http.Request)
@@ -813,6 +838,32 @@ func (siw *ServerInterfaceWrapper) GetAgreementTimeline(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetAgreementTimeline(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetEarnings operation middleware
+func (siw *ServerInterfaceWrapper) GetEarnings(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "merchant" -------------
+	var merchant string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "merchant", r.PathValue("merchant"), &merchant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "merchant", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetEarnings(w, r, merchant)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1207,6 +1258,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/payments", wrapper.PayOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/refunds", wrapper.RefundOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/steps", wrapper.StepOrder)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/merchants/{merchant}/earnings", wrapper.GetEarnings)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/withdrawals", wrapper.Withdraw)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/agreements", wrapper.ListAgreements)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements", wrapper.SignAgreement)
@@ -1486,6 +1538,45 @@ type GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetAgreementTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEarningsRequestObject struct {
+	Merchant string `json:"merchant"`
+}
+
+type GetEarningsResponseObject interface {
+	VisitGetEarningsResponse(w http.ResponseWriter) error
+}
+
+type GetEarnings200JSONResponse Earnings
+
+func (response GetEarnings200JSONResponse) VisitGetEarningsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEarningsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEarningsdefaultApplicationProblemPlusJSONResponse) VisitGetEarningsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1901,6 +1992,9 @@ type StrictServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(ctx context.Context, request GetAgreementTimelineRequestObject) (GetAgreementTimelineResponseObject, error)
+	// GetEarnings What a merchant has of what was paid online
+	// (GET /v1/merchants/{merchant}/earnings)
+	GetEarnings(ctx context.Context, request GetEarningsRequestObject) (GetEarningsResponseObject, error)
 	// GetOpenAPI This document
 	// (GET /v1/openapi.yaml)
 	GetOpenAPI(ctx context.Context, request GetOpenAPIRequestObject) (GetOpenAPIResponseObject, error)
@@ -2166,6 +2260,32 @@ func (sh *strictHandler) GetAgreementTimeline(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetAgreementTimelineResponseObject); ok {
 		if err := validResponse.VisitGetAgreementTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEarnings operation middleware
+func (sh *strictHandler) GetEarnings(w http.ResponseWriter, r *http.Request, merchant string) {
+	var request GetEarningsRequestObject
+
+	request.Merchant = merchant
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEarnings(ctx, request.(GetEarningsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEarnings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetEarningsResponseObject); ok {
+		if err := validResponse.VisitGetEarningsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

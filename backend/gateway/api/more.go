@@ -71,6 +71,20 @@ func (s *server) Withdraw(ctx context.Context, r WithdrawRequestObject) (Withdra
 	return Withdraw200JSONResponse(orderOf(o)), nil
 }
 
+// GetEarnings is what a merchant has.
+func (s *server) GetEarnings(ctx context.Context, r GetEarningsRequestObject) (GetEarningsResponseObject, error) {
+	c, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := ids.MerchantID(r.Merchant)
+	if !c.Terms.For(m) {
+		return nil, errMerchant
+	}
+	e, err := s.Gateway.Earnings(ctx, m)
+	return GetEarnings200JSONResponse{Merchant: r.Merchant, Currency: s.Gateway.Currency(), Pending: e.Pending, Available: e.Available}, err
+}
+
 func payToOf(p *PayTo) *gateway.PayTo {
 	if p == nil {
 		return nil

@@ -645,3 +645,21 @@ func FuzzVerify(f *testing.F) {
 		t.Fatalf("an error of no kind: %v", err)
 	})
 }
+
+func TestRatesAreThoseOfTheTerms(t *testing.T) {
+	d := newDesk(t)
+	_, err := d.Apply(t.Context(), "shop", app.Filing{Name: "x"}, app.Terms{Channels: []app.ChannelTerms{{Channel: "wechat", Account: "m1", BasisPoints: 60}, {Channel: "alipay", Account: "m2", Fee: "city-1"}}}, "ann", "papers")
+	require.NoError(t, err)
+	require.NoError(t, d.store.View(t.Context(), func(tx *store.Tx) error {
+		for _, c := range []struct {
+			app, channel, standard string
+			ppm                    int64
+		}{{"shop", "wechat", "", 6000}, {"shop", "alipay", "city-1", 0}, {"shop", "stripe", "", 0}, {"nobody", "wechat", "", 0}} {
+			ppm, standard, err := app.Rate(t.Context(), tx, c.app, c.channel)
+			require.NoError(t, err)
+			require.Equal(t, c.ppm, ppm)
+			require.Equal(t, c.standard, standard)
+		}
+		return nil
+	}))
+}
