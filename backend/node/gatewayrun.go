@@ -14,6 +14,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
+	"github.com/purselane/purselane/backend/gateway/trace"
 	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/risk/desk"
 	"github.com/purselane/purselane/backend/store"
@@ -24,7 +25,8 @@ import (
 type online struct {
 	service  *gateway.Service
 	channels *selfheal.Channels
-	risk     *desk.Desk // nil: none
+	risk     *desk.Desk  // nil: none
+	trace    *trace.File // nil: none
 	api      http.Handler
 	run      []func(context.Context) error
 }
@@ -54,7 +56,11 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if err != nil {
 		return nil, fmt.Errorf("risk: %w", err)
 	}
-	service, err := n.gatewayService(accounts, healing, assessor)
+	spans, err := n.openTraces()
+	if err != nil {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	service, err := n.gatewayService(accounts, healing, assessor, spans)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +86,11 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if assessor != nil {
 		run = append(run, assessor.Run)
 	}
-	return &online{service: service, channels: healing.channels, risk: assessor, api: api, run: append(run, n.owing()...)}, nil
+	return &online{service: service, channels: healing.channels, risk: assessor, trace: spans, api: api, run: append(run, n.owing()...)}, nil
 }
 
 // gatewayService is the gateway over these accounts; loads are sold by it.
-func (n *Node) gatewayService(accounts []gateway.Account, healing healing, assessor *desk.Desk) (*gateway.Service, error) {
+func (n *Node) gatewayService(accounts []gateway.Account, healing healing, assessor *desk.Desk, spans *trace.File) (*gateway.Service, error) {
 	c, g := n.cfg, n.cfg.Scheme.Gateway
 	registry, err := code.NewRegistry(g.Products, g.Companies)
 	if err != nil {
@@ -98,8 +104,12 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 	if assessor != nil {
 		assess = assessor
 	}
+	var tracer gateway.Tracer // nil: nobody looks
+	if spans != nil {
+		tracer = spans
+	}
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},

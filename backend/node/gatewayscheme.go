@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type Gateway struct {
 	Plan     string           `yaml:"plan"` // file with a routing plan, beside this one, in place of Rules
 
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
+
+	Traces string `yaml:"traces"` // file in the data folder that gets a line for each step of a payment; empty: none
 
 	Combined   *GatewayCombined   `yaml:"combined"`   // payments with several instruments at once; nil: none
 	Experiment *GatewayExperiment `yaml:"experiment"` // with a second routing plan; nil: none
@@ -94,6 +97,9 @@ func (g *Gateway) check(bad func(string, ...any)) {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}
 	g.Risk.check(bad)
+	if g.Traces != "" && !filepath.IsLocal(g.Traces) {
+		bad("gateway.traces: %q: want a file in the data folder, such as traces/gateway.jsonl", g.Traces)
+	}
 	for i, r := range g.Rules {
 		if len(r.Accounts) == 0 {
 			bad("gateway.rules[%d].accounts: want at least one", i)

@@ -292,7 +292,7 @@ func (n *Node) Post(ctx context.Context) error {
 
 // Close closes the database and logs out of the HSM. Call it after Run has returned.
 func (n *Node) Close() error {
-	err := n.store.Close()
+	err := errors.Join(n.closeTraces(), n.store.Close())
 	if device, ok := n.cfg.HSM.(io.Closer); ok {
 		err = errors.Join(err, device.Close())
 	}

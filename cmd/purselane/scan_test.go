@@ -44,6 +44,7 @@ func runScan(t *testing.T, args ...string) (string, error) {
 func TestNothingForbiddenIsWritten(t *testing.T) {
 	x := newEveryKind(t)
 	data := x.path(folderData)
+	x.append(t, fileScheme, "  traces: traces/gateway.jsonl\n")
 	require.NoError(t, os.MkdirAll(data, 0o700))
 	log, err := os.Create(filepath.Join(data, "serve.log"))
 	require.NoError(t, err)
@@ -95,6 +96,12 @@ func TestNothingForbiddenIsWritten(t *testing.T) {
 	require.NoError(t, n.Close())
 	out, err = look()
 	require.NoError(t, err, out)
+	spans, err := os.ReadFile(filepath.Join(data, "traces", "gateway.jsonl"))
+	require.NoError(t, err)
+	for _, step := range []string{"check", "idempotency", "route", "create", "risk", "call", "answer"} {
+		require.Contains(t, string(spans), `"name":"`+step+`"`)
+	}
+	require.Regexp(t, `"name":"call","start":"[^"]+","duration_us":[0-9]+,"order":"O[0-9A-Z]{26}","context":"[0-9]{20}"`, string(spans))
 	require.Regexp(t, `^\d+ files, \d{6,} bytes, \d\d secrets known; found 0\n$`, out)
 
 	packed, err := hex.DecodeString(bankCard)
