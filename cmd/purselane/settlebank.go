@@ -76,7 +76,10 @@ func (c *SettleInstructCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err != nil {
 			return err
 		}
-		return writeOrder(k.Stdout, c.schemeFolder, c.Out, c.Day, order)
+		if err := writeOrder(k.Stdout, c.schemeFolder, c.Out, c.Day, order); err != nil {
+			return err
+		}
+		return c.printLevels(ctx, k, s) // what is left may be too little
 	})
 }
 
