@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -48,6 +49,7 @@ type alipayFile struct {
 	RootCertificates string   `yaml:"root_certificates"`
 	Certificates     []string `yaml:"certificates"`
 	Gateway          string   `yaml:"gateway"`
+	Hosts            []string `yaml:"hosts"`
 }
 
 // readBeside reads a file that a settings file names. A secret one must be its owner's alone.
@@ -190,6 +192,7 @@ func wechatSettings(raw []byte, read readBeside) (wechat.Settings, error) {
 	s := wechat.Settings{MerchantID: file.MerchantID, AppID: file.AppID, Store: file.Store, Serial: strings.ToUpper(file.Serial), PublicKeyID: file.PublicKeyID, Hosts: file.Hosts}
 	r := &keyFiles{read: read}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
+	s.HTTP = r.client(10*time.Second, "", "", nil) // the adapter knows its hosts
 	s.V3Key = strings.TrimSpace(string(r.bytes("v3_key", file.V3Key, true)))
 	return s, errors.Join(r.errs...)
 }
@@ -203,6 +206,7 @@ func alipaySettings(raw []byte, read readBeside) (alipay.Settings, error) {
 	r := &keyFiles{read: read}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
 	s.AppCertificate = r.certificate("app_certificate", file.AppCertificate)
+	s.HTTP = r.client(10*time.Second, s.Gateway, alipay.Gateway, file.Hosts)
 	s.RootCertificates = r.bytes("root_certificates", file.RootCertificates, false)
 	return s, errors.Join(r.errs...)
 }

@@ -25,6 +25,7 @@ type stripeFile struct {
 	WebhookSecrets []string `yaml:"webhook_secrets"` // secret files
 	Currencies     []string `yaml:"currencies"`
 	URL            string   `yaml:"url"`
+	Hosts          []string `yaml:"hosts"`
 }
 
 // unionpayFile is the settings file of an account at UnionPay.
@@ -38,6 +39,7 @@ type unionpayFile struct {
 	Encrypt     string   `yaml:"encrypt"`
 	Roots       []string `yaml:"roots"`
 	Holder      string   `yaml:"holder"`
+	Hosts       []string `yaml:"hosts"`
 }
 
 // cardFile is the settings file of a terminal at an acquirer.
@@ -68,6 +70,7 @@ func stripeSettings(raw []byte, read readBeside) (stripe.Settings, error) {
 	for _, name := range file.WebhookSecrets {
 		s.WebhookSecrets = append(s.WebhookSecrets, r.text("webhook_secrets", name))
 	}
+	s.HTTP = r.client(30*time.Second, s.URL, stripeHost, file.Hosts)
 	return s, errors.Join(r.errs...)
 }
 
@@ -92,7 +95,8 @@ func unionpayMaker(raw []byte, read readBeside) (node.Maker, error) {
 		return nil, err
 	}
 	r := &keyFiles{read: read}
-	s := unionpay.Settings{Merchant: file.Merchant, Gateway: file.Gateway, Files: file.Files, TokenID: file.TokenID, Holder: file.Holder, HTTP: &http.Client{Timeout: 30 * time.Second}}
+	s := unionpay.Settings{Merchant: file.Merchant, Gateway: file.Gateway, Files: file.Files, TokenID: file.TokenID, Holder: file.Holder}
+	s.HTTP = r.client(30*time.Second, file.Gateway, "", file.Hosts)
 	if key := r.privateKey("key", file.Key); key != nil {
 		s.Key.Signer = key
 	}
@@ -189,6 +193,21 @@ func dialEnd(end, host string, ca *x509.CertPool) cardacquirer.Dialer {
 		defer cancel()
 		return t.DialContext(ctx, "tcp", end)
 	}
+}
+
+// stripeHost is where Stripe is, unless a settings file says otherwise.
+const stripeHost = "https://api.stripe.com"
+
+// client asks a channel's own host, or usual where none is set, and the others that are set where no connection to it opens.
+func (r *keyFiles) client(timeout time.Duration, own, usual string, others []string) *http.Client {
+	if own == "" {
+		own = usual
+	}
+	c, err := channel.Client(timeout, append([]string{own}, others...)...)
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+	return c
 }
 
 // text is a secret file's only line.

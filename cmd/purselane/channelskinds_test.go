@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -432,6 +433,37 @@ func TestRulesAndTableAreReadAnew(t *testing.T) {
 	require.NoError(t, x.reload(n))
 	require.Equal(t, "stripe", account("after"))
 	x.bringsAs(t, n, bankCard, "other", "credit")
+}
+
+// TestASecondHost: where the first host of a channel is dead, its second one is asked, and the payment is made once.
+func TestASecondHost(t *testing.T) {
+	x := newEveryKind(t)
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	for file, field := range map[string]string{"stripe.yaml": "url: ", "unionpay.yaml": "gateway: "} {
+		raw, err := os.ReadFile(x.path("channels/" + file))
+		require.NoError(t, err)
+		head, rest, found := strings.Cut(string(raw), field)
+		require.True(t, found)
+		address, rest, _ := strings.Cut(rest, "\n")
+		live, err := url.Parse(address)
+		require.NoError(t, err)
+		x.write(t, "channels/"+file, 0o644, head+field+dead.URL+live.Path+"\n"+rest+fmt.Sprintf("hosts: ['%s://%s']\n", live.Scheme, live.Host))
+	}
+	n := x.open(t)
+	p := pays(t, n.Gateway(), "stripe", 4_000, gateway.NewPayment{Product: channel.Quick, Payer: channel.Payer{Token: "pm_card_visa"}})
+	require.Equal(t, order.PaymentPaid, p.State, "%s %s", p.Code, p.Message)
+	charges, paid, _ := x.stripe.Count(p.Number)
+	require.Equal(t, []int64{1, 4_000}, []int64{int64(charges), paid})
+	p = pays(t, n.Gateway(), "union", 3_000, gateway.NewPayment{Product: channel.NetBank, ReturnURL: "https://shop.example/paid"})
+	require.NoError(t, x.union.Visit(unionadapter.Form(p.Action.Form), bankCard))
+	require.Equal(t, 1, x.union.Notifier().Run(t.Context()))
+	o, err := n.Gateway().Order(t.Context(), "till", p.Order)
+	require.NoError(t, err)
+	require.Equal(t, order.Paid, o.State)
+	r, err := n.Gateway().Refund(t.Context(), "till", p.Order, gateway.NewRefund{Key: "1", Amount: money.Minor(3_000), Reason: "all"})
+	require.NoError(t, err)
+	require.NotEqual(t, order.OpFailed, r.State, "%s %s", r.Code, r.Message)
 }
 
 // TestKindsThatDoNotFit: each fault names the account and the field.
