@@ -28,6 +28,8 @@ type Config struct {
 	Location *time.Location // times are shown in it; nil: the machine's own
 	Poll     time.Duration  // how often the store is asked for changes; zero: once a second
 	Log      *slog.Logger   // nil: slog.Default
+
+	Channels Channels // nil: there is no page of payment channels
 }
 
 // MaxStreams bounds the open event streams. A page refused one still works; it is just not live.
@@ -51,7 +53,16 @@ func New(r Reader, c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /events", h.events)
-	for name, kind := range map[string]string{"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	if c.Channels != nil {
+		safe := http.NewCrossOriginProtection()
+		mux.HandleFunc("GET /channels", h.channels)
+		mux.Handle("POST /channels/switch", safe.Handler(http.HandlerFunc(h.switchChannel)))
+		mux.Handle("POST /channels/close", safe.Handler(http.HandlerFunc(h.closeIncident)))
+		mux.HandleFunc("GET /channels/{rest...}", func(w http.ResponseWriter, r *http.Request) { // an answer to a form that is loaded again
+			http.Redirect(w, r, "../channels?lang="+language(r), http.StatusSeeOther)
+		})
+	}
+	for name, kind := range map[string]string{"channels.js": "text/javascript; charset=utf-8", "console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
 		mux.Handle("GET /static/"+name, static(name, kind))
 	}
 	return headers(mux)
@@ -99,7 +110,7 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var b bytes.Buffer // rendered whole before the first byte leaves: half a page with status 200 would look like a true one
-	if err := pages.ExecuteTemplate(&b, "page.html", view(ov, lang, h.Location)); err != nil {
+	if err := pages.ExecuteTemplate(&b, "page.html", h.view(ov, lang)); err != nil {
 		h.Log.Error("console: render", "err", err)
 		http.Error(w, texts[lang]["unreadable"], http.StatusInternalServerError)
 		return
@@ -109,6 +120,13 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "Accept-Language")
 	w.Write(b.Bytes()) //nolint:errcheck // the reader has gone; there is nobody to tell
+}
+
+// view is the page's, with the way to the channels where there is one.
+func (h *handler) view(ov store.Overview, lang string) pageView {
+	v := view(ov, lang, h.Location)
+	v.Channels = h.Channels != nil
+	return v
 }
 
 // headers keeps foreign script, frames and referrers away from the page.

@@ -175,7 +175,11 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Online: n.kioskSales(), Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
-	n.console = console.New(n.store, console.Config{Location: at, Log: c.Log})
+	look := console.Config{Location: at, Log: c.Log}
+	if n.online != nil {
+		look.Channels = channelsPage{n}
+	}
+	n.console = console.New(n.store, look)
 	return nil
 }
 
