@@ -105,6 +105,7 @@ const (
 	Aged     CaseKind = "aged"
 	Claimed  CaseKind = "claimed"
 	Expired  CaseKind = "expired"
+	Goodwill CaseKind = "goodwill"
 	Rejected CaseKind = "rejected"
 	Suspect  CaseKind = "suspect"
 )
@@ -117,6 +118,8 @@ func (e CaseKind) Valid() bool {
 	case Claimed:
 		return true
 	case Expired:
+		return true
+	case Goodwill:
 		return true
 	case Rejected:
 		return true
@@ -164,6 +167,7 @@ func (e CaseEventEvent) Valid() bool {
 const (
 	CaseProposalDeny  CaseProposal = "deny"
 	CaseProposalGrant CaseProposal = "grant"
+	CaseProposalRepay CaseProposal = "repay"
 )
 
 // Valid indicates whether the value is a known member of the CaseProposal enum.
@@ -172,6 +176,8 @@ func (e CaseProposal) Valid() bool {
 	case CaseProposalDeny:
 		return true
 	case CaseProposalGrant:
+		return true
+	case CaseProposalRepay:
 		return true
 	default:
 		return false
@@ -744,11 +750,14 @@ type Case struct {
 	// Overdue It runs and should have ended. It does not decide itself.
 	Overdue bool `json:"overdue"`
 
-	// Proposal grant: the merchant is paid; deny: nothing is owed
+	// Proposal grant: the merchant is paid; deny: nothing is owed; repay, of a goodwill case: the holder gets back what the card paid
 	Proposal *CaseProposal `json:"proposal,omitempty"`
 
 	// ProposedBy The name of a token, or who was named on the command line.
 	ProposedBy *string `json:"proposed_by,omitempty"`
+
+	// Repay What a goodwill case gives back.
+	Repay *CaseRepay `json:"repay,omitempty"`
 
 	// State open: somebody proposes; proposed: another person approves or refuses; the others are ends. docs/cases.md
 	State CaseState `json:"state"`
@@ -779,13 +788,26 @@ type CaseList struct {
 	Cases []Case `json:"cases"`
 }
 
-// CaseProposal grant: the merchant is paid; deny: nothing is owed
+// CaseProposal grant: the merchant is paid; deny: nothing is owed; repay, of a goodwill case: the holder gets back what the card paid
 type CaseProposal string
 
 // CaseReason defines model for CaseReason.
 type CaseReason struct {
 	// Reason Why, for people. No card number.
 	Reason Reason `json:"reason"`
+}
+
+// CaseRepay What a goodwill case gives back.
+type CaseRepay struct {
+	Agent string `json:"agent"`
+
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// LoadOrder That has the money, once the case is decided: it is for the tap's card alone.
+	LoadOrder *string `json:"load_order,omitempty"`
 }
 
 // CaseState open: somebody proposes; proposed: another person approves or refuses; the others are ends. docs/cases.md
@@ -1022,6 +1044,9 @@ type NewCase struct {
 	// Epoch Of the terminal's journal, hexadecimal, as reports print it.
 	Epoch string `json:"epoch"`
 
+	// Goodwill The tap stands, and its holder wants it back. Default: false.
+	Goodwill *bool `json:"goodwill,omitempty"`
+
 	// Reason Why, for people. No card number.
 	Reason Reason `json:"reason"`
 
@@ -1051,7 +1076,15 @@ type NewOnlineLoad struct {
 
 // NewProposal defines model for NewProposal.
 type NewProposal struct {
-	// Proposal grant: the merchant is paid; deny: nothing is owed
+	// Agent Of repay, and required there: the acquirer whose kiosk or desk gives it back.
+	Agent *string `json:"agent,omitempty"`
+
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount *Amount `json:"amount,omitempty"`
+
+	// Proposal grant: the merchant is paid; deny: nothing is owed; repay, of a goodwill case: the holder gets back what the card paid
 	Proposal CaseProposal `json:"proposal"`
 
 	// Reason Why, for people. No card number.
@@ -1612,7 +1645,7 @@ type ServerInterface interface {
 	// ListCases Cases of taps that officers decide, the first to be due at the top
 	// (GET /v1/cases)
 	ListCases(w http.ResponseWriter, r *http.Request, params ListCasesParams)
-	// OpenCase Open a case about a tap that somebody claims
+	// OpenCase Open a case about a tap that somebody claims, or whose holder wants it back
 	// (POST /v1/cases)
 	OpenCase(w http.ResponseWriter, r *http.Request)
 	// GetCase One case and its trail
@@ -1621,7 +1654,7 @@ type ServerInterface interface {
 	// ApproveCase Decide as was proposed, as another person than proposed it
 	// (POST /v1/cases/{case}/approve)
 	ApproveCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
-	// ProposeCase Propose to grant or deny what is claimed
+	// ProposeCase Propose to grant or deny what is claimed, or to give a holder back what the card paid
 	// (POST /v1/cases/{case}/propose)
 	ProposeCase(w http.ResponseWriter, r *http.Request, pCase CaseID)
 	// RefuseCase Send a proposal back, as another person than made it
@@ -5462,7 +5495,7 @@ type StrictServerInterface interface {
 	// ListCases Cases of taps that officers decide, the first to be due at the top
 	// (GET /v1/cases)
 	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
-	// OpenCase Open a case about a tap that somebody claims
+	// OpenCase Open a case about a tap that somebody claims, or whose holder wants it back
 	// (POST /v1/cases)
 	OpenCase(ctx context.Context, request OpenCaseRequestObject) (OpenCaseResponseObject, error)
 	// GetCase One case and its trail
@@ -5471,7 +5504,7 @@ type StrictServerInterface interface {
 	// ApproveCase Decide as was proposed, as another person than proposed it
 	// (POST /v1/cases/{case}/approve)
 	ApproveCase(ctx context.Context, request ApproveCaseRequestObject) (ApproveCaseResponseObject, error)
-	// ProposeCase Propose to grant or deny what is claimed
+	// ProposeCase Propose to grant or deny what is claimed, or to give a holder back what the card paid
 	// (POST /v1/cases/{case}/propose)
 	ProposeCase(ctx context.Context, request ProposeCaseRequestObject) (ProposeCaseResponseObject, error)
 	// RefuseCase Send a proposal back, as another person than made it

@@ -11,7 +11,14 @@ import (
 func (s *server) caseOf(c cases.Case) Case {
 	return Case{Id: c.ID, Kind: CaseKind(c.Kind), State: CaseState(c.State), Card: c.Token, Tap: c.Tap.String(), Merchant: string(c.Merchant), Amount: c.Amount,
 		Status: c.Worth.String(), OpenedAt: c.Opened.In(s.Location), DueAt: c.Due.In(s.Location), Overdue: c.Overdue,
-		Proposal: unlessEmpty(CaseProposal(c.Proposal)), ProposedBy: unlessEmpty(c.ProposedBy)}
+		Proposal: unlessEmpty(CaseProposal(c.Proposal)), ProposedBy: unlessEmpty(c.ProposedBy), Repay: repayOf(c.Repay)}
+}
+
+func repayOf(r cases.Repayment) *CaseRepay {
+	if r == (cases.Repayment{}) {
+		return nil
+	}
+	return &CaseRepay{Agent: string(r.Agent), Amount: r.Amount, LoadOrder: unlessEmpty(r.LoadOrder)}
 }
 
 // ListCases lists cases.
@@ -31,7 +38,11 @@ func (s *server) OpenCase(ctx context.Context, r OpenCaseRequestObject) (OpenCas
 		return nil, refusal{codeRequest, "epoch: want up to 16 hexadecimal digits"}
 	}
 	tap := ids.TapID{Terminal: ids.TerminalID(r.Body.Terminal), Epoch: epoch, Tap: r.Body.Tap}
-	c, err := s.Cases.Open(ctx, tap, callerOf(ctx).Name, r.Body.Reason)
+	open := s.Cases.Open
+	if orDefault(r.Body.Goodwill) {
+		open = s.Cases.Complain
+	}
+	c, err := open(ctx, tap, callerOf(ctx).Name, r.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +64,26 @@ func (s *server) GetCase(ctx context.Context, r GetCaseRequestObject) (GetCaseRe
 
 // ProposeCase proposes in the caller's name: one in the body could be anybody's, and then one person could be two.
 func (s *server) ProposeCase(ctx context.Context, r ProposeCaseRequestObject) (ProposeCaseResponseObject, error) {
-	c, err := s.Cases.Propose(ctx, r.Case, cases.Proposal(r.Body.Proposal), callerOf(ctx).Name, r.Body.Reason)
+	c, err := s.propose(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return ProposeCase200JSONResponse(s.caseOf(c)), nil
+}
+
+func (s *server) propose(ctx context.Context, r ProposeCaseRequestObject) (cases.Case, error) {
+	by, p := callerOf(ctx).Name, cases.Proposal(r.Body.Proposal)
+	switch {
+	case p != cases.Repay && (r.Body.Agent != nil || r.Body.Amount != nil):
+		return cases.Case{}, refusal{codeRequest, "agent and amount belong to repay"}
+	case p != cases.Repay:
+		return s.Cases.Propose(ctx, r.Case, p, by, r.Body.Reason)
+	case r.Body.Agent == nil:
+		return cases.Case{}, refusal{codeRequest, "repay: agent is required"}
+	case r.Body.Amount != nil && r.Body.Amount.Sign() <= 0:
+		return cases.Case{}, refusal{codeRequest, "amount: want more than nothing"}
+	}
+	return s.Cases.ProposeRepay(ctx, r.Case, cases.Repayment{Agent: ids.AcquirerID(*r.Body.Agent), Amount: orDefault(r.Body.Amount)}, by, r.Body.Reason)
 }
 
 // ApproveCase decides a case, in the caller's name.

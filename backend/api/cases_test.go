@@ -53,6 +53,39 @@ func (c *city) cases(t *testing.T) {
 	require.Empty(t, ok(c.call(c.operator, "GET", "/v1/cases?state=open", nil)).json["cases"])
 }
 
+// TestAHolderGetsADebitBack: with the tokens of two persons, as a load order for the card.
+func TestAHolderGetsADebitBack(t *testing.T) {
+	c := start(t)
+	c.load(c.bus, "sale-1", "50.00")
+	c.tapped()
+	ok := func(a answer) answer { t.Helper(); require.Equal(t, 200, a.status, "%s", a.raw); return a }
+	stands := map[string]any{"terminal": "bus-1", "epoch": "1", "tap": 2, "reason": "the gate stayed shut"}
+	requireProblem(t, c.call(c.operator, "POST", "/v1/cases", stands), 409, "nothing-to-decide")
+	stands["goodwill"] = true
+	opened := ok(c.call(c.operator, "POST", "/v1/cases", stands))
+	require.Equal(t, "goodwill", opened.text("kind"))
+	require.NotContains(t, opened.json, "repay")
+	at := "/v1/cases/" + opened.text("id")
+	propose := func(pairs ...any) answer {
+		body := map[string]any{"proposal": "repay", "reason": "camera"}
+		for i := 0; i < len(pairs); i += 2 {
+			body[pairs[i].(string)] = pairs[i+1]
+		}
+		return c.call(c.operator, "POST", at+"/propose", body)
+	}
+	requireProblem(t, propose(), 400, "request")
+	requireProblem(t, propose("proposal", "deny", "agent", "bus"), 400, "request")
+	requireProblem(t, propose("agent", "bus", "amount", "0.00"), 400, "request")
+	requireProblem(t, propose("agent", "moon"), 422, "unknown-acquirer")
+	requireProblem(t, propose("agent", "bus", "amount", "999.00"), 422, "too-much")
+	repay := ok(propose("agent", "bus", "amount", "0.50")).json["repay"].(map[string]any)
+	require.Equal(t, map[string]any{"agent": "bus", "amount": "0.50"}, repay)
+	requireProblem(t, c.call(c.operator, "POST", at+"/approve", map[string]string{"reason": "seen"}), 422, "same-person")
+	decided := ok(c.call(c.second, "POST", at+"/approve", map[string]string{"reason": "seen"}))
+	order := decided.json["repay"].(map[string]any)["load_order"].(string)
+	require.Equal(t, "paid", ok(c.call(c.bus, "GET", "/v1/loads/"+order, nil)).text("state"))
+}
+
 func TestADecidedCaseIsInTheBooks(t *testing.T) {
 	c := start(t)
 	c.load(c.bus, "sale-1", "50.00")

@@ -77,6 +77,9 @@ var officers = map[string]struct {
 	"ErrUnknownTap":      {cases.ErrUnknownTap, 404, "unknown-tap"},
 	"ErrNothingToDecide": {cases.ErrNothingToDecide, 409, "nothing-to-decide"},
 	"ErrSamePerson":      {cases.ErrSamePerson, 422, "same-person"},
+	"ErrUnknownAgent":    {cases.ErrUnknownAgent, 422, "unknown-acquirer"},
+	"ErrTooMuch":         {cases.ErrTooMuch, 422, "too-much"},
+	"ErrRunning":         {cases.ErrRunning, 409, "running-case"},
 	"ErrRequest":         {cases.ErrRequest, 400, "request"},
 	"ErrState":           {cases.ErrState, 409, "state"},
 }

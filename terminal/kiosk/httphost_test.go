@@ -62,7 +62,7 @@ func TestBackendAddresses(t *testing.T) {
 }
 
 // notOfLoads are codes of settlement, of the ends of cards, of balances, and of cases.
-var notOfLoads = []string{"not-closed", "unknown-acquirer", "target-card", "open-order", "same-person", "not-idle", "unknown-merchant", "unknown-account", "external-account", "unknown-case", "unknown-tap", "nothing-to-decide"}
+var notOfLoads = []string{"not-closed", "unknown-acquirer", "target-card", "open-order", "same-person", "not-idle", "unknown-merchant", "unknown-account", "external-account", "unknown-case", "unknown-tap", "nothing-to-decide", "too-much", "running-case"}
 
 // TestOneListOfCodes: what the API can answer an agent with is what the kiosk knows.
 func TestOneListOfCodes(t *testing.T) {
