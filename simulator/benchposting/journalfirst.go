@@ -24,18 +24,7 @@ func journalFirstLine(ctx context.Context, dir string, cards int) (line, error) 
 	own := func() (time.Duration, error) {
 		total := time.Duration(0)
 		for range intake.FlushEvery {
-			b, err := s.draw()
-			if err != nil {
-				return 0, err
-			}
-			held, err := s.readAhead(j, &b)
-			if err != nil {
-				return 0, err
-			}
-			spent, err := timed(func() error {
-				_, err := j.Post(ctx, held, s.group(), b.verified, func(*store.Tx) error { return nil })
-				return err
-			})
+			spent, err := s.postedAhead(j)
 			if err != nil {
 				return 0, err
 			}
@@ -59,6 +48,47 @@ func journalFirstLine(ctx context.Context, dir string, cards int) (line, error) 
 		return total / (intake.FlushEvery / 4), nil
 	}
 	return line{records: size, own: own, floor: floor, end: func() error { return errors.Join(s.end(), strict.end()) }}, nil
+}
+
+// burstLine is posting journal-first while the journal is not written out, as in a burst that fits into it; its floor is posting strictly.
+func burstLine(ctx context.Context, dir string, cards int) (line, error) {
+	s, err := newScheme(ctx, dir, cards)
+	if err != nil {
+		return line{}, err
+	}
+	strict, err := newScheme(ctx, dir, cards)
+	if err != nil {
+		return line{}, err
+	}
+	j := s.store.JournalFirst(intake.FlushEvery)
+	own := func() (time.Duration, error) {
+		if j.Due() {
+			if _, err := j.Flush(ctx); err != nil {
+				return 0, err
+			}
+		}
+		return s.postedAhead(j)
+	}
+	return line{records: size, own: own, floor: strict.posted(strict.draw), end: func() error { return errors.Join(s.end(), strict.end()) }}, nil
+}
+
+// postedAhead times the posting of a group, journal-first.
+func (s *scheme) postedAhead(j *store.JournalFirst) (time.Duration, error) {
+	b, err := s.draw()
+	if err != nil {
+		return 0, err
+	}
+	held, err := s.readAhead(j, &b)
+	if err != nil {
+		return 0, err
+	}
+	return timed(func() error {
+		later, err := j.Post(s.ctx, held, s.group(), b.verified, func(*store.Tx) error { return nil })
+		if err == nil && later > 0 {
+			err = errors.New("not all records were posted journal-first")
+		}
+		return err
+	})
 }
 
 // readAhead keeps a batch and reads its records as a step of the intake does that posts journal-first.

@@ -12,6 +12,7 @@
 // floor is cards that have 10, in the same store.
 //
 // posting-journal-first is groups posted journal-first, each with its share of writing the journal out; its floor is groups posted strictly, in a store of their own.
+// posting-journal-burst is the same while nothing is written out.
 //
 // With a PostgreSQL server (scripts/bench-posting.sh makes one) there are five more. posting-pg-1 is PostGroup on it, its floor is pgbench's simple-update by one client;
 // posting-sqlite is PostGroup on SQLite, its floor is PostGroup on PostgreSQL; posting-pg-pipeline is a whole step of the intake on PostgreSQL, its floor is the least
@@ -78,7 +79,7 @@ func bench(ctx context.Context, limit time.Duration, cards int, only string, pg 
 	}
 	defer os.RemoveAll(dir) // a folder of our own
 	all := []lineMaker{{"posting-bare", bareLine}, {"posting-pipeline", pipelineLine}, {"posting-accept", acceptLine}, {"posting-duplicates", duplicatesLine},
-		{"posting-hot", hotLine}, {"posting-growth", growthLine}, {"posting-journal-first", journalFirstLine}}
+		{"posting-hot", hotLine}, {"posting-growth", growthLine}, {"posting-journal-first", journalFirstLine}, {"posting-journal-burst", burstLine}}
 	if pg.url != "" {
 		all = append(all, lineMaker{"posting-pg-1", pg.pgLine}, lineMaker{"posting-sqlite", pg.sqliteLine}, lineMaker{"posting-pg-pipeline", pg.pipelineLine},
 			lineMaker{"posting-pg-2", pg.postersLine}, lineMaker{"posting-pg-hot", pg.hotLine})
