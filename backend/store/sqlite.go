@@ -26,7 +26,8 @@ func openSQLite(_ context.Context, at string, opt Options) (*Store, error) {
 		v.Add("_pragma", "foreign_keys(1)")
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode() + extra
 	}
-	writer, err := sql.Open("sqlite", dsn("&_txlock=immediate"))
+	// A transaction of many rows should not be written to the log twice for want of memory (kibibytes), nor to a file of its own while a statement runs.
+	writer, err := sql.Open("sqlite", dsn("&_txlock=immediate&_pragma=cache_size(-65536)&_pragma=temp_store(2)"))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
