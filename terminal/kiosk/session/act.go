@@ -401,9 +401,8 @@ func (r *rider) stands(ctx context.Context, ask func(context.Context, string) (k
 		r.sale.Load = v.Load
 		o, err := r.Host.Order(ctx, v.Load)
 		switch {
-		case err != nil && kiosk.Decided(err):
-			return "", err
-		case err != nil:
+		case err != nil: // whatever it says: the money has come, and its order is what must be found
+			r.Log.Warn("kiosk: ask about a load", "load", v.Load, "err", err)
 			return LinkLost, r.put(Settled)
 		case o.State == kiosk.Loaded: // the card has said so elsewhere
 			return LoadedHeard, r.drop()

@@ -99,6 +99,9 @@ func (k *Kiosk) lookAfter(ctx context.Context, s Sale) error {
 			if v.State == kiosk.SalePaid {
 				return to(Settled)
 			}
+		case errors.Is(err, kiosk.ErrNoRefund): // the card can still have it; a person may give it back another way
+			k.Log.Error("kiosk: the payment cannot be given back: an operator must look after it", "payment", s.Payment, "err", err)
+			return to(Settled)
 		case err != nil:
 			return fail(err)
 		}
