@@ -73,7 +73,7 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err != nil {
 		return healing{}, err
 	}
-	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log))
+	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log), channels.Limits(n.store, c.Log))
 	if g.Experiment != nil && c.Variant != nil {
 		if err := g.checkPlan(*c.Variant); err != nil {
 			return healing{}, err

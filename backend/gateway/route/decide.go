@@ -132,6 +132,52 @@ func (r *Router) Spend(accountName, bank string, amount int64, now time.Time) {
 	}
 }
 
+// Limited lists the accounts that have a limit of a day, with the begin of that day.
+func (r *Router) Limited(now time.Time) map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, c := range r.plans() {
+		for i := range c.accounts {
+			a := &c.accounts[i]
+			if a.PerDay > 0 || slices.ContainsFunc(a.Serves, func(s Serves) bool { return s.PerDay > 0 }) {
+				out[a.Name] = a.dayBegin(now)
+			}
+		}
+	}
+	return out
+}
+
+// SetSpent takes over what was spent of an account's day by bank, in place of what was counted here.
+func (r *Router) SetSpent(accountName string, byBank map[string]int64, now time.Time) {
+	for _, c := range r.plans() {
+		for i := range c.accounts {
+			a := &c.accounts[i]
+			if a.Name != accountName {
+				continue
+			}
+			total := int64(0)
+			for _, n := range byBank {
+				total += n
+			}
+			a.today.set(a.day(now), total)
+			for _, s := range a.Serves {
+				r.spending(spendKey{a.Name, s.Bank}).set(a.day(now), byBank[s.Bank])
+			}
+			return
+		}
+	}
+}
+
+// plans are those in use: the plan, and an experiment's.
+func (r *Router) plans() (out []*compiled) {
+	if c := r.plan.Load(); c != nil {
+		out = append(out, c)
+	}
+	if t := r.trial.Load(); t != nil {
+		out = append(out, t.plan)
+	}
+	return out
+}
+
 func (r *Router) spending(k spendKey) *spend {
 	if v, ok := r.spent.Load(k); ok {
 		return v.(*spend)
@@ -149,6 +195,12 @@ func (s *spend) add(day, amount int64) {
 	if day == s.day {
 		s.amount += amount
 	}
+}
+
+func (s *spend) set(day, amount int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.day, s.amount = day, amount
 }
 
 func (s *spend) on(day int64) int64 {

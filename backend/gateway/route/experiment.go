@@ -19,7 +19,9 @@ type Experiment struct {
 }
 
 // Variant reports whether a payment takes the variant. It depends on the payment alone.
-func (e Experiment) Variant(key uint64) bool { return part(key^0x5bd1e9955bd1e995^mix(e.Seed)) < e.Part }
+func (e Experiment) Variant(key uint64) bool {
+	return part(key^0x5bd1e9955bd1e995^mix(e.Seed)) < e.Part
+}
 
 // Check reports what makes no sense, and what would.
 func (e Experiment) Check() error {

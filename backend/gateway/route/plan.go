@@ -164,6 +164,12 @@ func (a *account) day(now time.Time) int64 {
 	return (t.Unix() + int64(offset)) / 86400
 }
 
+// dayBegin is when the account's day at a time began.
+func (a *account) dayBegin(now time.Time) time.Time {
+	y, m, d := now.In(a.zone).Add(-time.Duration(a.DayStart) * time.Minute).Date()
+	return time.Date(y, m, d, 0, a.DayStart, 0, 0, a.zone)
+}
+
 // fee of an amount, in minor units, rounded up.
 func (a *account) fee(amount int64) int64 {
 	return a.FeeFlat + (amount/1_000_000)*a.FeePPM + (amount%1_000_000*a.FeePPM+999_999)/1_000_000

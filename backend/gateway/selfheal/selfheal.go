@@ -20,6 +20,7 @@ type Channels struct {
 	keeper *keeper.Keeper // nil: offline
 
 	recorder *recorder // nil: decisions are not kept
+	counts   bool      // limits of a day are counted
 	clock    clock.Clock
 }
 
@@ -65,6 +66,9 @@ func (x *Channels) Route(_ context.Context, w gateway.Wanted) ([]string, error) 
 	names, rule, err := x.router.Decide(nil, &q)
 	if err == nil {
 		x.record(&q, w.Order, rule, names)
+		if x.counts && w.Order != "" && len(names) > 0 {
+			x.router.Spend(names[0], q.Bank, q.Amount, q.Now) // until what was taken in truth is read
+		}
 	}
 	return names, err
 }
