@@ -131,10 +131,13 @@ func TestApp(t *testing.T) {
 func TestWebhook(t *testing.T) {
 	dir := closedScheme(t)
 	g := gatewayTool{t, dir}
-	_, err := g.run("webhook", "add", "--app", "shop", "--url", "http://127.0.0.1/", "--event", "*", "--by", "ann")
+	_, err := g.run("webhook", "add", "--app", "shop", "--url", "https://shop.example/hook", "--event", "*", "--by", "ann")
+	require.ErrorIs(t, err, app.ErrUnknown, "an app that is none hears of nothing")
+	g.must("app", "apply", "shop", "--name", "The Shop", "--by", "ann", "--reason", "papers")
+	_, err = g.run("webhook", "add", "--app", "shop", "--url", "http://127.0.0.1/", "--event", "*", "--by", "ann")
 	require.ErrorIs(t, err, webhook.ErrURL)
-	said := g.must("webhook", "add", "--app", "shop", "--url", "https://shop.example/hook", "--event", "payment.*", "--event", "refund.succeeded", "--by", "ann")
-	made := regexp.MustCompile(`^(W\S+)  shop: payment\.\* refund\.succeeded at https://shop\.example/hook\n  secret, not told again: (whsec_\S+)\n$`).FindStringSubmatch(said)
+	said := g.must("webhook", "add", "--app", "shop", "--url", "https://shop.example/hook", "--event", "payment.*", "--event", "refund.done", "--by", "ann")
+	made := regexp.MustCompile(`^(W\S+)  shop: payment\.\* refund\.done at https://shop\.example/hook\n  secret, not told again: (whsec_\S+)\n$`).FindStringSubmatch(said)
 	require.NotNil(t, made, said)
 	require.NotContains(t, g.must("webhook", "list"), "whsec_")
 	require.Contains(t, g.must("webhook", "list", "--app", "shop", "--json"), `"id":"`+made[1]+`"`)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/store"
 )
@@ -93,13 +94,17 @@ type WebhookAddCmd struct {
 	schemeFolder
 	App   string   `required:"" help:"The app."`
 	URL   string   `required:"" name:"url" help:"https, at a public address."`
-	Event []string `required:"" help:"What to tell: payment.succeeded, payment.* or *. May be given again."`
+	Event []string `required:"" help:"What to tell: payment.paid, payment.* or *. May be given again."`
 	By    string   `required:"" help:"Who adds it."`
 	JSON  bool     `name:"json" help:"Print JSON."`
 }
 
 // Run adds.
 func (c *WebhookAddCmd) Run(ctx context.Context, k *kong.Kong) error {
+	// An endpoint of an app that is none would hear of nothing, and nobody would know why.
+	if err := c.withApps(ctx, func(s *app.Service) error { _, _, err := s.Show(ctx, c.App); return err }); err != nil {
+		return err
+	}
 	return c.withWebhooks(ctx, func(s *webhook.Service) error {
 		e, secret, err := s.Subscribe(ctx, c.App, c.URL, c.Event, c.By)
 		if err != nil {

@@ -110,12 +110,12 @@ func signed(t *testing.T, secret string, at time.Time, body string) http.Header 
 func TestAWebhookIsVerified(t *testing.T) {
 	r, err := client.NewReceiver(clock.NewManual(noon), oldSecret, newSecret)
 	require.NoError(t, err)
-	body := `{"type":"payment.succeeded","timestamp":"2026-11-25T11:00:00Z","data":{"order":"1"}}`
+	body := `{"type":"payment.paid","timestamp":"2026-11-25T11:00:00Z","data":{"order":"1"}}`
 	for _, secret := range []string{oldSecret, newSecret} {
 		for _, off := range []time.Duration{-5 * time.Minute, 0, 5 * time.Minute} {
 			e, err := r.Verify(signed(t, secret, noon.Add(off), body), []byte(body))
 			require.NoError(t, err)
-			require.Equal(t, client.Event{ID: "evt_1", Type: "payment.succeeded", Timestamp: noon.Add(-time.Hour), Data: []byte(`{"order":"1"}`)}, e)
+			require.Equal(t, client.Event{ID: "evt_1", Type: "payment.paid", Timestamp: noon.Add(-time.Hour), Data: []byte(`{"order":"1"}`)}, e)
 		}
 	}
 	for _, off := range []time.Duration{-5*time.Minute - time.Second, 5*time.Minute + time.Second} {

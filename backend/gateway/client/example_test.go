@@ -123,7 +123,7 @@ func ExampleReceiver() {
 	defer server.Close()
 
 	// What the gateway sends.
-	body := `{"type":"payment.succeeded","timestamp":"2026-11-25T12:00:00Z","data":{"order":"1"}}`
+	body := `{"type":"payment.paid","timestamp":"2026-11-25T12:00:00Z","data":{"order":"1"}}`
 	for range 2 {
 		webhook, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
@@ -149,7 +149,7 @@ func ExampleReceiver() {
 		fmt.Println(resp.StatusCode)
 	}
 	// Output:
-	// payment.succeeded {"order":"1"}
+	// payment.paid {"order":"1"}
 	// 204
 	// 204
 }

@@ -18,7 +18,7 @@ const Topic = "caller"
 // Notice is an event for a caller, as it lies in the outbox.
 type Notice struct {
 	App  string          `json:"app"`
-	Type string          `json:"type"` // such as payment.succeeded: words of a-z 0-9 _, separated by dots
+	Type string          `json:"type"` // such as payment.paid: words of a-z 0-9 _, separated by dots
 	Data json.RawMessage `json:"data"` // what the caller gets of it; no card number and no secret
 }
 
@@ -36,7 +36,7 @@ func Message(id, key string, at time.Time, n Notice) (store.OutboxMessage, error
 
 func (n Notice) check() error {
 	if n.App == "" || !eventType.MatchString(n.Type) || !json.Valid(n.Data) {
-		return fmt.Errorf("webhook: event of type %q: want an app, a type such as payment.succeeded, and data", n.Type)
+		return fmt.Errorf("webhook: event of type %q: want an app, a type such as payment.paid, and data", n.Type)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func patternsOf(all []string) (string, error) {
 	}
 	for _, p := range all {
 		if len(p) > 64 || !pattern.MatchString(p) {
-			return "", fmt.Errorf("%q: want a type such as payment.succeeded, payment.* or *: %w", p, ErrEvents)
+			return "", fmt.Errorf("%q: want a type such as payment.paid, payment.* or *: %w", p, ErrEvents)
 		}
 	}
 	return strings.Join(all, " "), nil
