@@ -98,14 +98,17 @@ func run(seeds int) error {
 	}
 	slices.Sort(each)
 	perSecond := together(r)
-	gain, half := gained(seeds)
+	gain, half := gained(seeds, false)
+	beside, wide := gained(seeds, true)
 	fmt.Printf("decisions over %d accounts, two rules, one channel out; %d cores; no database is opened\n", candidates, runtime.GOMAXPROCS(0))
 	fmt.Printf("  one decision        %8.0f ns (bare loop %.0f ns)\n", middle(own), middle(floor))
 	fmt.Printf("  p50 / p99           %v / %v\n", each[len(each)/2], each[len(each)*99/100])
 	fmt.Printf("  on all cores        %8.0f a second\n", perSecond)
-	fmt.Printf("learned routing against fixed rules, %d worlds of %d payments whose channels change: success %+.2f points, 95 %% from %+.2f to %+.2f\n",
-		seeds, payments, 100*gain, 100*(gain-half), 100*(gain+half))
+	fmt.Printf("learned routing against fixed rules, %d worlds of %d payments whose channels change:\n", seeds, payments)
+	fmt.Printf("  rules alone                     success %+.2f points, 95 %% from %+.2f to %+.2f\n", 100*gain, 100*(gain-half), 100*(gain+half))
+	fmt.Printf("  channel health beside both      success %+.2f points, 95 %% from %+.2f to %+.2f\n", 100*beside, 100*(beside-wide), 100*(beside+wide))
 	fmt.Printf("BENCH route-gain ratio=%.4f own=%.4f floor=%.4f\n", 1+gain, gain, half)
+	fmt.Printf("BENCH route-gain-health ratio=%.4f own=%.4f floor=%.4f\n", 1+beside, beside, wide)
 	fmt.Printf("BENCH route-p99 ratio=%.3f own=%d floor=%d\n", float64(each[len(each)*99/100])/50e3, each[len(each)*99/100].Nanoseconds(), 50000)
 	fmt.Printf("BENCH route ratio=%.2f own=%.1f floor=%.1f\n", middle(own)/middle(floor), middle(own), middle(floor))
 	return nil
@@ -154,11 +157,11 @@ func middle(all []float64) float64 {
 const payments = 20000
 
 // gained plays worlds of four channels whose success drifts and jumps, once by learned success and once in the order that was best on the first day, on the same
-// luck. It returns the mean gain in success and the half width of its 95 % interval over worlds.
-func gained(seeds int) (gain, half float64) {
+// luck; with health, channels are taken out and brought back beside both. It returns the mean gain in success and the half width of its 95 % interval over worlds.
+func gained(seeds int, healthy bool) (gain, half float64) {
 	var gains []float64
 	for seed := range seeds {
-		gains = append(gains, world(uint64(seed)+1_000_001, route.Best)-world(uint64(seed)+1_000_001, route.InOrder))
+		gains = append(gains, world(uint64(seed)+1_000_001, route.Best, healthy)-world(uint64(seed)+1_000_001, route.InOrder, healthy))
 	}
 	for _, g := range gains {
 		gain += g / float64(len(gains))
@@ -170,8 +173,8 @@ func gained(seeds int) (gain, half float64) {
 	return gain, 1.96 * math.Sqrt(half/(n-1)/n)
 }
 
-func world(seed uint64, s route.Strategy) float64 {
-	random := rand.New(rand.NewPCG(seed, 1))
+func world(seed uint64, s route.Strategy, healthy bool) float64 {
+	random, probed := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // probes take no luck from payments
 	rates := []float64{0.96, 0.95, 0.94, 0.93}
 	p := route.Plan{Version: 1, Rules: []route.Rule{{Name: "all", Strategy: s}}}
 	for i := range rates {
@@ -179,9 +182,26 @@ func world(seed uint64, s route.Strategy) float64 {
 		p.Accounts = append(p.Accounts, route.Account{Name: name, Channel: name, Products: []channel.Product{channel.Quick}, Currencies: []string{"CNY"}, FeePPM: 6000})
 		p.Rules[0].Accounts = append(p.Rules[0].Accounts, name)
 	}
-	r := route.New(nil, 0)
+	var board *health.Board
+	var beside route.Health
+	if healthy {
+		board = health.NewBoard(func(health.Cell) health.Settings { return health.Defaults() })
+		for _, a := range p.Accounts {
+			board.Watch(health.Cell{Channel: a.Channel})
+		}
+		beside = board
+	}
+	r := route.New(beside, 0)
 	if err := r.Use(p); err != nil {
 		panic(err) // the plan above is right
+	}
+	see := func(at time.Time, channel string, failed, probe bool) {
+		if board == nil {
+			return
+		}
+		if m, _ := board.Observe(health.Observation{At: at, Cell: health.Cell{Channel: channel}, Failed: failed, Probe: probe}); m != nil {
+			board.Adopt(m.Status, at)
+		}
 	}
 	good := 0
 	for i := range payments {
@@ -193,11 +213,25 @@ func world(seed uint64, s route.Strategy) float64 {
 				rates[c] = min(max(rates[c]+0.01*random.NormFloat64(), 0.5), 0.99)
 			}
 		}
+		now := time.Unix(int64(i), 0) // a payment a second
+		if board != nil {
+			moves, probes := board.Tick(now)
+			for _, m := range moves {
+				board.Adopt(m.Status, now)
+			}
+			for _, cell := range probes {
+				see(now, cell.Channel, probed.Float64() >= rates[slices.Index(p.Rules[0].Accounts, cell.Channel)], true)
+			}
+		}
 		luck, key := random.Float64(), random.Uint64()
-		names, _, _ := r.Decide(nil, &route.Question{Product: channel.Quick, Currency: "CNY", Amount: 5000, Key: key, Now: time.Unix(int64(i), 0)}) // one rule without a condition cannot fail
+		names, _, _ := r.Decide(nil, &route.Question{Product: channel.Quick, Currency: "CNY", Amount: 5000, Key: key, Now: now}) // one rule without a condition cannot fail
+		if len(names) == 0 {
+			continue // all are out: nobody takes it
+		}
 		c := slices.Index(p.Rules[0].Accounts, names[0])
 		ok := luck < rates[c]
 		r.Learn(names[0], "", ok)
+		see(now, names[0], !ok, false)
 		if ok {
 			good++
 		}
