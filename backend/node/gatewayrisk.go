@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/purselane/purselane/backend/gateway/bill"
 	"github.com/purselane/purselane/backend/risk"
 	"github.com/purselane/purselane/backend/risk/desk"
 	"github.com/purselane/purselane/backend/risk/identity"
@@ -25,6 +26,8 @@ type GatewayRisk struct {
 	Lists string `yaml:"lists"` // file with who is denied and allowed; empty: nobody
 
 	Apps []string `yaml:"apps"` // that ask their payers for a password themselves
+
+	Hold time.Duration `yaml:"hold"` // how old what was transferred must be before it is withdrawn, for the fact young; 0: it may be at once
 
 	Codes    *OutsideService  `yaml:"codes"`    // takes one-time codes to payers; nil: none are sent
 	Identity *IdentityService `yaml:"identity"` // knows who somebody is; nil: nobody is asked
@@ -61,6 +64,9 @@ func (r *GatewayRisk) check(bad func(string, ...any)) {
 	}
 	if _, err := r.PublicKey(); err != nil {
 		bad("gateway.risk.key: %w", err)
+	}
+	if r.Hold < 0 || r.Hold > maxHold {
+		bad("gateway.risk.hold: %v: want none, or up to %v", r.Hold, maxHold)
 	}
 	for i, a := range r.Apps {
 		if err := ids.Check(a); err != nil {
@@ -134,6 +140,9 @@ func (n *Node) openRisk(ctx context.Context) (*desk.Desk, error) {
 		return nil, err
 	}
 	cfg := desk.Config{Rules: c.Risk.Rules, Lists: c.Risk.Lists, Key: key, Hash: hash, Clock: c.Clock, Zone: c.Scheme.Location(), Apps: r.Apps, Log: c.Log}
+	lately := bill.NewWatch(n.store, c.Clock, c.Channels, c.Log)
+	n.lately = lately
+	cfg.Facts = n.riskFacts(lately, r.Hold)
 	if r.Codes != nil {
 		s, err := outside.New(r.Codes.URL, c.Risk.CodesKey, codeTimeout, c.Clock)
 		if err != nil {
@@ -153,6 +162,9 @@ func (n *Node) openRisk(ctx context.Context) (*desk.Desk, error) {
 	}
 	return desk.Open(ctx, n.store, cfg)
 }
+
+// maxHold is a month: a longer hold is a typing error.
+const maxHold = 31 * 24 * time.Hour
 
 // codeTimeout bounds how long a payer waits for the service that sends codes.
 const codeTimeout = 3 * time.Second

@@ -84,7 +84,7 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	}
 	run := append([]func(context.Context) error{service.Run, relay.Run, hooks.Run, apps.Run}, healing.run...)
 	if assessor != nil {
-		run = append(run, assessor.Run)
+		run = append(run, assessor.Run, n.lately.Run)
 	}
 	return &online{service: service, channels: healing.channels, risk: assessor, trace: spans, api: api, run: append(run, n.owing()...)}, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/console"
+	"github.com/purselane/purselane/backend/gateway/bill"
 	"github.com/purselane/purselane/backend/gateway/bin"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/route"
@@ -84,7 +85,8 @@ type Node struct {
 	life     *cardlife.Service
 	cases    *cases.Service
 	watch    *watch.Watch
-	online   *online // nil: no gateway
+	online   *online     // nil: no gateway
+	lately   *bill.Watch // nil: no risk rules
 	vault    *vault.Vault
 	door     http.Handler // of the vault
 	bins     bin.Current

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/purselane/purselane/internal/ids"
 )
 
 // GatewayMoved lists an account's payments that were paid, and operations that were done, in a span, its end not included.
@@ -13,4 +15,9 @@ func (t *Tx) GatewayMoved(ctx context.Context, account string, from, until time.
 	}
 	operations, err := t.gatewayOperations(ctx, `channel = ? AND done_ms >= ? AND done_ms < ? ORDER BY number`, account, from.UnixMilli(), until.UnixMilli())
 	return payments, operations, err
+}
+
+// GatewayTransfers lists transfers to a merchant that were paid since a time: they are his at once.
+func (t *Tx) GatewayTransfers(ctx context.Context, payee ids.MerchantID, since time.Time) ([]GatewayOrder, error) {
+	return t.gatewayOrders(ctx, `payee = ? AND paid_ms >= ? ORDER BY id`, string(payee), since.UnixMilli())
 }

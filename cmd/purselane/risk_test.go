@@ -25,6 +25,7 @@ import (
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/risk"
 	"github.com/purselane/purselane/backend/risk/stepup"
+	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/channel/wechat"
 )
@@ -236,4 +237,34 @@ func TestARiskSectionThatDoesNotFit(t *testing.T) {
 		}
 		require.ErrorContains(t, err, c.says, c.section)
 	}
+}
+
+// TestWhatWasTransferredALittleWhileAgoIsNotWithdrawn: the hold is a fact, and a rule asks it.
+func TestWhatWasTransferredALittleWhileAgoIsNotWithdrawn(t *testing.T) {
+	x := newPayTown(t)
+	x.append(t, fileScheme, "\n  risk:\n    rules: risk.json\n    hold: 24h\n")
+	x.write(t, "risk.json", 0o644, `{"form": 1, "version": 1, "rules": [{"name": "young", "when": "product == 'payout' && young > 0", "then": "block", "why": "too young"},
+		{"name": "never compared", "when": "product == 'payout' && recon_minutes < 0", "then": "step-up", "why": "the channel was not asked yet"}]}`)
+	c, err := x.config(t)
+	require.NoError(t, err)
+	n, err := node.Open(t.Context(), c)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, n.Close()) }()
+	x.serve = n.GatewayAPI()
+	g := n.Gateway()
+	o, err := g.Create(t.Context(), "till", gateway.NewOrder{Key: "1", Type: code.Transfer, Product: 1, Merchant: "bob", Payee: "ann", Money: channel.Money{Amount: money.Minor(1000), Currency: "CNY"}, Subject: "rent"})
+	require.NoError(t, err)
+	p, err := g.Pay(t.Context(), "till", o.ID, gateway.NewPayment{Key: "1", Product: channel.QR})
+	require.NoError(t, err)
+	require.NoError(t, x.wechat.Pay(p.Number, wechat.Payer{}))
+	require.Equal(t, 1, x.wechat.Run(t.Context()))
+	withdraw := func(merchant string) gateway.Assessment {
+		said, err := n.Risk().Assess(t.Context(), gateway.Assessed{Order: gateway.Order{ID: "O", Merchant: ids.MerchantID(merchant)},
+			Payment: gateway.Payment{Number: "O", Account: "wechat", Product: channel.Payout, Money: channel.Money{Amount: money.Minor(1), Currency: "CNY"}, Created: time.Now()}})
+		require.NoError(t, err)
+		return said
+	}
+	said := withdraw("ann")
+	require.Equal(t, gateway.Block, said.Verdict, said.Why)
+	require.Contains(t, said.Why, "young")
 }
