@@ -173,8 +173,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		retry = time.Second     // after a failure
 		look  = 5 * time.Second // for what nobody tells of: a load that changes what a card's taps are worth
 	)
+	defer p.writeOut(ctx, p.journal)
 	if !p.store.Shared() {
-		defer p.writeOut(ctx, p.journal)
 		return p.run(ctx, p.work[0], p.Step, retry, look)
 	}
 	var all errgroup.Group
