@@ -116,9 +116,23 @@ func TestChannelsAreWatched(t *testing.T) {
 	require.Equal(t, 3, strings.Count(log.String(), "\n"), "two channels at first, then the one that moved:\n%s", log.String())
 	require.NotContains(t, log.String(), "\x1b")
 
+	x.write(t, "plan.json", 0o644, `{"version": 2, "rules": [{"name": "all", "accounts": ["wechat"], "strategy": "best"}],
+		"accounts": [{"name": "wechat", "channel": "wechat", "products": ["qr"], "currencies": ["CNY"], "feePPM": 6000, "feeFlat": 10, "perDay": 5000000}]}`)
+	raw, err := os.ReadFile(x.path(fileScheme))
+	require.NoError(t, err)
+	rules, _, _ := strings.Cut(string(raw), "\n  rules:\n    - {product: qr") // in place of rules
+	x.write(t, fileScheme, 0o644, rules+"\n  plan: plan.json\n")
+	var score bytes.Buffer
+	parser, err := kong.New(&ChannelsScoreCmd{}, kong.Writers(&score, &score), kong.BindTo(t.Context(), (*context.Context)(nil)))
+	require.NoError(t, err)
+	cmd, err := parser.Parse([]string{"--dir", x.Dir, "--window", "1h"})
+	require.NoError(t, err)
+	require.NoError(t, cmd.Run())
+	require.Regexp(t, `^wechat\n  stability  takes (9\d\.\d\d|100\.00) % of its traffic over 1h0m0s\n  success    success 95\.0 % .* of 40\n  answers    in \d+ ms, mean\n  fee        0\.10 and 0\.60 %\n  limits     a payment none, a day 50000\.00\n$`, score.String())
+
 	var once bytes.Buffer
 	require.NoError(t, watch(t.Context(), &once, "--once"))
-	require.Contains(t, once.String(), "alipay")
+	require.Contains(t, once.String(), "wechat")
 	require.ErrorContains(t, watch(t.Context(), &once, "--every", "1ms"), "--every")
 }
 
