@@ -187,10 +187,16 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 // paid: the order has its money. Attempts that are still out are ended soon.
 func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money.Amount, by Source) error {
 	c.o.Payment, c.o.Received, c.o.Fee, c.o.PaidAt, c.o.Context = p.Number, amount, p.Fee, c.at, p.Context
-	if err := c.move(ctx, order.MoneyCame, by, ""); err != nil {
+	e := order.MoneyCame
+	if c.escrow() {
+		e = order.MoneyHeld
+	}
+	if err := c.move(ctx, e, by, ""); err != nil {
 		return err
 	}
-	c.waits()
+	if c.waits(); c.escrow() {
+		c.o.Due = c.at.Add(c.s.cfg.HoldFor)
+	}
 	if err := c.postPaid(ctx, p, c.earns(), amount); err != nil {
 		return err
 	}

@@ -123,6 +123,11 @@ type Config struct {
 	// Default 7 days.
 	ReserveFor time.Duration
 
+	// HoldFor is how long the money of an escrow order is held that nobody confirms. Then it is the merchant's.
+	//
+	// Default 15 days.
+	HoldFor time.Duration
+
 	// CallTimeout bounds one call of a channel, and MissingAfter is how long after it a request may still be on its way: only then a channel that
 	// does not know a payment will never know it.
 	//
@@ -180,7 +185,7 @@ func (c Config) withDefaults() (Config, error) {
 		name string
 		v    *time.Duration
 		d    time.Duration
-	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day}, {"EarnAfter", &c.EarnAfter, day},
+	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day}, {"EarnAfter", &c.EarnAfter, day}, {"HoldFor", &c.HoldFor, 15 * day},
 		{"CallTimeout", &c.CallTimeout, 10 * time.Second},
 		{"MissingAfter", &c.MissingAfter, 5 * time.Minute}, {"Lease", &c.Lease, time.Minute}} {
 		if *f.v < 0 {

@@ -104,8 +104,8 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 		return s.cfg.OnTopUp(n.Money)
 	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
 		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
-	case n.Mode != code.Instant && (n.Mode != code.Reserved || n.Type != code.Pay):
-		return fmt.Errorf("%v of a %v: want instant, or reserved for a payment: %w", n.Mode, n.Type, ErrUnsupported)
+	case n.Mode != code.Instant && (n.Mode != code.Reserved && n.Mode != code.Escrow || n.Type != code.Pay):
+		return fmt.Errorf("%v of a %v: want instant, or of a payment reserved or escrow: %w", n.Mode, n.Type, ErrUnsupported)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -28,6 +29,9 @@ func (c *change) earns() books.Account {
 		return books.Funding
 	case code.Transfer:
 		return Available(c.o.Payee)
+	}
+	if c.o.State == string(order.Held) {
+		return Held(c.o.Merchant)
 	}
 	return c.earned()
 }

@@ -110,6 +110,9 @@ func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund, 
 		if n.Amount.Cmp(left) > 0 {
 			return fmt.Errorf("%v, and %v is left of %v: %w", n.Amount, left, c.o.Received, ErrTooMuch)
 		}
+		if c.o.State == string(order.Held) && (by != nil || n.Amount.Cmp(c.o.Received) != 0) {
+			return fmt.Errorf("what is held goes back as a whole, over its own channel; confirm it first: %w", ErrUnsupported)
+		}
 		p, err := c.tx.GatewayPayment(ctx, c.o.Payment)
 		if err != nil {
 			return err

@@ -226,6 +226,9 @@ func (s *Service) endOrders(ctx context.Context) (int, error) {
 			if c.o.State == string(order.Authorised) {
 				return c.releaseLate(ctx)
 			}
+			if c.o.State == string(order.Held) {
+				return c.confirmLate(ctx)
+			}
 			if earning(c.o.State) {
 				return c.earn(ctx)
 			}

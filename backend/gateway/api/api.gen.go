@@ -193,7 +193,7 @@ type NewOrder struct {
 	// Merchant Who is paid, of a transfer the sender. The app's terms name those that it may order for.
 	Merchant string `json:"merchant"`
 
-	// Mode reserved: the payment reserves, and `steps` capture. Default: instant.
+	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most. Default: instant.
 	Mode *string `json:"mode,omitempty"`
 
 	// Payee Of a transfer.
@@ -644,6 +644,9 @@ type ServerInterface interface {
 	// CloseOrder End an order that is not to be paid any more
 	// (POST /v1/orders/{order}/close)
 	CloseOrder(w http.ResponseWriter, r *http.Request, order OrderID)
+	// ConfirmOrder Of an escrow order: the payer has what was bought
+	// (POST /v1/orders/{order}/confirm)
+	ConfirmOrder(w http.ResponseWriter, r *http.Request, order OrderID)
 	// PayOrder Try to pay an order
 	// (POST /v1/orders/{order}/payments)
 	PayOrder(w http.ResponseWriter, r *http.Request, order OrderID)
@@ -1012,6 +1015,32 @@ func (siw *ServerInterfaceWrapper) CloseOrder(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ConfirmOrder operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmOrder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order OrderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmOrder(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PayOrder operation middleware
 func (siw *ServerInterfaceWrapper) PayOrder(w http.ResponseWriter, r *http.Request) {
 
@@ -1267,6 +1296,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/end", wrapper.EndAgreement)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/price", wrapper.SetPrice)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/consent", wrapper.Consent)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/confirm", wrapper.ConfirmOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/close", wrapper.CloseOrder)
 
 	return m
@@ -1771,6 +1801,45 @@ func (response CloseOrderdefaultApplicationProblemPlusJSONResponse) VisitCloseOr
 	return err
 }
 
+type ConfirmOrderRequestObject struct {
+	Order OrderID `json:"order"`
+}
+
+type ConfirmOrderResponseObject interface {
+	VisitConfirmOrderResponse(w http.ResponseWriter) error
+}
+
+type ConfirmOrder200JSONResponse Order
+
+func (response ConfirmOrder200JSONResponse) VisitConfirmOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmOrderdefaultApplicationProblemPlusJSONResponse) VisitConfirmOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PayOrderRequestObject struct {
 	Order OrderID `json:"order"`
 	Body  *PayOrderJSONRequestBody
@@ -2010,6 +2079,9 @@ type StrictServerInterface interface {
 	// CloseOrder End an order that is not to be paid any more
 	// (POST /v1/orders/{order}/close)
 	CloseOrder(ctx context.Context, request CloseOrderRequestObject) (CloseOrderResponseObject, error)
+	// ConfirmOrder Of an escrow order: the payer has what was bought
+	// (POST /v1/orders/{order}/confirm)
+	ConfirmOrder(ctx context.Context, request ConfirmOrderRequestObject) (ConfirmOrderResponseObject, error)
 	// PayOrder Try to pay an order
 	// (POST /v1/orders/{order}/payments)
 	PayOrder(ctx context.Context, request PayOrderRequestObject) (PayOrderResponseObject, error)
@@ -2419,6 +2491,32 @@ func (sh *strictHandler) CloseOrder(w http.ResponseWriter, r *http.Request, orde
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CloseOrderResponseObject); ok {
 		if err := validResponse.VisitCloseOrderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmOrder operation middleware
+func (sh *strictHandler) ConfirmOrder(w http.ResponseWriter, r *http.Request, order OrderID) {
+	var request ConfirmOrderRequestObject
+
+	request.Order = order
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmOrder(ctx, request.(ConfirmOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmOrder")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmOrderResponseObject); ok {
+		if err := validResponse.VisitConfirmOrderResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

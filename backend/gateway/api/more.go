@@ -35,6 +35,19 @@ func (s *server) ListOrders(ctx context.Context, r ListOrdersRequestObject) (Lis
 	return ListOrders200JSONResponse(out), nil
 }
 
+// ConfirmOrder hands over what is held.
+func (s *server) ConfirmOrder(ctx context.Context, r ConfirmOrderRequestObject) (ConfirmOrderResponseObject, error) {
+	c, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.Gateway.Confirm(ctx, c.App, r.Order)
+	if err != nil {
+		return nil, err
+	}
+	return ConfirmOrder200JSONResponse(orderOf(o)), nil
+}
+
 // StepOrder takes a step of a reservation.
 func (s *server) StepOrder(ctx context.Context, r StepOrderRequestObject) (StepOrderResponseObject, error) {
 	c, err := caller(ctx)

@@ -76,6 +76,21 @@ func TestAReservationGoesItsWay(t *testing.T) {
 	require.Equal(t, "closed", d.good(d.shop, "GET", at, "")["state"])
 }
 
+func TestWhatIsHeldIsConfirmed(t *testing.T) {
+	d := newDesk(t)
+	o := d.good(d.shop, "POST", "/v1/orders", strings.Replace(anOrder, `"product"`, `"mode":"escrow","product"`, 1))
+	at := "/v1/orders/" + o["id"].(string)
+	d.refused(d.shop, "POST", at+"/confirm", "", 409, "order-state")
+	number := d.good(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`)["number"].(string)
+	d.bank.pays(number)
+	status, _ := d.notify("one", "good", number)
+	require.Equal(t, 200, status)
+	require.Equal(t, "held", d.good(d.shop, "GET", at, "")["state"])
+	d.refused(d.cafe, "POST", at+"/confirm", "", 404, "unknown-order")
+	require.Equal(t, "paid", d.good(d.shop, "POST", at+"/confirm", "")["state"])
+	require.Equal(t, "10.00", d.good(d.shop, "GET", "/v1/merchants/shop/earnings", "")["pending"])
+}
+
 const aWithdrawal = `{"key":"w1","product":1,"merchant":"shop","amount":"4.00","currency":"CNY","subject":"takings","to":{"account":"tok_ann","name":"Ann"}}`
 
 func (d *desk) fund(minor int64) {
