@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,7 +54,7 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	if cfg.Scheme.Gateway != nil {
 		webs = append(webs, web{"gateway", cfg.Scheme.Gateway.Listen, n.GatewayAPI()})
 		if cards := cfg.Scheme.Gateway.Cards; cards != nil {
-			webs = append(webs, web{"cards", cards.Listen, n.Vault()})
+			webs = append(webs, web{"gateway.cards", cards.Listen, n.Vault()})
 		}
 	}
 	for _, web := range webs {
@@ -72,7 +73,7 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 		if certificate != nil {
 			l, scheme = tls.NewListener(l, certificate), "https"
 		}
-		fmt.Fprintf(k.Stdout, "%-8s %s://%s\n", web.field, scheme, l.Addr())
+		fmt.Fprintf(k.Stdout, "%-8s %s://%s\n", strings.TrimPrefix(web.field, "gateway."), scheme, l.Addr())
 		g.Go(func() error { return serveHTTP(ctx, l, web.serve) })
 	}
 	g.Go(func() error { return n.Run(ctx) })
