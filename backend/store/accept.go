@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -50,34 +51,48 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 	if err := t.keepBatch(ctx, a, a.FirstSeq+uint64(len(a.Records))); err != nil {
 		return k, err
 	}
+	if len(a.Records) == 0 {
+		_, err := t.advance(ctx, a.Terminal, a.Epoch)
+		return k, err
+	}
+	hashes := make([][]byte, len(a.Records))
 	for i, body := range a.Records {
-		seq := a.FirstSeq + uint64(i)
 		hash := sha256.Sum256(body)
-		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, lane)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, day = excluded.day,
-			received_ms = excluded.received_ms, lane = excluded.lane, verdict = NULL, reason = '' WHERE record.verdict = ?`,
-			string(a.Terminal), epoch, seq, hash[:], body, a.Day, a.At.UnixMilli(), a.lane(i), verdictQuarantined)
-		if err != nil {
+		hashes[i] = hash[:]
+	}
+	is, err := t.keepRecords(ctx, a, hashes)
+	if err != nil {
+		return k, err
+	}
+	if err := t.await(ctx, a, is); err != nil {
+		return k, err
+	}
+	all := []span{{string(a.Terminal), epoch, int64(a.FirstSeq), int64(a.FirstSeq) + int64(len(a.Records)) - 1}}
+	have := map[uint64][]byte{} // of those that were there
+	if slices.Contains(is, false) {
+		if err := t.recordsIn(ctx, "kept records", `r.seq, r.hash`, all, func(scan func(...any) error) error {
+			var seq uint64
+			var hash []byte
+			err := scan(&seq, &hash)
+			have[seq] = hash
+			return err
+		}); err != nil {
 			return k, err
 		}
-		if n, err := r.RowsAffected(); err != nil {
-			return k, err
-		} else if n == 1 {
+	}
+	for i, body := range a.Records {
+		seq := a.FirstSeq + uint64(i)
+		if is[i] {
 			k.New++
 			continue
 		}
-		var have []byte
-		if _, err := t.one(ctx, "kept record", `SELECT hash FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`,
-			[]any{string(a.Terminal), epoch, seq}, &have); err != nil {
-			return k, err
-		}
-		if bytes.Equal(have, hash[:]) {
+		if bytes.Equal(have[seq], hashes[i]) {
 			k.Same++
 			continue
 		}
 		k.Conflicts = append(k.Conflicts, seq)
 		if _, err := t.exec(ctx, "keep conflict", `INSERT INTO record_conflict (terminal, epoch, seq, hash, body, received_ms)
-			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hash[:], body, a.At.UnixMilli()); err != nil {
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(a.Terminal), epoch, seq, hashes[i], body, a.At.UnixMilli()); err != nil {
 			return k, err
 		}
 	}
@@ -87,9 +102,52 @@ func (t *Tx) Keep(ctx context.Context, a Arrived) (Kept, error) {
 	if err := t.count(ctx, "conflicts", len(k.Conflicts)); err != nil {
 		return k, err
 	}
-	var err error
 	k.Through, err = t.advance(ctx, a.Terminal, a.Epoch)
 	return k, err
+}
+
+// keepRecords keeps the records of a batch and says of each whether it is new. A number that was quarantined gets its bytes.
+func (t *Tx) keepRecords(ctx context.Context, a Arrived, hashes [][]byte) (is []bool, err error) {
+	if t.dialect == postgres {
+		return t.keepRecordsAtOnce(ctx, a, hashes)
+	}
+	is = make([]bool, len(a.Records))
+	for i, body := range a.Records {
+		r, err := t.exec(ctx, "keep record", `INSERT INTO record (terminal, epoch, seq, hash, body, received_ms)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, epoch, seq) DO UPDATE SET hash = excluded.hash, body = excluded.body, received_ms = excluded.received_ms WHERE record.hash = ?`,
+			string(a.Terminal), int64(a.Epoch), a.FirstSeq+uint64(i), hashes[i], body, a.At.UnixMilli(), []byte{})
+		if err != nil {
+			return nil, err
+		}
+		n, err := r.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		is[i] = n == 1
+	}
+	return is, nil
+}
+
+// await has the new records of a batch wait to be posted.
+func (t *Tx) await(ctx context.Context, a Arrived, is []bool) error {
+	var news []recordKey
+	for i, n := range is {
+		if n {
+			news = append(news, recordKey{string(a.Terminal), int64(a.Epoch), int64(a.FirstSeq) + int64(i)})
+		}
+	}
+	if news == nil {
+		return nil
+	}
+	if _, err := t.exec(ctx, "quarantined no more", `DELETE FROM record_apart WHERE terminal = ? AND epoch = ? AND seq BETWEEN ? AND ? AND verdict = ?`,
+		string(a.Terminal), int64(a.Epoch), int64(a.FirstSeq), int64(a.FirstSeq)+int64(len(is))-1, verdictQuarantined); err != nil {
+		return err
+	}
+	var runs []waiting
+	runsBy(news, func(k recordKey) int { return a.lane(int(k.seq - int64(a.FirstSeq))) }, func(r run, lane int) {
+		runs = append(runs, waiting{r, lane, a.Day, a.At.UnixMilli()})
+	})
+	return t.addWaiting(ctx, runs)
 }
 
 // keepBatch keeps a batch as it came, once. end is the number after its last record.
@@ -109,9 +167,17 @@ func (t *Tx) Quarantine(ctx context.Context, a Arrived, last uint64, reason stri
 		return k, err
 	}
 	for seq := a.FirstSeq; seq <= last; seq++ {
-		if _, err := t.exec(ctx, "quarantine record", `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, verdict, reason)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			string(a.Terminal), int64(a.Epoch), seq, []byte{}, []byte{}, a.Day, a.At.UnixMilli(), verdictQuarantined, reason); err != nil {
+		done, err := t.exec(ctx, "quarantine record", `INSERT INTO record (terminal, epoch, seq, hash, body, received_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			string(a.Terminal), int64(a.Epoch), seq, []byte{}, []byte{}, a.At.UnixMilli())
+		if err != nil {
+			return k, err
+		}
+		if n, err := done.RowsAffected(); err != nil {
+			return k, err
+		} else if n == 0 {
+			continue
+		}
+		if err := t.setApart(ctx, apart{recordKey{string(a.Terminal), int64(a.Epoch), int64(seq)}, verdictQuarantined, reason, a.Day}); err != nil {
 			return k, err
 		}
 	}
@@ -243,28 +309,13 @@ type Pending struct {
 
 // PendingRecords lists accepted records that are not posted, in one fixed order, at most limit.
 func (t *Tx) PendingRecords(ctx context.Context, limit int) ([]Pending, error) {
-	return t.pendingRecords(ctx, `verdict IS NULL`, limit)
-}
-
-func (t *Tx) pendingRecords(ctx context.Context, where string, args ...any) ([]Pending, error) {
-	var out []Pending
-	err := t.rows(ctx, "pending records", func(scan func(...any) error) error {
-		var p Pending
-		var epoch int64
-		if err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS, &p.hash); err != nil {
-			return err
-		}
-		p.Epoch = uint64(epoch)
-		out = append(out, p)
-		return nil
-	}, `SELECT terminal, epoch, seq, body, day, received_ms, hash FROM record WHERE `+where+` ORDER BY received_ms, terminal, epoch, seq LIMIT ?`, args...)
-	return out, err
+	return t.pendingRecords(ctx, -1, limit)
 }
 
 // PendingOfDay counts the records of a clearing day that are accepted and not posted.
 func (t *Tx) PendingOfDay(ctx context.Context, day string) (int, error) {
 	var n int
-	_, err := t.one(ctx, "pending of day", `SELECT COUNT(*) FROM record WHERE verdict IS NULL AND day = ?`, []any{day}, &n)
+	_, err := t.one(ctx, "pending of day", `SELECT CAST(COALESCE(SUM(records), 0) AS BIGINT) FROM record_waiting WHERE day = ?`, []any{day}, &n)
 	return n, err
 }
 
@@ -274,35 +325,6 @@ type Verdict struct {
 	Reason  string              // for people
 	Label   shadowaccount.Label // how it looked when it came, "" for what never became a tap
 	group   int64
-}
-
-// SetVerdict notes what became of a record that never became a tap.
-func (t *Tx) SetVerdict(ctx context.Context, p Pending, verdict, reason string) error {
-	_, err := t.setVerdict(ctx, p, Verdict{Verdict: verdict, Reason: reason})
-	return err
-}
-
-// setVerdict reports whether the record is there and was in no group.
-func (t *Tx) setVerdict(ctx context.Context, p Pending, v Verdict) (bool, error) {
-	r, err := t.exec(ctx, "set verdict", `UPDATE record SET verdict = ?, reason = ?, label = ?, posted_in = ?
-		WHERE terminal = ? AND epoch = ? AND seq = ? AND posted_in = 0`,
-		v.Verdict, v.Reason, string(v.Label), v.group, string(p.Terminal), int64(p.Epoch), int64(p.Seq))
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
-	return n > 0, err
-}
-
-// RecordVerdict reads what became of a record; its Verdict is empty while it waits. A record never kept is ErrNotFound.
-func (t *Tx) RecordVerdict(ctx context.Context, terminal ids.TerminalID, epoch, seq uint64) (Verdict, error) {
-	var v Verdict
-	found, err := t.one(ctx, "record verdict", `SELECT COALESCE(verdict, ''), reason, label, posted_in FROM record WHERE terminal = ? AND epoch = ? AND seq = ?`,
-		[]any{string(terminal), int64(epoch), seq}, &v.Verdict, &v.Reason, &v.Label, &v.group)
-	if err == nil && !found {
-		err = fmt.Errorf("record %s/%x/%d: %w", terminal, epoch, seq, ErrNotFound)
-	}
-	return v, err
 }
 
 // count adds n to a named tally.

@@ -30,12 +30,39 @@ func (t *Tx) NameCard(ctx context.Context, alias, n ids.CardNumber, day string) 
 	if _, err := t.exec(ctx, "name card", `INSERT INTO card_alias (alias, card) VALUES (?, ?)`, alias[:], n[:]); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "free records", `UPDATE record SET verdict = NULL, reason = '', day = ? WHERE verdict = ? AND (terminal, epoch, seq) IN
-		(SELECT terminal, epoch, seq FROM record_unnamed WHERE alias = ?)`, day, verdictUnnamed, alias[:]); err != nil {
+	if err := t.free(ctx, alias, day); err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, "freed records", `DELETE FROM record_unnamed WHERE alias = ?`, alias[:])
 	return err
+}
+
+// free has the records that waited for an alias wait to be posted, in the clearing day given.
+func (t *Tx) free(ctx context.Context, alias ids.CardNumber, day string) error {
+	var keys []recordKey
+	came := map[recordKey]int64{}
+	if err := t.rows(ctx, "records of alias", func(scan func(...any) error) error {
+		var k recordKey
+		var receivedMS int64
+		err := scan(&k.terminal, &k.epoch, &k.seq, &receivedMS)
+		keys, came[k] = append(keys, k), receivedMS
+		return err
+	}, `SELECT r.terminal, r.epoch, r.seq, r.received_ms FROM record_unnamed u
+		JOIN record_apart a ON a.terminal = u.terminal AND a.epoch = u.epoch AND a.seq = u.seq AND a.verdict = ?
+		JOIN record r ON r.terminal = u.terminal AND r.epoch = u.epoch AND r.seq = u.seq WHERE u.alias = ?`, verdictUnnamed, alias[:]); err != nil {
+		return err
+	}
+	sortKeys(keys)
+	for _, k := range keys {
+		if err := t.dropApart(ctx, k); err != nil {
+			return err
+		}
+	}
+	var runs []waiting
+	runsBy(keys, func(k recordKey) int64 { return came[k] }, func(r run, receivedMS int64) {
+		runs = append(runs, waiting{r, LaneOf(alias), day, receivedMS})
+	})
+	return t.addWaiting(ctx, runs)
 }
 
 // CardOfAlias finds the card that terminals name so.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"slices"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -49,16 +50,56 @@ type PostedRecord struct {
 // RecordsOfDay gives each record of a clearing day that is decided, by posting group and then by name. It leaves out quarantined numbers, which have no bytes
 // and may get some, and records whose card has no name: these are posted in a later day.
 func (t *Tx) RecordsOfDay(ctx context.Context, day string, each func(PostedRecord) error) error {
-	return t.rows(ctx, "records of day", func(scan func(...any) error) error {
-		var r PostedRecord
+	const columns = `r.terminal, r.epoch, r.seq, r.received_ms, r.hash, r.body`
+	scanRecord := func(scan func(...any) error, more ...any) (r PostedRecord, err error) {
 		var epoch int64
-		if err := scan(&r.Terminal, &epoch, &r.Seq, &r.ReceivedMS, &r.Hash, &r.Body, &r.Verdict.Verdict, &r.Reason, &r.Label, &r.Group); err != nil {
+		err = scan(append([]any{&r.Terminal, &epoch, &r.Seq, &r.ReceivedMS, &r.Hash, &r.Body}, more...)...)
+		r.Epoch = uint64(epoch)
+		return r, err
+	}
+	if err := t.rows(ctx, "records of day in no group", func(scan func(...any) error) error {
+		var v Verdict
+		r, err := scanRecord(scan, &v.Verdict, &v.Reason)
+		if err != nil {
 			return err
 		}
-		r.Epoch = uint64(epoch)
+		r.Verdict = v
 		return each(r)
-	}, `SELECT terminal, epoch, seq, received_ms, hash, body, verdict, reason, label, posted_in FROM record
-		WHERE day = ? AND verdict IS NOT NULL AND verdict NOT IN (?, ?) ORDER BY posted_in, terminal, epoch, seq`, day, verdictQuarantined, verdictUnnamed)
+	}, `SELECT `+columns+`, a.verdict, a.reason FROM record_apart a JOIN record r ON r.terminal = a.terminal AND r.epoch = a.epoch AND r.seq = a.seq
+		WHERE a.day = ? AND a.verdict NOT IN (?, ?) ORDER BY r.terminal, r.epoch, r.seq`, day, verdictQuarantined, verdictUnnamed); err != nil {
+		return err
+	}
+	var groups []int64
+	if err := t.rows(ctx, "groups of day", func(scan func(...any) error) error {
+		var n int64
+		err := scan(&n)
+		groups = append(groups, n)
+		return err
+	}, `SELECT DISTINCT posted_in FROM record_posted WHERE day = ? ORDER BY posted_in`, day); err != nil {
+		return err
+	}
+	for _, group := range groups {
+		runs, err := t.postedIn(ctx, group)
+		if err != nil {
+			return err
+		}
+		keys, of := keysOfRuns(slices.DeleteFunc(runs, func(p posted) bool { return p.day != day }))
+		if err := t.recordsIn(ctx, "records of group", columns, spansOf(keys), func(scan func(...any) error) error {
+			r, err := scanRecord(scan)
+			if err != nil {
+				return err
+			}
+			p := of[recordKey{string(r.Terminal), int64(r.Epoch), int64(r.Seq)}]
+			if p == nil {
+				return nil
+			}
+			r.Verdict, r.Group = p.Verdict, group
+			return each(r)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // EntriesOfDay gives each entry of a clearing day with its lines, by id, but those of a kind: payments of a closed day come after it.
@@ -111,7 +152,7 @@ func (t *Tx) GroupsOfDay(ctx context.Context, day string) ([]ChainedGroup, error
 		out = append(out, g)
 		return err
 	}, `SELECT number, entry, lines, records, digest, evidence, prev_hash, hash, at_ms FROM posting_group
-		WHERE number IN (SELECT posted_in FROM record WHERE day = ? AND posted_in > 0) OR entry IN (SELECT id FROM journal_entry WHERE day = ?)
+		WHERE number IN (SELECT posted_in FROM record_posted WHERE day = ?) OR entry IN (SELECT id FROM journal_entry WHERE day = ?)
 		ORDER BY number`, day, day)
 	return out, err
 }

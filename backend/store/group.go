@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -65,18 +64,6 @@ func (t *Tx) closeGroup(ctx context.Context, g Group, number int64, lines []book
 	return err
 }
 
-// recordKey names a record as the record table does.
-type recordKey struct {
-	terminal   string
-	epoch, seq int64
-}
-
-func keyOf(p Pending) recordKey { return recordKey{string(p.Terminal), int64(p.Epoch), int64(p.Seq)} }
-
-func (k recordKey) compare(o recordKey) int {
-	return cmp.Or(cmp.Compare(k.terminal, o.terminal), cmp.Compare(k.epoch, o.epoch), cmp.Compare(k.seq, o.seq))
-}
-
 // exhibit is a record of a group with its hash.
 type exhibit struct {
 	recordKey
@@ -99,41 +86,12 @@ func evidenceOf(records []exhibit) string {
 
 // recordsOf reads the records of a group.
 func (t *Tx) recordsOf(ctx context.Context, group int64) ([]exhibit, error) {
-	var out []exhibit
-	err := t.rows(ctx, "records of group", func(scan func(...any) error) error {
-		var x exhibit
-		err := scan(&x.terminal, &x.epoch, &x.seq, &x.hash)
-		out = append(out, x)
-		return err
-	}, `SELECT terminal, epoch, seq, hash FROM record WHERE posted_in = ? AND posted_in > 0`, group)
-	return out, err
-}
-
-// setVerdicts notes what became of the records of a group, and returns its evidence. A record that another group has posted stays that
-// group's, and is no part of the evidence of this one.
-func (t *Tx) setVerdicts(ctx context.Context, group int64, records []Verified, verdicts []Verdict) (evidence string, err error) {
-	if t.dialect == postgres {
-		all, err := t.setVerdictsAtOnce(ctx, group, records, verdicts)
-		return evidenceOf(all), err
+	runs, err := t.postedIn(ctx, group)
+	if err != nil {
+		return nil, err
 	}
-	known := true // the hashes of all, as the records were read with them
-	var all []exhibit
-	for i, r := range records {
-		mine, err := t.setVerdict(ctx, r.Pending, verdicts[i])
-		if err != nil {
-			return "", err
-		}
-		if mine {
-			all = append(all, exhibit{keyOf(r.Pending), r.hash})
-			known = known && r.hash != nil
-		}
-	}
-	if !known {
-		if all, err = t.recordsOf(ctx, group); err != nil {
-			return "", err
-		}
-	}
-	return evidenceOf(all), nil
+	keys, _ := keysOfRuns(runs)
+	return t.exhibits(ctx, keys)
 }
 
 func groupHash(prev string, number int64, digest, evidence string) string {

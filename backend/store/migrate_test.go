@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -88,4 +90,85 @@ func TestClaimsOfBeforeAreFoundByTheNewIndexes(t *testing.T) {
 		require.True(t, with[numberFrom(card)])
 		return err
 	}))
+}
+
+// TestRecordsOfBeforeAreWhatTheyWere brings records that wait, are posted, or are apart over to where that stands now, and back.
+func TestRecordsOfBeforeAreWhatTheyWere(t *testing.T) {
+	row := `INSERT INTO record (terminal, epoch, seq, hash, body, day, received_ms, verdict, reason, label, posted_in, lane) VALUES `
+	hash := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	at := old(t, 240, row+`('bus-1', 7, 1, ?, ?, '2026-11-23', 5, 'accepted', '', 'LATE', 3, 2);`+row+`('bus-1', 7, 2, ?, ?, '2026-11-24', 6, NULL, '', '', 0, 9);`+
+		row+`('bus-1', 7, 3, ?, ?, '2026-11-24', 6, 'unreadable', 'no record', '', 0, 0);`+row+`('bus-1', 7, 4, ?, ?, '2026-11-24', 6, 'quarantined', 'garbled', '', 0, 0)`,
+		hash(1), []byte("one"), hash(2), []byte("two"), hash(3), []byte("three"), []byte{}, []byte{})
+	s, err := Open(t.Context(), at, Options{NoSync: true})
+	require.NoError(t, err)
+	defer func() { s.Close() }()
+	as := func() {
+		require.NoError(t, s.View(t.Context(), func(tx *Tx) error {
+			for seq, want := range map[uint64]Verdict{1: {"accepted", "", "LATE", 3}, 2: {}, 3: {"unreadable", "no record", "", 0}, 4: {"quarantined", "garbled", "", 0}} {
+				v, err := tx.RecordVerdict(t.Context(), "bus-1", 7, seq)
+				require.NoError(t, err)
+				require.Equal(t, want, v)
+			}
+			pending, err := tx.PendingRecords(t.Context(), 10)
+			require.NoError(t, err)
+			require.Equal(t, []Pending{{Terminal: "bus-1", Epoch: 7, Seq: 2, Body: []byte("two"), Day: "2026-11-24", ReceivedMS: 6, hash: hash(2)}}, pending)
+			records, err := tx.GroupRecords(t.Context(), 3)
+			require.NoError(t, err)
+			require.Len(t, records, 1)
+			require.Equal(t, "2026-11-23", records[0].Day)
+			return err
+		}))
+	}
+	as()
+	p, err := s.migrator()
+	require.NoError(t, err)
+	// Runs of many numbers go back too: what waits is joined by others, and every second one of those is posted.
+	require.NoError(t, s.Update(t.Context(), func(tx *Tx) error {
+		a := Arrived{Terminal: "bus-2", Epoch: 7, FirstSeq: 1, Envelope: []byte("e"), At: time.UnixMilli(7), Day: "2026-11-24"}
+		for i := range 20 {
+			a.Records = append(a.Records, []byte{byte(i)})
+		}
+		if _, err := tx.Keep(t.Context(), a); err != nil {
+			return err
+		}
+		var some []Verified
+		var verdicts []Verdict
+		for seq := uint64(2); seq <= 20; seq += 2 {
+			some = append(some, Verified{Pending: Pending{Terminal: "bus-2", Epoch: 7, Seq: seq}})
+			verdicts = append(verdicts, Verdict{Verdict: "accepted", Label: "OK"})
+		}
+		_, err := tx.setVerdicts(t.Context(), 4, some, verdicts)
+		return err
+	}))
+	evenly := func() (pending, posted []uint64) {
+		require.NoError(t, s.View(t.Context(), func(tx *Tx) error {
+			all, err := tx.PendingRecords(t.Context(), 100)
+			require.NoError(t, err)
+			for _, r := range all[1:] {
+				pending = append(pending, r.Seq)
+			}
+			group, err := tx.GroupRecords(t.Context(), 4)
+			for _, r := range group {
+				posted = append(posted, r.Seq)
+			}
+			return err
+		}))
+		return pending, posted
+	}
+	pending, posted := evenly()
+	require.Equal(t, []uint64{1, 3, 5, 7, 9, 11, 13, 15, 17, 19}, pending)
+	require.Equal(t, []uint64{2, 4, 6, 8, 10, 12, 14, 16, 18, 20}, posted)
+	_, err = p.DownTo(t.Context(), 240)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s, err = Open(t.Context(), at, Options{NoSync: true})
+	require.NoError(t, err)
+	nowPending, nowPosted := evenly()
+	require.Equal(t, pending, nowPending)
+	require.Equal(t, posted, nowPosted)
+	require.NoError(t, s.Update(t.Context(), func(tx *Tx) error {
+		_, err := tx.exec(t.Context(), "drop", `DELETE FROM record_waiting WHERE terminal = ?`, "bus-2")
+		return err
+	}))
+	as()
 }

@@ -20,7 +20,7 @@ import (
 
 // postTables are all that posting writes, but for where the next audit may begin.
 var postTables = []string{`SELECT * FROM claim`, `SELECT * FROM finding`, `SELECT * FROM gap`, `SELECT * FROM card_load`, `SELECT * FROM posting_group`,
-	`SELECT * FROM journal_line`, `SELECT name, balance FROM account`, `SELECT terminal, seq, verdict, reason, label, posted_in FROM record`,
+	`SELECT * FROM journal_line`, `SELECT name, balance FROM account`, `SELECT * FROM record_posted`, `SELECT * FROM record_apart`, `SELECT * FROM record_waiting`,
 	`SELECT number, status, shadow, complete, next, tail, missing, loads_from FROM card`}
 
 // drawStep makes what happens to a store next: a load of a card, a block, or a group of records. Most records follow; the others collide in every way.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -108,32 +107,4 @@ func (t *Tx) writeFollowersAtOnce(ctx context.Context, all []*follower) error {
 		FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) AS v (number, change, complete, next, tail, missing, loads_from)
 		WHERE card.number = v.number`, numbers, change, complete, next, tail, missing, loadsFrom)
 	return err
-}
-
-// setVerdictsAtOnce is setVerdicts in one statement, and returns the records that are this group's now.
-func (t *Tx) setVerdictsAtOnce(ctx context.Context, group int64, records []Verified, verdicts []Verdict) ([]exhibit, error) {
-	order := make([]int, len(records))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return keyOf(records[a].Pending).compare(keyOf(records[b].Pending)) })
-	order = slices.CompactFunc(order, func(a, b int) bool { return keyOf(records[a].Pending) == keyOf(records[b].Pending) }) // the first counts
-	var terminal, verdict, reason, label []string
-	var epoch, seq []int64
-	for _, i := range order {
-		k, v := keyOf(records[i].Pending), verdicts[i]
-		terminal, epoch, seq = append(terminal, k.terminal), append(epoch, k.epoch), append(seq, k.seq)
-		verdict, reason, label = append(verdict, v.Verdict), append(reason, v.Reason), append(label, string(v.Label))
-	}
-	var out []exhibit
-	err := t.rows(ctx, "set verdicts", func(scan func(...any) error) error {
-		var x exhibit
-		err := scan(&x.terminal, &x.epoch, &x.seq, &x.hash)
-		out = append(out, x)
-		return err
-	}, `UPDATE record SET verdict = v.verdict, reason = v.reason, label = v.label, posted_in = ?
-		FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[]) AS v (terminal, epoch, seq, verdict, reason, label)
-		WHERE record.terminal = v.terminal AND record.epoch = v.epoch AND record.seq = v.seq AND record.posted_in = 0
-		RETURNING record.terminal, record.epoch, record.seq, record.hash`, group, terminal, epoch, seq, verdict, reason, label)
-	return out, err
 }

@@ -167,7 +167,7 @@ func (t *Tx) PendingOf(ctx context.Context, h Held, first, limit int) ([]Pending
 		err := scan(&n)
 		waiting = append(waiting, n)
 		return err
-	}, `SELECT lane FROM posting_lane l WHERE lane IN `+in16+` AND EXISTS (SELECT 1 FROM record r WHERE r.lane = l.lane AND r.verdict IS NULL) ORDER BY lane`, h.args()...); err != nil {
+	}, `SELECT lane FROM posting_lane l WHERE lane IN `+in16+` AND EXISTS (SELECT 1 FROM record_waiting w WHERE w.lane = l.lane) ORDER BY lane`, h.args()...); err != nil {
 		return nil, err
 	}
 	turn := slices.IndexFunc(waiting, func(n int) bool { return n >= first%Lanes })
@@ -177,7 +177,7 @@ func (t *Tx) PendingOf(ctx context.Context, h Held, first, limit int) ([]Pending
 		if len(out) >= limit {
 			break
 		}
-		some, err := t.pendingRecords(ctx, `lane = ? AND verdict IS NULL`, waiting[(turn+i)%len(waiting)], limit-len(out))
+		some, err := t.pendingRecords(ctx, waiting[(turn+i)%len(waiting)], limit-len(out))
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -105,9 +106,21 @@ func reviewAll(t *testing.T, s *store.Store) {
 
 func nothing() {}
 
+// ofRecords says something of each record that is decided, in the order of what it says.
+func ofRecords(t *testing.T, s *store.Store, say func(store.PostedRecord) string) (out []string) {
+	require.NoError(t, s.View(t.Context(), func(tx *store.Tx) error {
+		return tx.RecordsOfDay(t.Context(), "2026-11-25", func(r store.PostedRecord) error {
+			out = append(out, say(r))
+			return nil
+		})
+	}))
+	slices.Sort(out)
+	return out
+}
+
 // endState is all that does not say who posted what, and when: a record keeps the verdict that it got.
 var endState = []string{`SELECT * FROM claim`, `SELECT * FROM finding`, `SELECT * FROM gap`, `SELECT * FROM card_load`, `SELECT name, balance FROM account WHERE balance <> 0`,
-	`SELECT terminal, seq, CASE WHEN posted_in > 0 THEN 1 ELSE 0 END FROM record`, `SELECT number, token, status, family, shadow, blocked_ms, complete, next, tail, missing FROM card`, `SELECT * FROM review`}
+	`SELECT * FROM record_waiting`, `SELECT * FROM record_apart`, `SELECT number, token, status, family, shadow, blocked_ms, complete, next, tail, missing FROM card`, `SELECT * FROM review`}
 
 // TestTwoThatPostTheSameCardsAtOnceEndAsOneDoes: lanes keep posters from each other's cards, but nothing that is right depends on that. Two stores post shuffled
 // batches over the same cards, two of which nobody has issued, beside loads, blocks and an issue, and the end is that of one store that posts all in order.
@@ -197,6 +210,11 @@ func TestTwoThatPostTheSameCardsAtOnceEndAsOneDoes(t *testing.T) {
 
 			require.Empty(t, faults(t, two[0]))
 			require.Empty(t, notes(t, two[0], ""), "a sound account was frozen")
+			postedOf := func(s *store.Store) []string {
+				return ofRecords(t, s, func(r store.PostedRecord) string { return fmt.Sprint(r.Terminal, " ", r.Seq, " ", r.Group > 0) })
+			}
+			require.Equal(t, postedOf(alone), postedOf(two[0]))
+			require.Len(t, postedOf(alone), len(records))
 			for _, query := range endState {
 				require.Equal(t, table(t, t.Context(), alone, query), table(t, t.Context(), two[0], query), query)
 			}
@@ -225,7 +243,7 @@ func TestAPosterSeesWhatCameAfterItBegan(t *testing.T) {
 	require.Empty(t, faults(t, two[0]))
 	require.Empty(t, notes(t, two[0], ""))
 	require.Equal(t, "-10.00", balance(t, two[0], books.MerchantPending("m")))
-	require.Equal(t, []string{"[1 accepted]", "[2 accepted]", "[3 accepted]", "[4 accepted]", "[5 clone]"}, table(t, t.Context(), two[0], `SELECT seq, verdict FROM record`))
+	require.Equal(t, []string{"[1 accepted]", "[2 accepted]", "[3 accepted]", "[4 accepted]", "[5 clone]"}, ofRecords(t, two[0], func(r store.PostedRecord) string { return fmt.Sprintf("[%d %s]", r.Seq, r.Verdict.Verdict) }))
 }
 
 // TestAChangeOfLoadsCollidesWithAPosterOfItsCard: a change that began before a poster posted the card's debits knows nothing of them. It must not end so.

@@ -292,18 +292,17 @@ func (t *Tx) UnsettledRejects(ctx context.Context, through string, after Rejecte
 		out = append(out, r)
 		return err
 	}, `SELECT r.terminal, r.epoch, r.seq, COALESCE(m.id, ''), COALESCE(m.acquirer, ''), r.day, r.verdict
-		FROM record r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
-		WHERE (r.terminal, r.epoch, r.seq) > (?, ?, ?) AND r.day <= ? AND r.verdict IS NOT NULL
-			AND r.verdict NOT IN ('undecided', 'accepted', 'inferred', 'unknown', 'clone', 'bad-tac', 'void', 'granted', 'denied', 'superseded', 'unnamed')
+		FROM record_apart r LEFT JOIN terminal x ON x.id = r.terminal LEFT JOIN merchant m ON m.id = x.merchant
+		WHERE (r.terminal, r.epoch, r.seq) > (?, ?, ?) AND r.day <= ? AND r.verdict <> ?
 			AND NOT EXISTS (SELECT 1 FROM settlement_item i WHERE i.terminal = r.terminal AND i.epoch = r.epoch AND i.tap = 0 AND i.seq = r.seq AND i.card = ?)
-		ORDER BY r.terminal, r.epoch, r.seq LIMIT ?`, string(after.Terminal), int64(after.Epoch), int64(after.Seq), through, []byte{}, limit)
+		ORDER BY r.terminal, r.epoch, r.seq LIMIT ?`, string(after.Terminal), int64(after.Epoch), int64(after.Seq), through, verdictUnnamed, []byte{}, limit)
 	return out, err
 }
 
 // PendingThrough counts the records up to a clearing day that are accepted and not posted.
 func (t *Tx) PendingThrough(ctx context.Context, day string) (int, error) {
 	var n int
-	_, err := t.one(ctx, "pending through", `SELECT COUNT(*) FROM record WHERE verdict IS NULL AND day <= ?`, []any{day}, &n)
+	_, err := t.one(ctx, "pending through", `SELECT CAST(COALESCE(SUM(records), 0) AS BIGINT) FROM record_waiting WHERE day <= ?`, []any{day}, &n)
 	return n, err
 }
 
@@ -311,8 +310,9 @@ func (t *Tx) PendingThrough(ctx context.Context, day string) (int, error) {
 func (t *Tx) EarlierOpenDay(ctx context.Context, lastClosed, day string) (string, error) {
 	var first string
 	_, err := t.one(ctx, "earlier open day", `SELECT COALESCE(MIN(d), '') FROM (
-		SELECT MIN(day) AS d FROM claim WHERE day > ? AND day < ? UNION ALL SELECT MIN(day) FROM record WHERE day > ? AND day < ?) AS days`,
-		[]any{lastClosed, day, lastClosed, day}, &first)
+		SELECT MIN(day) AS d FROM claim WHERE day > ?1 AND day < ?2 UNION ALL SELECT MIN(day) FROM record_waiting WHERE day > ?1 AND day < ?2
+		UNION ALL SELECT MIN(day) FROM record_posted WHERE day > ?1 AND day < ?2 UNION ALL SELECT MIN(day) FROM record_apart WHERE day > ?1 AND day < ?2) AS days`,
+		[]any{lastClosed, day}, &first)
 	return first, err
 }
 

@@ -55,15 +55,23 @@ type Posted struct {
 
 // GroupRecords lists the records of a posting group.
 func (t *Tx) GroupRecords(ctx context.Context, number int64) ([]Posted, error) {
+	runs, err := t.postedIn(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	keys, of := keysOfRuns(runs)
 	var out []Posted
-	err := t.rows(ctx, "records of group", func(scan func(...any) error) error {
+	err = t.recordsIn(ctx, "records of group", `r.terminal, r.epoch, r.seq, r.body, r.received_ms`, spansOf(keys), func(scan func(...any) error) error {
 		var p Posted
 		var epoch int64
-		err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.Day, &p.ReceivedMS, &p.Label)
+		err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.ReceivedMS)
 		p.Epoch = uint64(epoch)
-		out = append(out, p)
+		if run := of[keyOf(p.Pending)]; run != nil {
+			p.Day, p.Label = run.day, run.Label
+			out = append(out, p)
+		}
 		return err
-	}, `SELECT terminal, epoch, seq, body, day, received_ms, label FROM record WHERE posted_in = ? AND posted_in > 0 ORDER BY terminal, epoch, seq`, number)
+	})
 	return out, err
 }
 

@@ -150,6 +150,7 @@ func (s *scheme) picks() []int {
 type batch struct {
 	arrived  uplink.Accepted
 	verified []store.Verified
+	lanes    []int
 }
 
 // batch makes the records of taps by one terminal.
@@ -182,6 +183,7 @@ func (s *scheme) batch(terminal int, picks []int) (batch, error) {
 		}
 		b.arrived.Records = append(b.arrived.Records, raw)
 		b.arrived.Envelope = append(b.arrived.Envelope, raw...)
+		b.lanes = append(b.lanes, store.LaneOf(n))
 		b.verified = append(b.verified, store.Verified{Pending: store.Pending{Terminal: id, Epoch: 7, Seq: seq, Body: raw, Day: day, ReceivedMS: noon.UnixMilli()},
 			Card: n, Family: "ep", Issuer: issuer, Levels: 2, Counter: counter, Kind: int32(wire.Kind_KIND_PURCHASE),
 			Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: id, Epoch: 7, Tap: seq}, Seq: seq, At: noon.UnixMilli(), Merchant: merchantOf(terminal),
@@ -197,7 +199,7 @@ func (s *scheme) draw() (batch, error) { return s.batch(s.next(), s.picks()) }
 func (s *scheme) keep(b batch) error {
 	a := b.arrived
 	return s.store.Update(s.ctx, func(tx *store.Tx) error {
-		_, err := tx.Keep(s.ctx, store.Arrived{Terminal: a.Terminal, Epoch: a.Epoch, FirstSeq: a.FirstSeq, Records: a.Records, Envelope: a.Envelope, At: a.ReceivedAt, Day: day})
+		_, err := tx.Keep(s.ctx, store.Arrived{Terminal: a.Terminal, Epoch: a.Epoch, FirstSeq: a.FirstSeq, Records: a.Records, Envelope: a.Envelope, At: a.ReceivedAt, Day: day, Lanes: b.lanes})
 		return err
 	})
 }

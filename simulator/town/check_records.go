@@ -43,7 +43,7 @@ func (w *town) checkAcknowledged() {
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: w.backend.path}).EscapedPath()+"?_pragma=query_only(1)")
 	must(err)
 	defer db.Close()
-	rows, err := db.QueryContext(w.ctx, `SELECT terminal, seq, body, verdict FROM record ORDER BY terminal, epoch, seq`)
+	rows, err := db.QueryContext(w.ctx, `SELECT terminal, seq, body FROM record ORDER BY terminal, epoch, seq`)
 	must(err)
 	defer rows.Close()
 	kept := map[ids.TerminalID]map[uint64][]byte{}
@@ -51,20 +51,22 @@ func (w *town) checkAcknowledged() {
 		var terminal ids.TerminalID
 		var seq uint64
 		var body []byte
-		var verdict sql.NullString
-		must(rows.Scan(&terminal, &seq, &body, &verdict))
+		must(rows.Scan(&terminal, &seq, &body))
 		if kept[terminal] == nil {
 			kept[terminal] = map[uint64][]byte{}
 		}
 		if kept[terminal][seq] != nil {
 			w.fail("acknowledged", nobody, "%s: record %d is in the store under two epochs", terminal, seq)
 		}
-		if !verdict.Valid {
-			w.fail("drain", nobody, "%s: record %d is accepted and not posted", terminal, seq)
-		}
 		kept[terminal][seq] = body
 	}
 	must(rows.Err())
+	var waiting int
+	var first sql.NullString
+	must(db.QueryRowContext(w.ctx, `SELECT COUNT(*), MIN(terminal || ': record ' || first) FROM record_waiting`).Scan(&waiting, &first))
+	if waiting > 0 {
+		w.fail("drain", nobody, "%s is accepted and not posted", first.String)
+	}
 	for _, m := range w.terminals {
 		for i, raw := range m.written {
 			if !bytes.Equal(kept[m.id][uint64(i+1)], raw) {
