@@ -198,8 +198,13 @@ func (w *settled) once(day string) {
 			}
 			was, there := w.state[name]
 			require.LessOrEqual(w.t, i.Arrived, day, name)
-			if !there && i.WasDay != "" { // a tap that seemed not to have happened was in no report
-				was, there = store.Item{Class: "void", Amount: i.WasAmount}, true
+			if !there && i.WasDay != "" {
+				unread := fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
+				if was, there = w.state[unread]; there { // nobody could read its number, and its good record has come since
+					delete(w.state, unread)
+				} else { // a tap that seemed not to have happened was in no report
+					was, there = store.Item{Class: "void", Amount: i.WasAmount}, true
+				}
 			}
 			if there {
 				require.NotEmpty(w.t, i.WasDay, "%s: %s is settled a second time", day, name)
