@@ -26,7 +26,7 @@ const (
 // Decide is two persons' word on a pay-out that counts as paid and was not confirmed, or that came back. The first person's is kept; when another person says the same
 // it is done. waits reports that it is not done yet. The next scan of a process with channels sends what is to be sent.
 //
-// Errors: [ErrRequest], [ErrUnknownPayout], [ErrDecided], [ErrFunds], [order.ErrState].
+// Errors: [ErrRequest], [ErrUnknownPayout], [ErrDecided], [ErrFunds], [ErrFrozen], [order.ErrState].
 func (s *Service) Decide(ctx context.Context, number string, d Decision, by, reason string) (_ Operation, waits bool, _ error) {
 	var row store.GatewayOperation
 	by, reason = strings.TrimSpace(by), strings.TrimSpace(reason)
@@ -74,7 +74,7 @@ func (s *Service) Decide(ctx context.Context, number string, d Decision, by, rea
 		return err
 	})
 	if err != nil {
-		return Operation{}, false, fmt.Errorf("decide on pay-out %s: %w", number, err)
+		return Operation{}, false, fmt.Errorf("decide on pay-out %s: %w", number, frozen(err))
 	}
 	return operationOf(row), waits, nil
 }

@@ -1,6 +1,11 @@
 package gateway
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/purselane/purselane/shadowaccount/books"
+)
 
 // Kinds of refusal. Any other error means that the service could not do its work, and says nothing about the money.
 var (
@@ -28,6 +33,8 @@ var (
 	ErrTooMuch = errors.New("more than is left of the payment")
 	// ErrFunds: the payee does not have as much.
 	ErrFunds = errors.New("the payee's account does not hold as much")
+	// ErrFrozen: the operator has switched off that money leaves the payee's account.
+	ErrFrozen = errors.New("the payee's account is frozen: ask the operator")
 	// ErrWindow: the channel refunds no more.
 	ErrWindow = errors.New("the channel's time for refunds is over")
 	// ErrLoadAmount: no card may be loaded with it, or a top-up is to be given back in part.
@@ -41,6 +48,14 @@ var (
 	// ErrCardNumber: something looks like a card number. It was not stored.
 	ErrCardNumber = errors.New("looks like a card number: send the channel's token of the card instead")
 )
+
+// frozen says in the gateway's words that the switches of an account forbid what was asked for. Nothing of it is kept.
+func frozen(err error) error {
+	if errors.Is(err, books.ErrSwitched) {
+		return fmt.Errorf("%w: %w", ErrFrozen, err)
+	}
+	return err
+}
 
 // Codes of findings. Codes are an outside contract: they are never given a new meaning.
 const (

@@ -30,7 +30,7 @@ type NewRefund struct {
 //
 // The same key with the same content is the same refund, as it is by now. A refund in doubt is no error: it is asked about by [Service.Scan].
 //
-// Errors: [ErrUnknownOrder], [ErrRequest], [ErrConflict], [ErrTooMuch], [ErrFunds], [ErrWindow], [ErrUnsupported], [order.ErrState], those of Config.OnRefund.
+// Errors: [ErrUnknownOrder], [ErrRequest], [ErrConflict], [ErrTooMuch], [ErrFunds], [ErrFrozen], [ErrWindow], [ErrUnsupported], [order.ErrState], those of Config.OnRefund.
 func (s *Service) Refund(ctx context.Context, app, id string, n NewRefund) (Operation, error) {
 	row, err := s.orderRefund(ctx, app, id, n, nil)
 	if n.To != nil && (errors.Is(err, ErrWindow) || errors.Is(err, ErrUnsupported)) {
@@ -44,7 +44,7 @@ func (s *Service) Refund(ctx context.Context, app, id string, n NewRefund) (Oper
 		row, err = s.send(ctx, row, ByAnswer)
 	}
 	if err != nil {
-		return Operation{}, fmt.Errorf("refund of order %s: %w", id, err)
+		return Operation{}, fmt.Errorf("refund of order %s: %w", id, frozen(err))
 	}
 	return operationOf(row), nil
 }
@@ -161,7 +161,10 @@ func (c *change) left() (money.Amount, error) {
 // source is the account of the books that a refund is taken from, and has what it needs.
 func (c *change) source(ctx context.Context, all []store.GatewayOperation, amount money.Amount) (books.Account, error) {
 	from := c.earns()
-	if c.typeOf() == code.TopUp {
+	if c.fills() {
+		return from, c.free(ctx, from, amount)
+	}
+	if c.loads() {
 		for _, o := range all {
 			if o.Payment == c.o.Payment && !order.OperationState(o.State).Counts() {
 				return surplusAccount, nil // it was taken from the card's load once, and came back to here
@@ -183,6 +186,18 @@ func (c *change) holds(ctx context.Context, from books.Account, amount money.Amo
 	}
 	if has.Cmp(amount) < 0 {
 		return fmt.Errorf("%s holds %v of %v: %w", from, has, amount, ErrFunds)
+	}
+	return nil
+}
+
+// free reports a balance of which less may be used than an amount: the rest is spent or held.
+func (c *change) free(ctx context.Context, from books.Account, amount money.Amount) error {
+	f, err := c.tx.Funds(ctx, from)
+	if err != nil {
+		return err
+	}
+	if f.Available.Cmp(amount) < 0 {
+		return fmt.Errorf("of %s %v may be used of %v: %w", from, f.Available, amount, ErrFunds)
 	}
 	return nil
 }
@@ -527,7 +542,7 @@ func (c *change) refused(ctx context.Context, o *store.GatewayOperation) error {
 			return err
 		}
 	}
-	if p.Surplus || c.typeOf() == code.TopUp {
+	if p.Surplus || c.loads() {
 		return c.s.find(ctx, c.tx, c.o.ID, FindStuck, fmt.Sprintf("%s %s over %v: the channel says %s", o.Kind, o.Number, o.Amount, o.Code))
 	}
 	return nil

@@ -33,11 +33,11 @@ func (n NewWithdrawal) order() NewOrder {
 //
 // The same key with the same content is the same order, as it is by now. One in doubt is no error: it is asked about by [Service.Scan].
 //
-// Errors: [ErrRequest], [ErrCardNumber], [ErrUnsupported], [ErrConflict], [ErrFunds], [ErrNoChannel], [ErrBlocked], [code.ErrUnknown].
+// Errors: [ErrRequest], [ErrCardNumber], [ErrUnsupported], [ErrConflict], [ErrFunds], [ErrFrozen], [ErrNoChannel], [ErrBlocked], [code.ErrUnknown].
 func (s *Service) Withdraw(ctx context.Context, app string, n NewWithdrawal) (Order, error) {
 	out, err := s.withdraw(ctx, app, n)
 	if err != nil {
-		return Order{}, fmt.Errorf("withdraw: %w", err)
+		return Order{}, fmt.Errorf("withdraw: %w", frozen(err))
 	}
 	return out, nil
 }

@@ -123,6 +123,22 @@ func TestAWithdrawalGoesItsWay(t *testing.T) {
 	d.refused(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`, 409, "order-state")
 }
 
+// TestAFrozenMerchantIsToldSo: the account's switches are the operator's word, and no fault of the service.
+func TestAFrozenMerchantIsToldSo(t *testing.T) {
+	d := newDesk(t)
+	d.fund(1000)
+	freeze := func(on, off books.Switches) {
+		require.NoError(t, d.store.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.SwitchAccount(t.Context(), gateway.Available("shop"), on, off, "officer", "test")
+		}))
+	}
+	freeze(books.SwitchFrozen, 0)
+	d.refused(d.shop, "POST", "/v1/withdrawals", aWithdrawal, 422, "payee-frozen")
+	require.Equal(t, "10.00", d.good(d.shop, "GET", "/v1/merchants/shop/earnings", "")["available"])
+	freeze(0, books.SwitchFrozen)
+	require.Equal(t, "paid", d.good(d.shop, "POST", "/v1/withdrawals", aWithdrawal)["state"], "the same request, once it may")
+}
+
 func TestOrdersAreListedPageByPage(t *testing.T) {
 	d := newDesk(t)
 	var want []string

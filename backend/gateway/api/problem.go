@@ -33,6 +33,7 @@ var kinds = []kind{
 	{"unsupported", http.StatusUnprocessableEntity, gateway.ErrUnsupported},
 	{"too-much", http.StatusUnprocessableEntity, gateway.ErrTooMuch},
 	{"payee-funds", http.StatusUnprocessableEntity, gateway.ErrFunds},
+	{"payee-frozen", http.StatusUnprocessableEntity, gateway.ErrFrozen},
 	{"refund-window", http.StatusUnprocessableEntity, gateway.ErrWindow},
 	{"load-amount", http.StatusUnprocessableEntity, gateway.ErrLoadAmount},
 	{"load-state", http.StatusConflict, gateway.ErrLoadState},
