@@ -17,6 +17,7 @@ type fallback struct {
 	At      int64             `json:"at"` // Unix ms
 	Plan    Plan              `json:"plan"`
 	Out     []FallbackChannel `json:"out,omitempty"`
+	Learned []Learned         `json:"learned,omitempty"`
 }
 
 // FallbackChannel is a cell that takes less than all.
@@ -34,9 +35,10 @@ func (c FallbackChannel) Cell() health.Cell {
 
 // Fallback is a fall-back file that has been verified.
 type Fallback struct {
-	Plan Plan
-	Out  []FallbackChannel
-	At   time.Time // when it was written: how stale it is
+	Plan    Plan
+	Out     []FallbackChannel
+	Learned []Learned
+	At      time.Time // when it was written: how stale it is
 }
 
 const (
@@ -51,7 +53,7 @@ var ErrFallback = errors.New("the routing fall-back file does not verify")
 
 // Seal writes a fall-back file: an Ed25519 signature of 64 bytes over a domain and the JSON that follows.
 func Seal(f Fallback, key ed25519.PrivateKey) ([]byte, error) {
-	body, err := json.Marshal(fallback{Version: fallbackVersion, At: f.At.UnixMilli(), Plan: f.Plan, Out: f.Out})
+	body, err := json.Marshal(fallback{Version: fallbackVersion, At: f.At.UnixMilli(), Plan: f.Plan, Out: f.Out, Learned: f.Learned})
 	if err != nil {
 		return nil, err
 	}
@@ -78,5 +80,5 @@ func Open(file []byte, key ed25519.PublicKey, now time.Time) (Fallback, error) {
 	case at.After(now.Add(5 * time.Minute)):
 		return Fallback{}, fmt.Errorf("%w: written at %v, which is yet to come", ErrFallback, at.UTC())
 	}
-	return Fallback{Plan: f.Plan, Out: f.Out, At: at}, nil
+	return Fallback{Plan: f.Plan, Out: f.Out, Learned: f.Learned, At: at}, nil
 }

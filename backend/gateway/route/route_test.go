@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"crypto/ed25519"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -297,6 +298,21 @@ func TestTheFallbackFile(t *testing.T) {
 	}
 	_, err = route.Open(file, pub, noon.Add(-time.Hour))
 	require.ErrorContains(t, err, "yet to come")
+}
+
+// TestWhatMakesNoSenseIsNotRecalled, and what was learned meanwhile stands.
+func TestWhatMakesNoSenseIsNotRecalled(t *testing.T) {
+	r := router(t, nil, plan(route.Best, account("a"), account("b")))
+	r.Learn("b", "", true)
+	r.Recall([]route.Learned{
+		{Account: "a", Bank: "icbc", Success: 0.25, Weight: 40}, {Account: "a", Success: 1.5, Weight: 10}, {Account: "a", Bank: "ccb", Success: 0.5, Weight: 301},
+		{Account: "a", Bank: "abc", Success: 0.5}, {Account: "a", Bank: "bad", Success: math.NaN(), Weight: 9}, {Account: "b", Success: 0.125, Weight: 100},
+	})
+	all := r.Learned()
+	require.Len(t, all, 2)
+	require.Equal(t, route.Learned{Account: "a", Bank: "icbc", Success: 0.25, Weight: 40}, all[0])
+	require.Equal(t, "b", all[1].Account)
+	require.Greater(t, all[1].Success, 0.9)
 }
 
 func FuzzOpen(f *testing.F) {

@@ -35,7 +35,7 @@ func (x *Channels) Snapshot() (route.Fallback, error) {
 	if !ok {
 		return route.Fallback{}, route.ErrNoPlan
 	}
-	f := route.Fallback{Plan: p, At: x.clock.Now()}
+	f := route.Fallback{Plan: p, At: x.clock.Now(), Learned: x.router.Learned()}
 	for c, share := range x.health.Shares() {
 		f.Out = append(f.Out, route.FallbackChannel{Channel: c.Channel, Bank: c.Bank, Card: c.Card, Share: share})
 	}
@@ -133,11 +133,16 @@ func sharesOf(f route.Fallback) fixed {
 func Offline(f route.Fallback, c clock.Clock) (*Channels, error) {
 	shares := sharesOf(f)
 	x := &Channels{router: route.New(shares, 0), health: shares, clock: c}
+	x.router.Recall(f.Learned)
 	return x, x.Use(f.Plan)
 }
 
+// staleLearned is how old learned success may be that a process starts with: what was true last week says little of now.
+const staleLearned = 24 * time.Hour
+
 // Assume has channels be as a fall-back file says, until the store is heard for the first time: a process that starts while the database is away does not send
-// payers to a channel that was out. A file that is not there is no error. It returns when the file was written, zero for none.
+// payers to a channel that was out. What was learned of accounts goes on from there, where the file is younger than a day. A file that is not there is no error. It returns when
+// the file was written, zero for none.
 func (x *Channels) Assume(path string, key ed25519.PublicKey) (time.Time, error) {
 	f, err := ReadFallback(path, key, x.clock.Now())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,6 +153,9 @@ func (x *Channels) Assume(path string, key ed25519.PublicKey) (time.Time, error)
 	}
 	if x.keeper != nil {
 		x.keeper.Assume(sharesOf(f))
+	}
+	if x.clock.Now().Sub(f.At) <= staleLearned {
+		x.router.Recall(f.Learned)
 	}
 	return f.At, nil
 }

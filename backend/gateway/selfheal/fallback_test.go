@@ -178,3 +178,56 @@ func TestAProcessThatStartsWithoutTheDatabaseTakesTheLastFile(t *testing.T) {
 	_, err = back.Assume(path, public)
 	require.ErrorIs(t, err, route.ErrFallback)
 }
+
+// TestLearnedSuccessSurvivesARestart: a process that starts chooses at once by what the one before it had learned, unless that is of another day.
+func TestLearnedSuccessSurvivesARestart(t *testing.T) {
+	c := clock.NewManual(noon)
+	at, file := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), filepath.Join(t.TempDir(), "routing.fallback")
+	x, _, _ := process(t, c, at)
+	p := twoChannels()
+	p.Version, p.Rules[0].Strategy = 4, route.Best
+	require.NoError(t, x.Use(p))
+	for range 300 {
+		x.Watch("first", "icbc")(channel.Result{Outcome: channel.Failed, Class: channel.ByChannel}, nil)
+		x.Watch("second", "icbc")(channel.Result{Outcome: channel.Succeeded}, nil)
+	}
+	require.NoError(t, x.Publish(selfheal.Publishing{Path: file, Key: signer}))
+	learned := func(x *selfheal.Channels) map[string]int {
+		why, err := x.Explain(tea)
+		require.NoError(t, err)
+		seen := map[string]int{}
+		for _, r := range why {
+			seen[r.Account] = r.Seen
+		}
+		return seen
+	}
+	before, err := x.Explain(tea)
+	require.NoError(t, err)
+
+	again, _, _ := process(t, c, at)
+	require.NoError(t, again.Use(p))
+	require.NotEqual(t, learned(x), learned(again))
+	_, err = again.Assume(file, public)
+	require.NoError(t, err)
+	after, err := again.Explain(tea)
+	require.NoError(t, err)
+	require.Len(t, after, len(before))
+	for i := range before {
+		require.InDelta(t, before[i].Success, after[i].Success, 1e-6)
+		require.Equal(t, before[i].Seen, after[i].Seen)
+	}
+	require.Equal(t, []string{"second", "first"}, routed(t, again))
+
+	f, err := selfheal.ReadFallback(file, public, c.Now())
+	require.NoError(t, err)
+	alone, err := selfheal.Offline(f, c)
+	require.NoError(t, err)
+	require.Equal(t, learned(x), learned(alone))
+
+	c.Advance(25 * time.Hour)
+	late, _, _ := process(t, c, at)
+	require.NoError(t, late.Use(p))
+	_, err = late.Assume(file, public)
+	require.NoError(t, err)
+	require.NotEqual(t, learned(x), learned(late), "of another day")
+}
