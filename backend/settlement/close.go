@@ -297,8 +297,8 @@ func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, stor
 		return store.Item{}, store.SettledState{}, false, fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)
 	}
 	state := store.SettledState{Day: c.day, Acquirer: item.Acquirer, Status: u.Status, Amount: u.Amount, Late: late, Expired: item.Expired}
-	// Proved instead of inferred is worth the same; and a tap that never happened was never anybody's.
-	return item, state, !same && (class != Void || u.Was.Day != ""), nil
+	// Proved instead of inferred is worth the same; and a tap that never happened was never anybody's, unless a day told of it.
+	return item, state, !same && (class != Void || item.WasDay != ""), nil
 }
 
 // freezeParties notes each party's fee standards as they are now, and what its loads came to since the last close.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
@@ -52,5 +53,28 @@ func TestAGoodRecordCorrectsItsQuarantinedNumber(t *testing.T) {
 		}
 	}
 	require.Empty(t, w.close("2026-11-26").Report.Acquirers[0].Adjustments, "once")
+	w.sound()
+}
+
+// TestAQuarantinedNumberThatWasNoDebitIsCorrectedToo: a tap that never happened is told of where a day has told of its number, and what it becomes later
+// corrects that.
+func TestAQuarantinedNumberThatWasNoDebitIsCorrectedToo(t *testing.T) {
+	w := opened(t)
+	w.load(1, monday, "100.00", books.AcquirerSoldLoads(bus))
+	w.update(func(tx *store.Tx) error {
+		_, err := tx.Quarantine(w.ctx, store.Arrived{Terminal: "bus", Epoch: 1, FirstSeq: 1, Envelope: []byte("garbled"), Day: monday, At: noon(monday)}, 1, "garbled")
+		return err
+	})
+	w.close(monday)
+	v := w.verified(tuesday, tap{card: 1, at: bus, amount: "3.00", said: shadowaccount.SaidVoided})
+	w.update(func(tx *store.Tx) error {
+		_, err := tx.Keep(w.ctx, store.Arrived{Terminal: "bus", Epoch: 1, FirstSeq: v.Seq, Records: [][]byte{{1}}, Envelope: []byte("good"), Day: tuesday, At: noon(tuesday)})
+		return err
+	})
+	w.update(func(tx *store.Tx) error { return tx.PostGroup(w.ctx, store.Group{Day: tuesday}, []store.Verified{v}) })
+	out := w.close(tuesday)
+	require.Contains(t, string(out.CSV[1].Body), ",void,,3.00,2026-11-23,rejected,0.00\n")
+	require.Zero(t, out.Report.Acquirers[0].Adjustments, "it moves no money")
+	require.Zero(t, out.Report.Acquirers[0].Rejected)
 	w.sound()
 }

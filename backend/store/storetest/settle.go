@@ -31,6 +31,7 @@ type settled struct {
 	t       *testing.T
 	outputs map[string]settlement.Output
 	state   map[string]store.Item // what the days closed so far left each tap or record in
+	told    map[string]string     // the day that told of it last
 	earned  map[ids.MerchantID]int64
 	seen    map[string]int
 }
@@ -40,11 +41,11 @@ type settled struct {
 func (s suite) settlement(t *testing.T) {
 	seen := map[string]int{}
 	for world := range max(1, *histories/100) {
-		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, earned: map[ids.MerchantID]int64{}, seen: seen}
+		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, told: map[string]string{}, earned: map[ids.MerchantID]int64{}, seen: seen}
 		w.live(world)
 		require.NoError(t, w.store.Close())
 	}
-	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back"} {
+	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back", "read after all"} {
 		require.NotZero(t, seen[want], "no day had %s: the suite proves less than it says", want)
 	}
 }
@@ -192,30 +193,33 @@ func (w *settled) once(day string) {
 			return nil
 		})
 		for _, i := range items {
+			number := fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
 			name := fmt.Sprintf("%x@%d %s/%d/%d", i.Card, i.Counter, i.Terminal, i.Epoch, i.Tap)
 			if len(i.Card) == 0 {
-				name = fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
+				name = number
 			}
 			was, there := w.state[name]
+			on := w.told[name]
 			require.LessOrEqual(w.t, i.Arrived, day, name)
-			if !there && i.WasDay != "" {
-				unread := fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
-				if was, there = w.state[unread]; there { // nobody could read its number, and its good record has come since
-					delete(w.state, unread)
-				} else { // a tap that seemed not to have happened was in no report
-					was, there = store.Item{Class: "void", Amount: i.WasAmount}, true
-				}
+			if unread, told := w.state[number]; !there && told { // nobody could read its number, and its good record has come since
+				require.Equal(w.t, string(reference.Quarantined), unread.Reason, name)
+				was, on, there = unread, w.told[number], true
+				delete(w.state, number)
+				w.seen["read after all"]++
+			}
+			if !there && i.WasDay != "" { // a tap that seemed not to have happened was in no report
+				was, on, there = store.Item{Class: "void", Amount: i.WasAmount, Acquirer: i.Acquirer}, i.WasDay, true
 			}
 			if there {
-				require.NotEmpty(w.t, i.WasDay, "%s: %s is settled a second time", day, name)
+				require.Equal(w.t, on, i.WasDay, "%s: %s is not a correction of the day that told of it last", day, name)
 				require.Less(w.t, i.WasDay, day, name)
-				require.Equal(w.t, [2]any{was.Class, was.Amount}, [2]any{i.WasClass, i.WasAmount}, "%s: %s", day, name)
+				require.Equal(w.t, [3]any{was.Class, was.Amount, was.Acquirer}, [3]any{i.WasClass, i.WasAmount, i.Acquirer}, "%s: %s", day, name)
 				w.seen["correction"]++
 				if i.WasClass == "accepted" && i.Class != "accepted" {
 					w.seen["taken back"]++
 				}
 			}
-			w.state[name] = i
+			w.state[name], w.told[name] = i, day
 			w.seen[i.Class]++
 			w.seen[i.Reason]++
 		}
