@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
@@ -53,7 +54,26 @@ func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 			`INSERT INTO journal_line (entry, line, account, amount) VALUES (?, ?, ?, ?)`, e.ID, i, string(l.Account), l.Amount.Minor()); err != nil {
 			return err
 		}
-		if err := t.moveRow(ctx, accounts[i], l.Amount); err != nil {
+	}
+	return t.moveAccounts(ctx, e.Lines, accounts)
+}
+
+// moveAccounts adds the amounts of lines to the balances of their accounts. An account is written once, however many lines it has: an entry names each once, but one of
+// them may be that in which the line of another is set aside.
+func (t *Tx) moveAccounts(ctx context.Context, lines []books.Line, accounts []accountRow) error {
+	var moved []accountRow
+	for i, l := range lines {
+		at := slices.IndexFunc(moved, func(r accountRow) bool { return r.name == accounts[i].name })
+		if at < 0 {
+			at, moved = len(moved), append(moved, accounts[i])
+		}
+		var err error
+		if moved[at].balance, err = moved[at].balance.Add(l.Amount); err != nil {
+			return fmt.Errorf("account %s: %w", moved[at].name, err)
+		}
+	}
+	for _, r := range moved {
+		if err := t.putAccount(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -113,15 +133,6 @@ func allowed(kind string, r accountRow, l books.Line) error {
 		}
 	}
 	return nil
-}
-
-// moveRow adds an amount to an account's balance.
-func (t *Tx) moveRow(ctx context.Context, r accountRow, amount money.Amount) error {
-	var err error
-	if r.balance, err = r.balance.Add(amount); err != nil {
-		return fmt.Errorf("account %s: %w", r.name, err)
-	}
-	return t.putAccount(ctx, r)
 }
 
 // Balance is one account's balance, debits positive; an account never used has zero. Error: [ErrEdited].

@@ -136,6 +136,34 @@ func TestATapAtAFrozenMerchantIsSetAsideAndComesBackWithTheRelease(t *testing.T)
 	require.Equal(t, "-7.00", balance(t, s, pending))
 }
 
+func TestALineSetAsideGoesBesideTheLinesOfItsSuspenseAccount(t *testing.T) {
+	for _, frozen := range []books.Account{books.MerchantPending("m1"), books.Trust} { // before and after its suspense account by name
+		t.Run(string(frozen), func(t *testing.T) {
+			s, _ := sealed(t)
+			aside := books.Aside(frozen)
+			post := func(id string) {
+				update(t, s, func(ctx context.Context, tx *store.Tx) error {
+					return tx.Post(ctx, books.Entry{ID: id, Kind: books.KindRecords, Day: "2026-11-25", Lines: []books.Line{
+						{Account: books.Float, Amount: money.Minor(3_00)}, {Account: frozen, Amount: money.Minor(-2_00)}, {Account: aside, Amount: money.Minor(-1_00)}}})
+				})
+			}
+			post("open")
+			require.Equal(t, "-1.00", balance(t, s, aside))
+			edit(t, s, `UPDATE account SET balance = 0 WHERE name = ?`, string(frozen))
+			post("frozen")
+			require.Equal(t, "-4.00", balance(t, s, aside), "its own line and that of the frozen account")
+			post("frozen")
+			post("again")
+			require.Equal(t, "-7.00", balance(t, s, aside))
+			require.Equal(t, "9.00", balance(t, s, books.Float))
+			for _, f := range faults(t, s) {
+				require.NotContains(t, f, "account "+string(aside))
+				require.NotContains(t, f, "entry ")
+			}
+		})
+	}
+}
+
 func TestNothingIsReleasedFromAJournalThatIsNotSound(t *testing.T) {
 	s, _ := sealed(t)
 	update(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.Post(ctx, entry("a", 5_00)) })
