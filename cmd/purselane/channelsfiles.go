@@ -36,6 +36,12 @@ type wechatFile struct {
 	PublicKey    string   `yaml:"public_key"`
 	Certificates []string `yaml:"certificates"`
 	Hosts        []string `yaml:"hosts"`
+	Transfers    struct {
+		Scene      string          `yaml:"scene"`
+		Perception string          `yaml:"perception"`
+		Reports    []wechat.Report `yaml:"reports"`
+		Account    string          `yaml:"account"`
+	} `yaml:"transfers"`
 }
 
 // alipayFile is the settings file of an account at Alipay.
@@ -190,6 +196,7 @@ func wechatSettings(raw []byte, read readBeside) (wechat.Settings, error) {
 		return wechat.Settings{}, err
 	}
 	s := wechat.Settings{MerchantID: file.MerchantID, AppID: file.AppID, Store: file.Store, Serial: strings.ToUpper(file.Serial), PublicKeyID: file.PublicKeyID, Hosts: file.Hosts}
+	s.Transfers = wechat.Transfers{Scene: file.Transfers.Scene, Perception: file.Transfers.Perception, Reports: file.Transfers.Reports, Account: file.Transfers.Account}
 	r := &keyFiles{read: read}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
 	s.HTTP = r.client(10*time.Second, "", "", nil) // the adapter knows its hosts

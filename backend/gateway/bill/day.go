@@ -145,7 +145,7 @@ func operationEntry(o store.GatewayOperation) (Entry, bool) {
 	case kind == code.Refund:
 	case kind == code.Void:
 		e.Void = true
-	case kind == code.Payout:
+	case kind == code.Payout || kind == code.Withdraw:
 		e.Kind, e.Of, e.Done = channel.OfPayout, "", e.Done || order.OperationState(o.State) == order.Assumed
 	case kind == code.Capture:
 		e.Kind, e.Of = channel.OfPayment, ""

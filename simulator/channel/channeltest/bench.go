@@ -74,6 +74,8 @@ type Bench struct {
 	Debit     func(number, agreement string, minor int64) channel.PayRequest
 	Payout    func(number string, minor int64) channel.PayoutRequest
 	PaidOut   func(number string) Truth // Payouts: Charges and Paid of a pay-out
+	Drain     func()                    // Payouts, may be nil even so: takes all away that we have for pay-outs
+	Refuses   func()                    // Payouts, may be nil even so: has the next payee not get what is sent
 }
 
 // Maker makes a bench. The URL of notifications in its requests is up to it: the suite receives them all.

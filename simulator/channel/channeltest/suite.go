@@ -63,8 +63,16 @@ func Run(t *testing.T, make Maker) {
 	run(caps.Authorise && authorises, "authorise, capture too much", captureTooMuch)
 	run(caps.Authorise && authorises, "authorise, release", releaseAll)
 	run(caps.Agreements && agrees && b.Sign != nil, "agreement", agreement)
-	run(caps.Payout && paysOut && b.Payout != nil, "pay-out", payout)
-	run(caps.Payout && paysOut && b.Payout != nil, "pay-out answer lost", payoutAnswerLost)
+	out := caps.Payout && paysOut && b.Payout != nil
+	run(out, "pay-out", payout)
+	run(out, "pay-out answer lost", payoutAnswerLost)
+	run(out, "pay-out lost is missing", payoutLost)
+	run(out, "pay-out done, but answered with an error", payoutDoneButAnsweredWithAnError)
+	run(out, "pay-out, same number, another amount", payoutAnotherAmount)
+	run(out && notifies, "told of a pay-out", toldOfPayout)
+	run(out && b.Drain != nil, "pay-out without money", payoutWithoutMoney)
+	run(out && b.Refuses != nil, "pay-out that the payee does not get", payoutThatFails)
+	run(out && caps.Bill, "pay-out on the bill of its day", payoutOnTheBill)
 	run(caps.Bill, "bill of the day adds up", bill)
 	run(caps.Bill, "bill of the day matches, and differences are found", billMatches)
 }

@@ -38,9 +38,13 @@ func TestTheAdapterKeepsToTheSuite(t *testing.T) {
 				return channel.PayRequest{Number: number, Product: channel.Agreement, Money: cny(minor), Sent: s.first(number), NotifyURL: notifyTo, Payer: channel.Payer{Agreement: agreement}}
 			},
 			Payout: func(number string, minor int64) channel.PayoutRequest {
-				return channel.PayoutRequest{Number: number, Money: cny(minor), Sent: s.first(number), Account: "ref-payee", Name: "张三", Purpose: "提现"}
+				return channel.PayoutRequest{Number: number, Money: cny(minor), Sent: s.first(number), Account: "ref-payee", Name: "张三", Purpose: "提现", NotifyURL: notifyTo}
 			},
-			PaidOut:   s.truth,
+			PaidOut: func(number string) channeltest.Truth {
+				s.sim.Settle()
+				return s.truth(number)
+			},
+			Refuses:   func() { s.sim.AddCard(unionpay.Card{Number: payee, Bank: "0100", Stopped: true}) },
 			WrongKeys: wrongKeys(t, s),
 			Forgeries: forgeries,
 		}

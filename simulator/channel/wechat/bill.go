@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"fmt"
 	"net/http"
@@ -17,23 +18,65 @@ const sumsHead = "总交易单数,应结订单总金额,退款总金额,充值�
 const rate = 6
 
 func (s *Simulator) billRequest(r *http.Request, _ []byte) (any, *fault) {
+	if r.URL.Query().Get("bill_type") != "ALL" {
+		return nil, no("PARAM_ERROR", "bill_type is wrong")
+	}
+	return s.ready(r, s.bill)
+}
+
+func (s *Simulator) fundBillRequest(r *http.Request, _ []byte) (any, *fault) {
+	if r.URL.Query().Get("account_type") != "OPERATION" {
+		return nil, no("NO_STATEMENT_EXIST", "nothing moved in that account")
+	}
+	return s.ready(r, s.fundBill)
+}
+
+// ready makes a bill that can be downloaded, once its day is over.
+func (s *Simulator) ready(r *http.Request, bill func(day string) ([]byte, int)) (any, *fault) {
 	day := r.URL.Query().Get("bill_date")
 	date, err := time.ParseInLocation(time.DateOnly, day, zone)
-	if err != nil || r.URL.Query().Get("bill_type") != "ALL" {
-		return nil, no("PARAM_ERROR", "bill_date or bill_type is wrong")
+	if err != nil {
+		return nil, no("PARAM_ERROR", "bill_date is wrong")
 	}
 	if s.clock.Now().Before(date.AddDate(0, 0, 1).Add(9 * time.Hour)) {
 		return nil, no("STATEMENT_CREATING", "the bill is not made yet")
 	}
-	file, rows := s.bill(day)
+	file, rows := bill(day)
 	if rows == 0 {
-		return nil, no("NO_STATEMENT_EXIST", "there was no payment on that day")
+		return nil, no("NO_STATEMENT_EXIST", "nothing moved on that day")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token := fmt.Sprintf("%016x", s.chance.Uint64())
 	s.files[token] = file
 	return map[string]string{"hash_type": "SHA1", "hash_value": fmt.Sprintf("%x", sha1.Sum(file)), "download_url": host + "/v3/billdownload/file?token=" + token}, nil
+}
+
+const fundHead = "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号"
+
+const fundSums = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
+
+// fundBill makes the bill of the account that transfers are paid from, oldest row first.
+func (s *Simulator) fundBill(day string) ([]byte, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sent []*transfer
+	for _, t := range s.transfers {
+		if t.state == sentOut && t.ended.In(zone).Format(time.DateOnly) == day {
+			sent = append(sent, t)
+		}
+	}
+	slices.SortFunc(sent, func(a, b *transfer) int { return cmp.Or(a.ended.Compare(b.ended), strings.Compare(a.id, b.id)) })
+	var b strings.Builder
+	b.WriteString("\ufeff" + fundHead + "\r\n")
+	total := int64(0)
+	for i, t := range sent {
+		total += t.Amount
+		fields := []string{t.ended.In(zone).Format(time.DateTime), t.id, fmt.Sprintf("F%s%06d", t.id, i), "商家转账", "商家转账", "支出", yuan(t.Amount), yuan(s.balance), MerchantID + "API", t.Remark, t.Number}
+		b.WriteString("`" + strings.Join(fields, ",`") + "\r\n")
+	}
+	b.WriteString(fundSums + "\r\n`" + strings.Join([]string{fmt.Sprint(len(sent)), "0", "0.00", fmt.Sprint(len(sent)), yuan(total)}, ",`") + "\r\n")
+	return []byte(b.String()), len(sent)
 }
 
 func (s *Simulator) downloadRequest(w http.ResponseWriter, r *http.Request) {

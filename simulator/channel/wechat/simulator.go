@@ -44,6 +44,7 @@ type Options struct {
 	Keys  *Keys // nil: those of this process
 
 	RefundTakes time.Duration // until a refund is paid out; 0: a minute
+	Balance     int64         // what the merchant has for transfers, in fen; 0: 10,000,000.00
 }
 
 // The merchant whom the simulator serves.
@@ -67,17 +68,20 @@ type Simulator struct {
 	takes   time.Duration
 	handler http.Handler
 
-	mu       sync.Mutex
-	chance   *mathrand.Rand // for nonces
-	seq      int
-	orders   map[string]*order
-	refunds  map[string]*refund
-	codes    map[string]Payer
-	files    map[string][]byte // bills that can be downloaded, by token
-	platform *rsa.PrivateKey   // signs in mode ByCertificate
-	nonceLen int               // of what seals a notification; 12, unless a test wants another
-	probes   int               // so many answers carry a probe's signature
-	skew     time.Duration     // how far the platform's clock is from ours
+	mu        sync.Mutex
+	chance    *mathrand.Rand // for nonces
+	seq       int
+	orders    map[string]*order
+	refunds   map[string]*refund
+	transfers map[string]*transfer
+	codes     map[string]Payer
+	payees    map[string]Payee  // by openid
+	balance   int64             // for transfers, in fen
+	files     map[string][]byte // bills that can be downloaded, by token
+	platform  *rsa.PrivateKey   // signs in mode ByCertificate
+	nonceLen  int               // of what seals a notification; 12, unless a test wants another
+	probes    int               // so many answers carry a probe's signature
+	skew      time.Duration     // how far the platform's clock is from ours
 }
 
 // New starts a simulator without orders.
@@ -92,7 +96,11 @@ func New(o Options) *Simulator {
 		Weather: sim.NewWeather(o.Seed), clock: o.Clock, mode: o.Mode, keys: o.Keys, takes: o.RefundTakes,
 		chance: mathrand.New(mathrand.NewPCG(o.Seed, 0x776563686174)),
 		orders: map[string]*order{}, refunds: map[string]*refund{}, codes: map[string]Payer{}, files: map[string][]byte{},
+		transfers: map[string]*transfer{}, payees: map[string]Payee{}, balance: o.Balance,
 		nonceLen: 12,
+	}
+	if s.balance == 0 {
+		s.balance = 10_000_000_00
 	}
 	if s.takes == 0 {
 		s.takes = time.Minute
@@ -107,7 +115,8 @@ func New(o Options) *Simulator {
 func (s *Simulator) Settings() wechat.Settings {
 	set := wechat.Settings{
 		MerchantID: MerchantID, AppID: AppID, Key: s.keys.Merchant, Serial: s.keys.Serial, V3Key: v3Key,
-		HTTP: sim.Doer(s, s.Weather), Now: s.clock.Now,
+		Transfers: wechat.Transfers{Scene: Scene, Reports: []wechat.Report{{Type: "采购商品名称", Content: "充值服务"}}},
+		HTTP:      sim.Doer(s, s.Weather), Now: s.clock.Now,
 	}
 	if s.mode == ByPublicKey {
 		set.PublicKeyID, set.PublicKey = keyID, &s.keys.Platform.PublicKey
@@ -117,9 +126,10 @@ func (s *Simulator) Settings() wechat.Settings {
 	return set
 }
 
-// Run pays out the refunds that are due by the clock, and makes the tries of notifications that are. It says how many of these.
+// Run pays out the refunds and transfers that are due by the clock, and makes the tries of notifications that are. It says how many of these.
 func (s *Simulator) Run(ctx context.Context) int {
 	s.settle()
+	s.settleTransfers()
 	return s.Notices.Run(ctx)
 }
 

@@ -20,6 +20,8 @@ import (
 	"github.com/purselane/purselane/simulator/channel/wechat"
 )
 
+const payee = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6p"
+
 const notifyURL = "https://gateway.example/notify/wechat"
 
 var start = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
@@ -87,6 +89,15 @@ func bench(mode wechat.Mode, product channel.Product) channeltest.Maker {
 				charges, paid, back := s.Booked(number)
 				return channeltest.Truth{Charges: charges, Paid: paid, Refunded: back}
 			},
+			Payout: func(number string, minor int64) channel.PayoutRequest {
+				return channel.PayoutRequest{Number: number, Money: channel.Money{Amount: money.Minor(minor), Currency: "CNY"}, Sent: at.Now(), Account: payee, Name: "张三", Purpose: "提现", NotifyURL: notifyURL}
+			},
+			PaidOut: func(number string) channeltest.Truth {
+				times, sent := s.Transferred(number)
+				return channeltest.Truth{Charges: times, Paid: sent}
+			},
+			Drain:   func() { s.Fund(-s.Fund(0)) },
+			Refuses: func() { s.AddPayee(payee, wechat.Payee{Takes: 2 * wechat.ConfirmWithin}) },
 		}
 		if product == channel.Code {
 			b.Notifier, b.Forgeries = nil, nil

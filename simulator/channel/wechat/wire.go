@@ -34,7 +34,7 @@ type fault struct {
 // statuses are the HTTP statuses of the codes; 400 for one that is not here.
 var statuses = map[string]int{
 	"SIGN_ERROR": 401, "NO_AUTH": 403, "OUT_TRADE_NO_USED": 403, "RULE_LIMIT": 403, "NOT_ENOUGH": 403, "NOTENOUGH": 403, "TRADE_ERROR": 403,
-	"ACCOUNT_ERROR": 403, "ORDER_NOT_EXIST": 404, "RESOURCE_NOT_EXISTS": 404, "FREQUENCY_LIMITED": 429, "SYSTEM_ERROR": 500, "BANK_ERROR": 500,
+	"ACCOUNT_ERROR": 403, "ORDER_NOT_EXIST": 404, "RESOURCE_NOT_EXISTS": 404, "NOT_FOUND": 404, "FREQUENCY_LIMITED": 429, "SYSTEM_ERROR": 500, "BANK_ERROR": 500,
 	"USERPAYING": 202,
 }
 
@@ -54,6 +54,9 @@ func (s *Simulator) routes() http.Handler {
 	m.HandleFunc("POST /v3/pay/transactions/out-trade-no/{number}/reverse", s.verified(sim.Close, s.reverseRequest))
 	m.HandleFunc("POST /v3/refund/domestic/refunds", s.verified(sim.Refund, s.refundRequest))
 	m.HandleFunc("GET /v3/refund/domestic/refunds/{number}", s.verified(sim.QueryRefund, s.queryRefundRequest))
+	m.HandleFunc("POST /v3/fund-app/mch-transfer/transfer-bills", s.verified(sim.Payout, s.transferRequest))
+	m.HandleFunc("GET /v3/fund-app/mch-transfer/transfer-bills/out-bill-no/{number}", s.verified(sim.Query, s.queryTransferRequest))
+	m.HandleFunc("GET /v3/bill/fundflowbill", s.verified(sim.Bill, s.fundBillRequest))
 	m.HandleFunc("GET /v3/bill/tradebill", s.verified(sim.Bill, s.billRequest))
 	m.HandleFunc("GET /v3/billdownload/file", s.downloadRequest)
 	return m
@@ -73,6 +76,7 @@ func (s *Simulator) verified(op sim.Op, do func(r *http.Request, body []byte) (a
 			return
 		}
 		s.settle()
+		s.settleTransfers()
 		fate := s.Weather.Draw(op, s.bankOf(body))
 		s.Weather.Begin(r.Context(), fate)
 		if fate.Error != "" && !fate.AndDone {

@@ -31,36 +31,17 @@ type billAnswer struct {
 	URL       string `json:"download_url"`
 }
 
-// Bill reads the trade bill of a day: each payment and refund, amounts as they were ordered. The whole file is checked before the first
-// row is given out: its digest, its merchant number on every row, and its sums.
+// Bill reads the trade bill of a day: each payment and refund, amounts as they were ordered. Who pays out has his transfers from the fund bill. Each
+// file is checked as a whole before the first row is given out: its digest, its merchant number on every row, and its sums.
 func (c *Channel) Bill(ctx context.Context, day string, each func(channel.BillRow) error) error {
-	date, err := time.ParseInLocation(time.DateOnly, day, Zone)
-	if err != nil {
-		return fmt.Errorf("WeChat Pay: %q is no day: %w", day, err)
+	rows, err := c.file(ctx, day, "/v3/bill/tradebill?bill_date="+day+"&bill_type=ALL", func(file []byte) ([]channel.BillRow, error) { return ParseBill(file, c.set.MerchantID) })
+	if err == nil && c.set.Transfers.Scene != "" {
+		var out []channel.BillRow
+		out, err = c.file(ctx, day, "/v3/bill/fundflowbill?bill_date="+day+"&account_type="+c.set.Transfers.Account, ParseTransfers)
+		rows = append(rows, out...)
 	}
-	var a billAnswer
-	no, err := c.call(ctx, http.MethodGet, "/v3/bill/tradebill?bill_date="+day+"&bill_type=ALL", nil, &a)
 	if err != nil {
 		return err
-	}
-	if no != nil {
-		switch {
-		case no.Code == "STATEMENT_CREATING":
-			return channel.ErrNoBillYet
-		case no.Code == "NO_STATEMENT_EXIST" && c.set.Now().Before(date.AddDate(0, 0, 1).Add(billReady)):
-			return channel.ErrNoBillYet
-		case no.Code == "NO_STATEMENT_EXIST": // a day without a payment has no bill
-			return nil
-		}
-		return fmt.Errorf("WeChat Pay: bill of %s: %s: %s", day, no.Code, no.Message)
-	}
-	file, err := c.download(ctx, a)
-	if err != nil {
-		return fmt.Errorf("WeChat Pay: bill of %s: %w", day, err)
-	}
-	rows, err := ParseBill(file, c.set.MerchantID)
-	if err != nil {
-		return fmt.Errorf("WeChat Pay: bill of %s: %w", day, err)
 	}
 	for _, r := range rows {
 		if err := each(r); err != nil {
@@ -68,6 +49,39 @@ func (c *Channel) Bill(ctx context.Context, day string, each func(channel.BillRo
 		}
 	}
 	return nil
+}
+
+// file asks for a bill of a day, fetches and reads it.
+func (c *Channel) file(ctx context.Context, day, target string, parse func([]byte) ([]channel.BillRow, error)) ([]channel.BillRow, error) {
+	date, err := time.ParseInLocation(time.DateOnly, day, Zone)
+	if err != nil {
+		return nil, fmt.Errorf("WeChat Pay: %q is no day: %w", day, err)
+	}
+	var a billAnswer
+	no, err := c.call(ctx, http.MethodGet, target, nil, &a)
+	if err != nil {
+		return nil, err
+	}
+	if no != nil {
+		switch {
+		case no.Code == "STATEMENT_CREATING":
+			return nil, channel.ErrNoBillYet
+		case no.Code == "NO_STATEMENT_EXIST" && c.set.Now().Before(date.AddDate(0, 0, 1).Add(billReady)):
+			return nil, channel.ErrNoBillYet
+		case no.Code == "NO_STATEMENT_EXIST": // a day on which nothing moved has no bill
+			return nil, nil
+		}
+		return nil, fmt.Errorf("WeChat Pay: bill of %s: %s: %s", day, no.Code, no.Message)
+	}
+	file, err := c.download(ctx, a)
+	if err != nil {
+		return nil, fmt.Errorf("WeChat Pay: bill of %s: %w", day, err)
+	}
+	rows, err := parse(file)
+	if err != nil {
+		return nil, fmt.Errorf("WeChat Pay: bill of %s: %w", day, err)
+	}
+	return rows, nil
 }
 
 // download fetches the file and compares its digest with the one in the verified answer: the file itself is not signed.
@@ -132,12 +146,9 @@ const (
 // ParseBill reads a trade bill of kind ALL. A row of another merchant, a sum that does not fit or a row that does not read refuses the
 // whole file: a bill that is half right is somebody else's, or no bill.
 func ParseBill(file []byte, merchant string) ([]channel.BillRow, error) {
-	lines := strings.Split(strings.ReplaceAll(string(bytes.TrimPrefix(file, []byte("\xef\xbb\xbf"))), "\r\n", "\n"), "\n")
-	for len(lines) > 0 && lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
-	if len(lines) < 3 {
-		return nil, errors.New("it has no head, or no sums: it is not whole")
+	lines, err := linesOf(file)
+	if err != nil {
+		return nil, err
 	}
 	head, err := columns(lines[0], colTime, colMerchant, colID, colNumber, colState, colCurrency, colRefundID, colRefundNo, colRefundSt, colFee, colOrder, colRefund)
 	if err != nil {
@@ -169,6 +180,17 @@ func ParseBill(file []byte, merchant string) ([]channel.BillRow, error) {
 		return nil, err
 	}
 	return rows, nil
+}
+
+func linesOf(file []byte) ([]string, error) {
+	lines := strings.Split(strings.ReplaceAll(string(bytes.TrimPrefix(file, []byte("\xef\xbb\xbf"))), "\r\n", "\n"), "\n")
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	if len(lines) < 3 {
+		return nil, errors.New("it has no head, or no sums: it is not whole")
+	}
+	return lines, nil
 }
 
 // tally is what the rows add up to. Fees have five decimals, so they are counted in thousandths of a fen.

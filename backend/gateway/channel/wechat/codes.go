@@ -62,13 +62,17 @@ var codes = map[string]struct {
 	"RULELIMIT":                {refused, channel.ByRisk},
 	"TRADE_ERROR":              {refused, channel.ByIssuer},
 	"TRADE_OVERDUE":            {refused, channel.BySetting}, // of a refund: more than a year after payment
-	"NOT_ENOUGH":               {refused, channel.BySetting}, // of a refund: the merchant's balance
+	"NOT_ENOUGH":               {refused, channel.BySetting}, // of a refund or a transfer: the merchant's balance
+	"ALREADY_EXISTS":           {ask, channel.BySetting},     // of a transfer: the number is of another one
+	"NOT_FOUND":                {absent, channel.NoClass},    // of a transfer
+	"QUOTA_EXCEEDED":           {refused, channel.BySetting}, // of a transfer: the merchant's limit of the day
 	"USER_ACCOUNT_UNAVAILABLE": {refused, channel.ByPayer},
 	"BANK_ERROR":               {unsure, channel.ByIssuer},
 	"BANKERROR":                {unsure, channel.ByIssuer},
 	"SYSTEM_ERROR":             {unsure, channel.ByChannel},
 	"SYSTEMERROR":              {unsure, channel.ByChannel},
 	"FREQUENCY_LIMITED":        {unsure, channel.ByChannel},
+	"FREQUENCY_LIMIT_EXCEED":   {unsure, channel.ByChannel},
 	"RATELIMIT_EXCEEDED":       {unsure, channel.ByChannel},
 	"BIZERR_NEED_RETRY":        {unsure, channel.ByChannel},
 }

@@ -63,7 +63,7 @@ func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]chann
 		return nil, fmt.Errorf("WeChat Pay: the notification does not read: %w", err)
 	}
 	kind := in.Resource.Kind
-	if kind != "transaction" && kind != "refund" {
+	if kind != "transaction" && kind != "refund" && kind != "mch_payment" {
 		return nil, nil
 	}
 	plain, err := in.Resource.open(c.set.V3Key)
@@ -71,13 +71,20 @@ func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]chann
 		return nil, &channel.ForgedError{Why: err.Error()}
 	}
 	e := channel.Event{ID: in.ID, About: channel.OfPayment}
-	if kind == "refund" {
+	switch kind {
+	case "refund":
 		e.About = channel.OfRefund
 		var r refund
 		if err = json.Unmarshal(plain, &r); err == nil {
 			e.Result, err = c.refundResult(r, "")
 		}
-	} else {
+	case "mch_payment":
+		e.About = channel.OfPayout
+		var t transfer
+		if err = json.Unmarshal(plain, &t); err == nil {
+			e.Result, err = c.transferResult(t, "")
+		}
+	default:
 		var t transaction
 		if err = json.Unmarshal(plain, &t); err == nil {
 			e.Result, err = c.result(t, "")

@@ -38,6 +38,8 @@ type Settings struct {
 	PublicKey    *rsa.PublicKey
 	Certificates []*x509.Certificate
 
+	Transfers Transfers // for pay-outs; without a scene there are none
+
 	Hosts []string         // tried in order while none can be dialled; nil: the primary and the backup host of WeChat Pay
 	HTTP  channel.Doer     // nil: an *http.Client that waits 10 seconds and follows no redirect
 	Now   func() time.Time // nil: time.Now
@@ -58,7 +60,10 @@ type Channel struct {
 	accept   string                    // the serial or key id that we ask the answers to be signed with
 }
 
-var _ channel.Channel = (*Channel)(nil)
+var (
+	_ channel.Channel = (*Channel)(nil)
+	_ channel.Payouts = (*Channel)(nil)
+)
 
 // New checks the settings and makes the adapter. Its errors name the setting that is wrong, and never hold a key.
 func New(s Settings) (*Channel, error) {
@@ -104,6 +109,8 @@ func (s *Settings) complete() error {
 		return errors.New("neither a WeChat Pay public key nor a platform certificate is set: no answer could be verified")
 	case s.PublicKey != nil && !strings.HasPrefix(s.PublicKeyID, keyIDPrefix):
 		return fmt.Errorf("the id of the WeChat Pay public key starts with %s, and %q does not", keyIDPrefix, s.PublicKeyID)
+	case s.Transfers.Account != "" && s.Transfers.Account != "OPERATION" && s.Transfers.Account != "BASIC":
+		return fmt.Errorf("account %q of transfers: want OPERATION or BASIC", s.Transfers.Account)
 	case s.PublicKey != nil && s.PublicKey.Equal(&s.Key.PublicKey):
 		return errors.New("what is set as WeChat Pay's public key is the merchant's own: take pub_key.pem of the merchant platform")
 	}
@@ -134,13 +141,21 @@ func (s *Settings) complete() error {
 	if s.Store == "" {
 		s.Store = "1"
 	}
+	if s.Transfers.Account == "" {
+		s.Transfers.Account = "OPERATION"
+	}
 	return nil
 }
 
 // Capabilities are what every merchant of WeChat Pay can do; what a merchant has not applied for is refused with NO_AUTH.
 func (c *Channel) Capabilities() channel.Capabilities {
+	products := []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App}
+	if c.set.Transfers.Scene != "" {
+		products = append(products, channel.Payout)
+	}
 	return channel.Capabilities{
-		Products:     []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App},
+		Products:     products,
+		Payout:       c.set.Transfers.Scene != "",
 		Currencies:   []string{"CNY"},
 		Close:        true,
 		Refund:       true,
