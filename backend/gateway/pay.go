@@ -23,6 +23,11 @@ type NewPayment struct {
 	IP        string       // of the payer, "" if not known
 	Proof     string       // what the payer proved after a challenge, "" for nothing
 
+	// What the app says of payer and card. None of it makes another attempt of one that comes again.
+	Device   string `json:"-"` // the app's name for the device that pays; "" : not known. At most 128 characters
+	Unproven bool   `json:"-"` // the card was bound where nobody proved whose it is
+	Tolerant bool   `json:"-"` // the payer takes a failure well: he may be among the first over a channel that comes back
+
 	bank, card string // of the payer's card, where it is known
 	over       string // our account that has the agreement, "" for the router's choice
 }
@@ -32,6 +37,9 @@ func (n NewPayment) digest() (string, error) {
 	n.Proof, n.IP = "", ""
 	return digestOf(n)
 }
+
+// tolerant reports a payment whose failure bothers nobody much: its app says so, or it is a charge under an agreement, for which nobody waits.
+func (n NewPayment) tolerant() bool { return n.Tolerant || n.Product == channel.Agreement }
 
 // Pay tries to pay an order. The steps: check, idempotency, route, create (first transaction), risk (second: from here on the channel may have been
 // called), the channel's call, its answer (third). Where a channel certainly did not take the money and another one may, that is tried.
@@ -112,6 +120,8 @@ func checkPayment(n NewPayment) error {
 	switch {
 	case n.Key == "" || len(n.Key) > 64:
 		return fmt.Errorf("key: want 1 to 64 characters, have %d: %w", len(n.Key), ErrRequest)
+	case len(n.Device) > 128:
+		return fmt.Errorf("device: want at most 128 characters, have %d: %w", len(n.Device), ErrRequest)
 	case looksLikeCard(n.Payer.Token) || looksLikeCard(n.Payer.Account):
 		return ErrCardNumber
 	case n.Product == channel.Payout:
@@ -210,7 +220,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidatesOver(ctx, n.over, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company})
+		all, err := s.candidatesOver(ctx, n.over, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company, Tolerant: n.tolerant()})
 		if err != nil {
 			return err
 		}
@@ -302,7 +312,7 @@ func (s *Service) payable(o store.GatewayOrder) error {
 // channel: of the same request twice at once only one does.
 func (s *Service) assess(ctx context.Context, o store.GatewayOrder, row store.GatewayPayment, n NewPayment) (_ store.GatewayPayment, mine bool, _ error) {
 	err := s.step(ctx, "risk", o.ID, row.Context, func(ctx context.Context) error {
-		said, err := s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(o), Payment: paymentOf(row), Payer: n.Payer, IP: n.IP, Proof: n.Proof})
+		said, err := s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(o), Payment: paymentOf(row), N: row.N, Payer: n.Payer, Card: n.card, Unproven: n.Unproven, Device: n.Device, IP: n.IP, Proof: n.Proof})
 		if err != nil {
 			return fmt.Errorf("risk: %w", err)
 		}

@@ -21,6 +21,8 @@ type Wanted struct {
 	App     string
 	Order   string       // its id: a router that draws by chance draws by it
 	Company code.Company // that the payer has chosen, 0 for any: the gateway itself leaves out the others
+
+	Tolerant bool // its payer takes a failure well
 }
 
 // Router names our accounts that may take a payment, best first. What a channel cannot do is left out by the gateway itself. Naming none means
@@ -96,9 +98,14 @@ func able(ch channel.Channel, w Wanted) bool {
 type Assessed struct {
 	Order   Order
 	Payment Payment
+	N       int // of the order's attempts: 1, 2, 3 …
 	Payer   channel.Payer
-	IP      string // of the payer, "" if not known
-	Proof   string // what the payer proved after a challenge, "" for nothing
+	Card    string // debit, credit or prepaid; "": not known, or no card
+
+	Unproven bool   // nobody proved whose card it is when it was bound
+	Device   string // the app's name for the device that pays, "" if not known
+	IP       string // of the payer, "" if not known
+	Proof    string // what the payer proved after a challenge, "" for nothing
 }
 
 // Verdict is what risk says. The zero value blocks.

@@ -111,7 +111,7 @@ func (s *Service) orderWithdrawal(ctx context.Context, app string, n NewWithdraw
 	}
 	var said Assessment
 	if err := s.step(ctx, "risk", id, row.Context, func(ctx context.Context) error {
-		said, err = s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(row), Payment: Payment{Number: id, Order: id, Account: a.ID, Product: channel.Payout, Money: n.Money, Created: at}, Payer: channel.Payer{Token: n.To.Account}})
+		said, err = s.cfg.Risk.Assess(ctx, Assessed{Order: orderOf(row), Payment: Payment{Number: id, Order: id, Account: a.ID, Product: channel.Payout, Money: n.Money, Created: at}, N: 1, Payer: channel.Payer{Token: n.To.Account}})
 		if err == nil && said.Verdict != Pass { // nobody is there to prove more
 			err = fmt.Errorf("%s: %w", said.Why, ErrBlocked)
 			if said.Keep != nil {

@@ -61,7 +61,7 @@ func plan() route.Plan {
 }
 
 func run(seeds int) error {
-	r := route.New(&steady{}, 0)
+	r := route.New(&steady{})
 	if err := r.Use(plan()); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func world(seed uint64, s route.Strategy, healthy bool) float64 {
 		}
 		beside = board
 	}
-	r := route.New(beside, 0)
+	r := route.New(beside)
 	if err := r.Use(p); err != nil {
 		panic(err) // the plan above is right
 	}

@@ -221,6 +221,9 @@ type NewPayment struct {
 	// Code code: what was scanned.
 	Code *string `json:"code,omitempty"`
 
+	// Device The app's name for the device that pays, such as the number of its installation. Risk keeps a keyed hash of it.
+	Device *string `json:"device,omitempty"`
+
 	// Ip The payer's.
 	Ip *string `json:"ip,omitempty"`
 
@@ -244,6 +247,12 @@ type NewPayment struct {
 
 	// Token quick, card: the channel's token of a card, never a card number.
 	Token *string `json:"token,omitempty"`
+
+	// Tolerant The payer takes a failure well, such as one who has a second way at hand: he may be among the first over a channel that comes back (docs/channel-health.md).
+	Tolerant *bool `json:"tolerant,omitempty"`
+
+	// Unproven The card's token comes from the network's own page, where nobody proved whose card it is (docs/risk.md).
+	Unproven *bool `json:"unproven,omitempty"`
 }
 
 // NewPrice defines model for NewPrice.

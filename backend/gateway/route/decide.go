@@ -40,7 +40,7 @@ type Router struct {
 	plan     atomic.Pointer[compiled]
 	trial    atomic.Pointer[trial]
 	health   Health
-	tolerant float64 // part of payers who are
+	tolerant measured // part of payers who are
 	turn     atomic.Uint64
 	known    sync.Map // memoryKey → *learned
 	spent    sync.Map // spendKey → *spend
@@ -56,9 +56,9 @@ type spend struct {
 	amount int64
 }
 
-// New makes a router that has no plan: it has no answer until [Router.Use]. tolerant is the part of payers who take a failure well, 0 for not known.
-func New(h Health, tolerant float64) *Router {
-	return &Router{health: h, tolerant: tolerant, machines: sync.Pool{New: func() any { return &machine{} }}}
+// New makes a router that has no plan: it has no answer until [Router.Use].
+func New(h Health) *Router {
+	return &Router{health: h, machines: sync.Pool{New: func() any { return &machine{} }}}
 }
 
 // Use takes a plan for all decisions from now on. A plan that is wrong changes nothing; one with a version below that of the one in use is refused.
@@ -265,7 +265,7 @@ func (r *Router) judge(a *account, q *Question) Verdict {
 	}
 	if r.health != nil {
 		share := r.health.Share(health.Cell{Channel: a.Channel, Bank: q.Bank, Card: q.Card})
-		if !health.Admit(share, r.tolerant, q.Tolerant, part(q.Key^0x9e3779b97f4a7c15)) {
+		if !health.Admit(share, r.tolerant.part(), q.Tolerant, part(q.Key^0x9e3779b97f4a7c15)) {
 			return Faulty
 		}
 	}
@@ -300,6 +300,7 @@ func (r *Router) Decide(into []string, q *Question) ([]string, string, error) {
 	if c == nil {
 		return into, "", ErrNoPlan
 	}
+	r.tolerant.add(q.Tolerant)
 	m := r.machines.Get().(*machine)
 	defer r.machines.Put(m)
 	m.facts = factsOf(q)

@@ -43,6 +43,39 @@ func (l *learned) add(good bool) {
 	}
 }
 
+// measured is the part of payers who take a failure well, as payments come: the last thousand weigh most. A payment that is decided while another is may go
+// uncounted, which no part of many hangs on.
+type measured struct{ bits atomic.Uint64 }
+
+const (
+	maxMeasured    = 1000
+	enoughMeasured = 50 // payments before it is believed
+)
+
+func (m *measured) add(tolerant bool) {
+	b := m.bits.Load()
+	mean, weight := float64(math.Float32frombits(uint32(b>>32))), float64(math.Float32frombits(uint32(b)))
+	if !tolerant && mean == 0 && weight == maxMeasured {
+		return // nobody says so of his payers, and nothing is written
+	}
+	x := 0.0
+	if tolerant {
+		x = 1
+	}
+	weight = math.Min(weight+1, maxMeasured)
+	mean += (x - mean) / weight
+	m.bits.CompareAndSwap(b, pack(float32(mean), float32(weight)))
+}
+
+// part is 0 where it is not known.
+func (m *measured) part() float64 {
+	b := m.bits.Load()
+	if math.Float32frombits(uint32(b)) < enoughMeasured {
+		return 0
+	}
+	return float64(math.Float32frombits(uint32(b >> 32)))
+}
+
 // drawn is a success rate drawn from what is known: an account that little is known of is drawn high now and then, and so tried. u is from 0 to below 1.
 func drawn(mean, weight, u float64) float64 {
 	sd := math.Sqrt(mean*(1-mean)/weight + 1/(4*weight*weight))

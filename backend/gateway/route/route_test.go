@@ -35,7 +35,7 @@ func plan(strategy route.Strategy, accounts ...route.Account) route.Plan {
 }
 
 func router(t require.TestingT, h route.Health, p route.Plan) *route.Router {
-	r := route.New(h, 0)
+	r := route.New(h)
 	require.NoError(t, r.Use(p))
 	return r
 }
@@ -222,6 +222,30 @@ func TestAShareOfARampIsKept(t *testing.T) {
 	require.InDelta(t, 2000, in, 150)
 }
 
+// TestTolerantPayersComeFirst: a channel that comes back is tried on those who take a failure well. How many they are is measured, and the share is kept all the same; where nobody
+// says who they are, it is everybody.
+func TestTolerantPayersComeFirst(t *testing.T) {
+	for _, c := range []struct{ share, tolerant, least float64 }{{0.05, 0.2, 0.97}, {0.2, 0.25, 0.97}, {0.5, 0.2, 0.38}, {0.1, 0, 0}} {
+		r := router(t, shares{{Channel: "back"}: c.share}, plan(route.InOrder, account("back"), account("other")))
+		rng := rand.New(rand.NewPCG(3, 4))
+		in, tolerant := 0, 0
+		const n = 20000
+		for k := range uint64(n + 1000) {
+			is := rng.Float64() < c.tolerant
+			first := decide(t, r, question(func(q *route.Question) { q.Key, q.Tolerant = k, is }))[0]
+			if k < 1000 || first != "back" {
+				continue // it is measured first
+			}
+			in++
+			if is {
+				tolerant++
+			}
+		}
+		require.InDelta(t, c.share, float64(in)/n, 0.02, c)
+		require.GreaterOrEqual(t, float64(tolerant)/float64(in), c.least, c)
+	}
+}
+
 func TestPlansThatAreWrong(t *testing.T) {
 	good := plan(route.InOrder, account("a"))
 	r := router(t, nil, good)
@@ -247,7 +271,7 @@ func TestPlansThatAreWrong(t *testing.T) {
 	}
 	good.Version = 0
 	require.ErrorIs(t, r.Use(good), route.ErrOld)
-	_, _, err := route.New(nil, 0).Decide(nil, question())
+	_, _, err := route.New(nil).Decide(nil, question())
 	require.ErrorIs(t, err, route.ErrNoPlan)
 }
 
@@ -324,7 +348,7 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := route.Open(b, pub, noon)
 		if err == nil {
-			require.NoError(t, route.New(nil, 0).Use(got.Plan))
+			require.NoError(t, route.New(nil).Use(got.Plan))
 		}
 	})
 }

@@ -42,7 +42,7 @@ type dryRouter struct {
 
 func newDry(p route.Plan) (*dryRouter, error) {
 	d := &dryRouter{shares: fixed{}, side: DrySide{Took: map[string]int{}}}
-	d.Router = route.New(d.shares, 0)
+	d.Router = route.New(d.shares)
 	return d, d.Use(p)
 }
 

@@ -132,7 +132,7 @@ func sharesOf(f route.Fallback) fixed {
 // Offline routes by a fall-back file alone: no database and no process that keeps health is asked. Nothing that it sees changes the health of a channel.
 func Offline(f route.Fallback, c clock.Clock) (*Channels, error) {
 	shares := sharesOf(f)
-	x := &Channels{router: route.New(shares, 0), health: shares, clock: c}
+	x := &Channels{router: route.New(shares), health: shares, clock: c}
 	x.router.Recall(f.Learned)
 	return x, x.Use(f.Plan)
 }

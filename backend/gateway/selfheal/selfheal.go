@@ -32,7 +32,7 @@ type shares interface {
 
 // New joins a keeper to a plan. Each account of the plan is watched as its channel.
 func New(k *keeper.Keeper, p route.Plan, c clock.Clock) (*Channels, error) {
-	x := &Channels{router: route.New(k, 0), health: k, keeper: k, clock: c}
+	x := &Channels{router: route.New(k), health: k, keeper: k, clock: c}
 	if err := x.Use(p); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (x *Channels) Explain(w gateway.Wanted) ([]route.Reason, error) {
 }
 
 func (x *Channels) question(w gateway.Wanted) route.Question {
-	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, Card: w.Card, App: w.App, Key: keyOf(w.Order), Now: x.clock.Now()}
+	return route.Question{Product: w.Product, Currency: w.Money.Currency, Amount: w.Money.Amount.Minor(), Bank: w.Bank, Card: w.Card, App: w.App, Key: keyOf(w.Order), Tolerant: w.Tolerant, Now: x.clock.Now()}
 }
 
 // Watch notes that an account is asked for a payment. What it returns is told what came of it.

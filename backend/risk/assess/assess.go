@@ -92,7 +92,7 @@ func (a *Assessor) Assess(ctx context.Context, in gateway.Assessed) (gateway.Ass
 	event := a.event(in)
 	f := risk.Facts{
 		Product: string(in.Payment.Product), Currency: in.Payment.Money.Currency, Amount: in.Payment.Money.Amount.Minor(),
-		Bank: cmp.Or(in.Payment.Bank, in.Payer.Bank), App: in.Order.App, Hour: now.In(a.cfg.Zone).Hour(), ReconMinutes: -1,
+		Bank: cmp.Or(in.Payment.Bank, in.Payer.Bank), Card: in.Card, App: in.Order.App, Attempts: in.N, Unproven: in.Unproven, Hour: now.In(a.cfg.Zone).Hour(), ReconMinutes: -1,
 	}
 	if in.Proof != "" && a.cfg.Prove != nil {
 		proved, err := a.cfg.Prove(ctx, in)
@@ -141,8 +141,17 @@ func (a *Assessor) event(in gateway.Assessed) risk.Event {
 		Number: in.Payment.Number, At: in.Payment.Created, Amount: in.Payment.Money.Amount.Minor(),
 		Payer:    a.cfg.Hash.Of(risk.Payer, cmp.Or(p.Account, p.OpenID, p.Agreement, p.Token)),
 		Card:     a.cfg.Hash.Of(risk.CardOf, p.Token),
+		Device:   a.device(in),
 		Merchant: a.cfg.Hash.Of(risk.Merchant, string(in.Order.Merchant)),
 	}
+}
+
+// device is whose word an app's name for a device is: two apps may give two devices one name. None is the zero ID.
+func (a *Assessor) device(in gateway.Assessed) risk.ID {
+	if in.Device == "" {
+		return risk.ID{}
+	}
+	return a.cfg.Hash.Of(risk.Device, in.Order.App+"/"+in.Device)
 }
 
 func verdict(o risk.Outcome) gateway.Verdict {

@@ -86,6 +86,38 @@ func TestFactsOfAnAttempt(t *testing.T) {
 	require.Equal(t, risk.Facts{Product: "quick", Currency: "CNY", Amount: 1000, Bank: "icbc", App: "app", Hour: 12, ReconMinutes: -1, Complete: true, ByPayer: one, ByCard: one, ByMerchant: one}, got)
 }
 
+// TestWhatAnAppSaysOfAPayment: a device is the app's, so that two apps may give two devices one name.
+func TestWhatAnAppSaysOfAPayment(t *testing.T) {
+	var got risk.Facts
+	d := start(t, func(c *assess.Config) {
+		c.Record = func(_ context.Context, _ *store.Tx, r assess.Recorded) error { got = r.Facts; return nil }
+	}, risk.Rule{Name: "storm", When: "device && by_device.count_10m > 2", Then: risk.Block}, risk.Rule{Name: "again", When: "attempts > 2", Then: risk.StepUp},
+		risk.Rule{Name: "unproven", When: "unproven && card == 'credit'", Then: risk.Block})
+	ask := func(n int, app, device string, want gateway.Verdict) {
+		in := attempt(n)
+		in.N, in.Card, in.Device, in.Order.App = 1, "debit", device, app
+		d.ask(t, in, want)
+	}
+	ask(1, "app", "phone", gateway.Pass)
+	require.True(t, got.Device)
+	require.Equal(t, "debit", got.Card)
+	require.Equal(t, 1, got.Attempts)
+	ask(2, "other", "phone", gateway.Pass)
+	ask(3, "other", "phone", gateway.Pass)
+	ask(4, "app", "phone", gateway.Pass)
+	require.Equal(t, 2, got.ByDevice.Count10m)
+	ask(5, "app", "phone", gateway.Block)
+	ask(6, "app", "", gateway.Pass)
+	require.False(t, got.Device)
+
+	in := attempt(7)
+	in.N = 3
+	d.ask(t, in, gateway.Challenge)
+	in = attempt(8)
+	in.Card, in.Unproven = "credit", true
+	d.ask(t, in, gateway.Block)
+}
+
 func TestAnAttemptCountsOnceHoweverOftenItIsAsked(t *testing.T) {
 	d := start(t, nil, risk.Rule{Name: "many", When: "by_card.count_1h > 2", Then: risk.Block})
 	for range 5 {
