@@ -56,6 +56,7 @@ type alipayFile struct {
 	Certificates     []string `yaml:"certificates"`
 	Gateway          string   `yaml:"gateway"`
 	Hosts            []string `yaml:"hosts"`
+	Transfers        bool     `yaml:"transfers"`
 }
 
 // readBeside reads a file that a settings file names. A secret one must be its owner's alone.
@@ -209,7 +210,7 @@ func alipaySettings(raw []byte, read readBeside) (alipay.Settings, error) {
 	if err := strictYAML(raw, &file); err != nil {
 		return alipay.Settings{}, err
 	}
-	s := alipay.Settings{AppID: file.AppID, SellerID: file.SellerID, MiniApp: file.MiniApp, Gateway: file.Gateway}
+	s := alipay.Settings{AppID: file.AppID, SellerID: file.SellerID, MiniApp: file.MiniApp, Gateway: file.Gateway, Transfers: file.Transfers}
 	r := &keyFiles{read: read}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
 	s.AppCertificate = r.certificate("app_certificate", file.AppCertificate)

@@ -35,19 +35,23 @@ func (s *Simulator) billURL(_ url.Values, content []byte) (map[string]any, *faul
 	}
 	err := json.Unmarshal(content, &in)
 	date, errDay := time.ParseInLocation(time.DateOnly, in.Day, zone)
-	if err != nil || errDay != nil || in.Kind != "trade" {
+	if err != nil || errDay != nil || in.Kind != "trade" && in.Kind != "signcustomer" {
 		return nil, no("isv.invalid-arguments", "bill_type or bill_date is wrong")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text, rows := s.bill(date)
+	bill, name := s.bill, "业务"
+	if in.Kind == "signcustomer" {
+		bill, name = s.accountBill, "账务"
+	}
+	text, rows := bill(date)
 	if rows == 0 || s.clock.Now().Before(date.AddDate(0, 0, 1).Add(9*time.Hour)) {
 		return nil, no("isp.bill_not_exist", "there is no bill")
 	}
 	s.seq++
 	token := fmt.Sprintf("%032x", s.seq)
-	s.files[token] = file{pack(in.Day, text), s.clock.Now().Add(good)}
-	return map[string]any{"bill_download_url": "https://dwbillcenter.alipay.com/downloadBillFile.resource?bizType=trade&userId=" + SellerID + "0156&fileType=csv.zip&token=" + token}, nil
+	s.files[token] = file{pack(in.Day, name, text), s.clock.Now().Add(good)}
+	return map[string]any{"bill_download_url": "https://dwbillcenter.alipay.com/downloadBillFile.resource?bizType=" + in.Kind + "&userId=" + SellerID + "0156&fileType=csv.zip&token=" + token}, nil
 }
 
 func (s *Simulator) download(w http.ResponseWriter, r *http.Request) {
@@ -120,11 +124,11 @@ func (s *Simulator) bill(date time.Time) (string, int) {
 }
 
 // pack is the archive: two files, names and contents in GBK.
-func pack(day, text string) []byte {
+func pack(day, kind, text string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	name := SellerID + "0156_" + strings.ReplaceAll(day, "-", "") + "_业务明细"
-	for _, f := range [][2]string{{name + "(汇总).csv", "#支付宝业务汇总查询\r\n"}, {name + ".csv", text}} {
+	name := SellerID + "0156_" + strings.ReplaceAll(day, "-", "") + "_" + kind + "明细"
+	for _, f := range [][2]string{{name + "(汇总).csv", "#支付宝" + kind + "汇总查询\r\n"}, {name + ".csv", text}} {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: gbk(f[0]), NonUTF8: true, Method: zip.Deflate})
 		if err == nil {
 			_, err = io.WriteString(w, gbk(f[1]))

@@ -37,8 +37,10 @@ type Options struct {
 	Mode  Mode
 	Keys  *Keys // nil: those of this process
 
-	ScanAtOnce   bool // a payer scans each QR code as soon as it is made, and then waits
-	TellsClosing bool // notify of trades that expire, as Alipay does for merchants who ask for it
+	ScanAtOnce   bool   // a payer scans each QR code as soon as it is made, and then waits
+	Messages     string // the address of the app, which messages about transfers go to; "": none is sent
+	Balance      int64  // what the merchant has for transfers, in fen; 0: 10,000,000.00
+	TellsClosing bool   // notify of trades that expire, as Alipay does for merchants who ask for it
 }
 
 // The merchant whom the simulator serves.
@@ -56,14 +58,17 @@ type Simulator struct {
 	set   Options
 	keys  *Keys
 
-	mu      sync.Mutex
-	seq     int
-	trades  map[string]*trade
-	refunds map[string]*refund // by payment and number
-	codes   map[string]Payer
-	files   map[string]file     // bills that can be downloaded, by token
-	signer  *rsa.PrivateKey     // Alipay's
-	proxy   func([]byte) []byte // what becomes of an answer on the way
+	mu        sync.Mutex
+	seq       int
+	trades    map[string]*trade
+	refunds   map[string]*refund // by payment and number
+	codes     map[string]Payer
+	transfers map[string]*transfer
+	payees    map[string]Payee    // by identity
+	balance   int64               // for transfers, in fen
+	files     map[string]file     // bills that can be downloaded, by token
+	signer    *rsa.PrivateKey     // Alipay's
+	proxy     func([]byte) []byte // what becomes of an answer on the way
 }
 
 // New starts a simulator without trades.
@@ -77,6 +82,10 @@ func New(o Options) *Simulator {
 	s := &Simulator{
 		Weather: sim.NewWeather(o.Seed), clock: o.Clock, set: o, keys: o.Keys,
 		trades: map[string]*trade{}, refunds: map[string]*refund{}, codes: map[string]Payer{}, files: map[string]file{},
+		transfers: map[string]*transfer{}, payees: map[string]Payee{}, balance: o.Balance,
+	}
+	if s.balance == 0 {
+		s.balance = 10_000_000_00
 	}
 	s.signer = s.keys.Alipay
 	s.Notices = sim.NewNotifier(o.Clock, s.Weather, Schedule)
@@ -89,18 +98,20 @@ func (s *Simulator) Settings() alipay.Settings {
 	if s.set.Mode == ByKey {
 		set.PublicKey = &s.keys.Alipay.PublicKey
 	} else {
+		set.Transfers = true
 		set.AppCertificate, set.Certificates, set.RootCertificates = s.keys.AppCertificate, []*x509.Certificate{s.keys.Certificate}, s.keys.Roots
 	}
 	return set
 }
 
-// Run closes what has expired by the clock, and makes the tries of notifications that are due. It says how many of these.
+// Run closes what has expired by the clock, has transfers arrive that are due, and makes the tries of notifications that are due. It says how many of these.
 func (s *Simulator) Run(ctx context.Context) int {
 	s.mu.Lock()
 	for _, t := range s.inOrder() {
 		s.over(t)
 	}
 	s.mu.Unlock()
+	s.settleTransfers()
 	return s.Notices.Run(ctx)
 }
 

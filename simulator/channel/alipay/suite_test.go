@@ -49,6 +49,7 @@ func adapterOf(t *testing.T, s *alipay.Simulator, change func(*adapter.Settings)
 	set := s.Settings()
 	if change != nil {
 		change(&set)
+		set.Transfers = set.Transfers && set.PublicKey == nil
 	}
 	c, err := adapter.New(set)
 	require.NoError(t, err)
@@ -66,7 +67,7 @@ func request(number string, minor int64, product channel.Product) channel.PayReq
 // payment (see TestAQRCodeThatNobodyHasScannedIsMissingButCanBePaid).
 func bench(mode alipay.Mode, product channel.Product) channeltest.Maker {
 	return func(t *testing.T) *channeltest.Bench {
-		s, c, at := open(t, alipay.Options{Mode: mode, ScanAtOnce: product == channel.QR})
+		s, c, at := open(t, alipay.Options{Mode: mode, ScanAtOnce: product == channel.QR, Messages: notifyURL})
 		wills, codes := map[string]channeltest.Will{}, map[string]string{}
 		return &channeltest.Bench{
 			Channel: c, Clock: at, Weather: s.Weather, Notifier: s.Notices, WrongKeys: wrongKeys(t, s, mode), Codes: payCodes, Forgeries: forgeries(t, mode),
@@ -94,6 +95,13 @@ func bench(mode alipay.Mode, product channel.Product) channeltest.Maker {
 				charges, paid, back := s.Booked(number)
 				return channeltest.Truth{Charges: charges, Paid: paid, Refunded: back}
 			},
+			Payout: func(number string, minor int64) channel.PayoutRequest { return out(number, minor, at) },
+			PaidOut: func(number string) channeltest.Truth {
+				times, sent := s.Transferred(number)
+				return channeltest.Truth{Charges: times, Paid: sent}
+			},
+			Drain:   func() { s.Fund(-s.Fund(0)) },
+			Refuses: func() { s.AddPayee(payee, alipay.Payee{Gone: true}) },
 		}
 	}
 }

@@ -62,6 +62,8 @@ var methods = map[string]method{
 	"alipay.trade.close":                             {sim.Close, (*Simulator).close},
 	"alipay.trade.refund":                            {sim.Refund, (*Simulator).refund},
 	"alipay.trade.fastpay.refund.query":              {sim.QueryRefund, (*Simulator).queryRefund},
+	"alipay.fund.trans.uni.transfer":                 {sim.Payout, (*Simulator).transfer},
+	"alipay.fund.trans.common.query":                 {sim.Query, (*Simulator).queryTransfer},
 	"alipay.data.dataservice.bill.downloadurl.query": {sim.Bill, (*Simulator).billURL},
 }
 

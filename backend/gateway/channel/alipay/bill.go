@@ -32,34 +32,17 @@ const (
 // noBill says that there is no bill of the day, or none yet.
 const noBill = "isp.bill_not_exist"
 
-// Bill reads the trade bill of a day: each payment and refund, amounts as they were ordered. The whole file is checked before the first row
-// is given out: whose it is, of which day, and its sums. Alipay neither signs it nor gives a digest.
+// Bill reads the trade bill of a day: each payment and refund, amounts as they were ordered. Who pays out has his transfers from the account bill. The whole
+// of each file is checked before the first row is given out: whose it is, of which day, and its sums. Alipay neither signs them nor gives a digest.
 func (c *Channel) Bill(ctx context.Context, day string, each func(channel.BillRow) error) error {
-	date, err := time.ParseInLocation(time.DateOnly, day, Zone)
+	rows, err := c.file(ctx, day, "trade", ParseBill)
+	if err == nil && c.set.Transfers {
+		var out []channel.BillRow
+		out, err = c.file(ctx, day, "signcustomer", ParseTransfers)
+		rows = append(rows, out...)
+	}
 	if err != nil {
-		return fmt.Errorf("Alipay: %.20q is no day: write YYYY-MM-DD", day)
-	}
-	var out struct {
-		URL string `json:"bill_download_url"`
-	}
-	no, err := c.call(ctx, methodBill, map[string]string{"bill_type": "trade", "bill_date": day}, "", &out)
-	switch {
-	case err != nil:
-		return fmt.Errorf("Alipay: bill of %s: %w", day, err)
-	case no != nil && no.name() == noBill && c.set.Now().Before(date.AddDate(0, 0, 1).Add(billLate)):
-		return channel.ErrNoBillYet
-	case no != nil && no.name() == noBill:
-		return nil
-	case no != nil:
-		return fmt.Errorf("Alipay: bill of %s: %s: %s", day, no.name(), no.SubText)
-	}
-	archive, err := c.download(ctx, out.URL)
-	if err != nil {
-		return fmt.Errorf("Alipay: bill of %s: %w", day, err)
-	}
-	rows, err := ParseBill(archive, c.set.SellerID, date)
-	if err != nil {
-		return fmt.Errorf("Alipay: bill of %s: %w", day, err)
+		return err
 	}
 	for _, r := range rows {
 		if err := each(r); err != nil {
@@ -67,6 +50,37 @@ func (c *Channel) Bill(ctx context.Context, day string, each func(channel.BillRo
 		}
 	}
 	return nil
+}
+
+// file asks for a bill of a day, fetches and reads it.
+func (c *Channel) file(ctx context.Context, day, kind string, parse func([]byte, string, time.Time) ([]channel.BillRow, error)) ([]channel.BillRow, error) {
+	date, err := time.ParseInLocation(time.DateOnly, day, Zone)
+	if err != nil {
+		return nil, fmt.Errorf("Alipay: %.20q is no day: write YYYY-MM-DD", day)
+	}
+	var out struct {
+		URL string `json:"bill_download_url"`
+	}
+	no, err := c.call(ctx, methodBill, map[string]string{"bill_type": kind, "bill_date": day}, "", &out)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("Alipay: bill of %s: %w", day, err)
+	case no != nil && no.name() == noBill && c.set.Now().Before(date.AddDate(0, 0, 1).Add(billLate)):
+		return nil, channel.ErrNoBillYet
+	case no != nil && no.name() == noBill:
+		return nil, nil
+	case no != nil:
+		return nil, fmt.Errorf("Alipay: bill of %s: %s: %s", day, no.name(), no.SubText)
+	}
+	archive, err := c.download(ctx, out.URL)
+	if err != nil {
+		return nil, fmt.Errorf("Alipay: bill of %s: %w", day, err)
+	}
+	rows, err := parse(archive, c.set.SellerID, date)
+	if err != nil {
+		return nil, fmt.Errorf("Alipay: bill of %s: %w", day, err)
+	}
+	return rows, nil
 }
 
 // download fetches the archive at once: its address is good for 30 seconds.
@@ -127,7 +141,7 @@ var plain = strings.NewReplacer("（", "(", "）", ")", "：", ":", "，", ",", 
 // ParseBill reads the archive with the trade bill of a day. A file of another seller or day, a sum that does not fit or a row that does not
 // read refuses it as a whole: a bill that is half right is somebody else's, or no bill.
 func ParseBill(archive []byte, seller string, day time.Time) ([]channel.BillRow, error) {
-	lines, err := unpack(archive)
+	lines, err := unpack(archive, title)
 	if err != nil {
 		return nil, err
 	}
@@ -140,15 +154,11 @@ func ParseBill(archive []byte, seller string, day time.Time) ([]channel.BillRow,
 		return strings.TrimSpace(lines[at-1])
 	}
 	next() // the title, by which the file was found
-	if m := accountLine.FindStringSubmatch(plain.Replace(next())); m == nil || m[1] != seller {
-		return nil, fmt.Errorf("it is not of seller %s but another's (%.60q), and nothing of it is taken", seller, lines[min(1, len(lines)-1)])
-	}
-	const date = "2006年01月02日 15:04:05"
-	if m := daysLine.FindStringSubmatch(plain.Replace(next())); m == nil || m[1] != day.Format(date) || m[2] != day.AddDate(0, 0, 1).Format(date) {
-		return nil, fmt.Errorf("it is not of that day alone (%.120q)", lines[min(2, len(lines)-1)])
+	if err := headed(next(), next(), seller, day); err != nil {
+		return nil, err
 	}
 	next() // a line of dashes
-	head, err := columns(plain.Replace(next()))
+	head, err := columns(plain.Replace(next()), colID, colNumber, colKind, colDone, colOrder, colReceived, colRefund, colFee)
 	if err != nil {
 		return nil, fmt.Errorf("its head: %w", err)
 	}
@@ -171,9 +181,21 @@ func ParseBill(archive []byte, seller string, day time.Time) ([]channel.BillRow,
 	return rows, nil
 }
 
+// headed checks the two lines that say whose a bill is and of which day.
+func headed(account, days, seller string, day time.Time) error {
+	const date = "2006年01月02日 15:04:05"
+	if m := accountLine.FindStringSubmatch(plain.Replace(account)); m == nil || m[1] != seller {
+		return fmt.Errorf("it is not of seller %s but another's (%.60q), and nothing of it is taken", seller, account)
+	}
+	if m := daysLine.FindStringSubmatch(plain.Replace(days)); m == nil || m[1] != day.Format(date) || m[2] != day.AddDate(0, 0, 1).Format(date) {
+		return fmt.Errorf("it is not of that day alone (%.120q)", days)
+	}
+	return nil
+}
+
 // unpack finds the file with the rows in the archive (another one has totals by shop) and decodes it. It is found by its title, for the
 // names in the archive are in GBK.
-func unpack(archive []byte) ([]string, error) {
+func unpack(archive []byte, title string) ([]string, error) {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return nil, fmt.Errorf("it is no zip: %w", err)
@@ -241,10 +263,10 @@ type table struct {
 	count int
 }
 
-func columns(head string) (table, error) {
+func columns(head string, wanted ...string) (table, error) {
 	names := strings.Split(head, ",")
 	t := table{at: map[string]int{}, count: len(names)}
-	for _, n := range []string{colID, colNumber, colKind, colDone, colOrder, colReceived, colRefund, colFee} {
+	for _, n := range wanted {
 		i := slices.Index(names, n)
 		if i < 0 {
 			return table{}, fmt.Errorf("the column %s is missing", n)
@@ -254,13 +276,20 @@ func columns(head string) (table, error) {
 	return t, nil
 }
 
-// row reads a row and counts it. The amounts of a refund are negative, and so is a fee that the merchant pays.
-func (t table) row(line string, sums *tally) (channel.BillRow, error) {
+func (t table) fields(line string) (func(name string) string, error) {
 	fields := strings.Split(line, ",")
 	if len(fields) != t.count {
-		return channel.BillRow{}, fmt.Errorf("it has %d fields, and the head has %d: the file is not whole", len(fields), t.count)
+		return nil, fmt.Errorf("it has %d fields, and the head has %d: the file is not whole", len(fields), t.count)
 	}
-	f := func(name string) string { return strings.TrimSpace(fields[t.at[name]]) }
+	return func(name string) string { return strings.TrimSpace(fields[t.at[name]]) }, nil
+}
+
+// row reads a row and counts it. The amounts of a refund are negative, and so is a fee that the merchant pays.
+func (t table) row(line string, sums *tally) (channel.BillRow, error) {
+	f, err := t.fields(line)
+	if err != nil {
+		return channel.BillRow{}, err
+	}
 	ordered, errOrder := money.Parse(f(colOrder))
 	received, errReceived := money.Parse(f(colReceived))
 	fee, errFee := money.Parse(f(colFee))
@@ -272,7 +301,6 @@ func (t table) row(line string, sums *tally) (channel.BillRow, error) {
 		return channel.BillRow{}, errors.New("a number or the time is missing")
 	}
 	row := channel.BillRow{Number: f(colNumber), ChannelID: f(colID), At: at}
-	var err error
 	switch kind := f(colKind); kind {
 	case payment:
 		row.Kind, sums.payments = channel.OfPayment, sums.payments+1

@@ -86,6 +86,29 @@ var codes = map[string]struct {
 	"ACQ.REASON_TRADE_BEEN_FREEZEN":   {refused, channel.ByRisk},
 	"ACQ.TRADE_HAS_FINISHED":          {ask, channel.BySetting}, // no refund any more, unless this one was made before
 	"ACQ.TRADE_NOT_ALLOW_REFUND":      {refused, channel.BySetting},
+	// Of transfers, whose codes have no prefix.
+	"INVALID_PARAMETER":               {refused, channel.BySetting},
+	"PAYER_BALANCE_NOT_ENOUGH":        {ask, channel.BySetting},
+	"BALANCE_IS_NOT_ENOUGH":           {ask, channel.BySetting},
+	"PAYER_STATUS_ERROR":              {refused, channel.BySetting},
+	"PAYER_USER_INFO_ERROR":           {refused, channel.BySetting},
+	"PRODUCT_NOT_SIGN":                {refused, channel.BySetting},
+	"NO_ORDER_PERMISSION":             {refused, channel.BySetting},
+	"PERMIT_NON_BANK_LIMIT_PAYEE":     {refused, channel.ByPayer},
+	"PAYEE_NOT_EXIST":                 {refused, channel.ByPayer},
+	"PAYEE_USER_INFO_ERROR":           {refused, channel.ByPayer}, // account and name do not belong together
+	"PAYEE_ACC_OCUPIED":               {refused, channel.ByPayer}, // Alipay's own spelling
+	"PAYEE_STATUS_ERROR":              {refused, channel.ByPayer},
+	"PERM_AML_NOT_REALNAME_REV":       {refused, channel.ByPayer},
+	"EXCEED_LIMIT_SM_AMOUNT":          {refused, channel.BySetting},
+	"EXCEED_LIMIT_DM_AMOUNT":          {refused, channel.BySetting},
+	"EXCEED_LIMIT_DM_MAX_AMOUNT":      {refused, channel.BySetting},
+	"EXCEED_LIMIT_SM_MIN_AMOUNT":      {refused, channel.BySetting},
+	"EXCEED_LIMIT_PERSONAL_SM_AMOUNT": {refused, channel.BySetting},
+	"SECURITY_CHECK_FAILED":           {refused, channel.ByRisk},
+	"PAYMENT_INFO_INCONSISTENCY":      {ask, channel.BySetting}, // the number is of another transfer
+	"REQUEST_PROCESSING":              {unsure, channel.ByChannel},
+	"ORDER_NOT_EXIST":                 {absent, channel.NoClass},
 }
 
 // name is the code that says most.

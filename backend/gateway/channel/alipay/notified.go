@@ -23,6 +23,13 @@ func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]chann
 	if app, seller := v.Get("app_id"), v.Get("seller_id"); app != c.set.AppID || seller != "" && seller != c.set.SellerID {
 		return nil, fmt.Errorf("Alipay: the notification is about app %q of seller %q, and ours is %s of %s", app, seller, c.set.AppID, c.set.SellerID)
 	}
+	if v.Get("msg_method") == messageTransfer {
+		e, ours, err := transferTold(v)
+		if err != nil || !ours {
+			return nil, err
+		}
+		return []channel.Event{e}, nil
+	}
 	if v.Get("notify_type") != sdk.NotifyTypeTradeStatusSync {
 		return nil, nil
 	}

@@ -36,6 +36,8 @@ type Settings struct {
 	RootCertificates []byte              // alipayRootCert.crt, as it is: PEM
 	Certificates     []*x509.Certificate // alipayCertPublicKey_RSA2.crt; the new one beside the old one while it changes
 
+	Transfers bool // the merchant may send money out ("transfer to Alipay account"); an app in certificate mode only
+
 	Gateway string           // "" becomes the constant of that name
 	HTTP    channel.Doer     // nil: an *http.Client that waits 10 seconds and follows no redirect
 	Now     func() time.Time // nil: time.Now
@@ -59,7 +61,10 @@ type key struct {
 	*rsa.PublicKey
 }
 
-var _ channel.Channel = (*Channel)(nil)
+var (
+	_ channel.Channel = (*Channel)(nil)
+	_ channel.Payouts = (*Channel)(nil)
+)
 
 // New checks the settings and makes the adapter. Its errors name the setting that is wrong, and never hold a key.
 func New(s Settings) (*Channel, error) {
@@ -92,6 +97,8 @@ func (s *Settings) complete() error {
 		return fmt.Errorf("the seller id (PID) has 16 digits and starts with 2088, and %q does not", s.SellerID)
 	case s.Key == nil:
 		return errors.New("the app's private key is missing")
+	case s.Transfers && !certificates:
+		return errors.New("transfers are set, and Alipay takes them in certificate mode only: set the certificates")
 	case s.PublicKey == nil && !certificates:
 		return errors.New("neither Alipay's public key nor its certificate is set: no answer could be verified")
 	case s.PublicKey != nil && certificates:
@@ -162,8 +169,13 @@ func serialOfRoots(file []byte) string {
 
 // Capabilities are what a merchant of Alipay can do; what a merchant has not signed up for is refused.
 func (c *Channel) Capabilities() channel.Capabilities {
+	products := []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App, channel.NetBank}
+	if c.set.Transfers {
+		products = append(products, channel.Payout)
+	}
 	return channel.Capabilities{
-		Products:     []channel.Product{channel.QR, channel.Code, channel.JSAPI, channel.H5, channel.App, channel.NetBank},
+		Products:     products,
+		Payout:       c.set.Transfers,
 		Currencies:   []string{"CNY"},
 		Close:        true,
 		Refund:       true,

@@ -9,17 +9,19 @@ import (
 
 // The methods of the API that are used.
 const (
-	methodQR          = "alipay.trade.precreate"
-	methodCode        = "alipay.trade.pay"
-	methodCreate      = "alipay.trade.create"
-	methodApp         = "alipay.trade.app.pay"
-	methodWap         = "alipay.trade.wap.pay"
-	methodPage        = "alipay.trade.page.pay"
-	methodQuery       = "alipay.trade.query"
-	methodClose       = "alipay.trade.close"
-	methodRefund      = "alipay.trade.refund"
-	methodQueryRefund = "alipay.trade.fastpay.refund.query"
-	methodBill        = "alipay.data.dataservice.bill.downloadurl.query"
+	methodQR            = "alipay.trade.precreate"
+	methodCode          = "alipay.trade.pay"
+	methodCreate        = "alipay.trade.create"
+	methodApp           = "alipay.trade.app.pay"
+	methodWap           = "alipay.trade.wap.pay"
+	methodPage          = "alipay.trade.page.pay"
+	methodQuery         = "alipay.trade.query"
+	methodClose         = "alipay.trade.close"
+	methodRefund        = "alipay.trade.refund"
+	methodQueryRefund   = "alipay.trade.fastpay.refund.query"
+	methodTransfer      = "alipay.fund.trans.uni.transfer"
+	methodQueryTransfer = "alipay.fund.trans.common.query"
+	methodBill          = "alipay.data.dataservice.bill.downloadurl.query"
 )
 
 // signed are the parameters of a request, with the signature over all of them.
