@@ -74,10 +74,12 @@ func (t *Tx) postGroup(ctx context.Context, g Group, records []Verified,
 			v.Label = shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.end.Complete, f.end.Next)
 		} else {
 			w := p.cards[r.Card]
-			status, superseded := w.statusOf(r)
-			v.Verdict = status.String()
-			v.Label = shadowaccount.LabelOf(r.Claim, news[keyOf(r.Pending)], status, r.Counter, w.complete, w.next)
-			if superseded {
+			row := w.rowOf(r)
+			v.Verdict = row.status.String()
+			c := r.Claim
+			c.Spent = row.Spent && c.Debit == row.Debit // which a record cannot know of its own debit
+			v.Label = shadowaccount.LabelOf(c, news[keyOf(r.Pending)], row.status, r.Counter, w.complete, w.next)
+			if row.Seq != r.Claim.Seq { // another record speaks for its tap
 				v.Verdict = "superseded"
 			}
 		}
@@ -341,14 +343,10 @@ func (w *cardWork) merge(r Verified) bool {
 	return true
 }
 
-// statusOf is what a record's tap is worth, and whether another record speaks for it.
-func (w *cardWork) statusOf(r Verified) (status shadowaccount.Status, superseded bool) {
-	for _, row := range w.slots[r.Counter] {
-		if row.Tap == r.Claim.Tap {
-			return row.status, row.Seq != r.Claim.Seq
-		}
-	}
-	return shadowaccount.Nothing, false
+// rowOf is the claim that a record is merged into.
+func (w *cardWork) rowOf(r Verified) claimRow {
+	rows := w.slots[r.Counter]
+	return rows[slices.IndexFunc(rows, func(row claimRow) bool { return row.Tap == r.Claim.Tap })]
 }
 
 // spend decides which claim each debit of the group counts for. All claims that prove one of them are in touched slots.

@@ -31,6 +31,7 @@ func (s suite) operations(t *testing.T) {
 		"a card is issued once":                     issuedOnce,
 		"what failed leaves nothing":                failedLeavesNothing,
 		"a group posted again changes no balance":   postedAgain,
+		"a record's label says how it looked":       labelled,
 		"what was committed is there after opening": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,6 +332,32 @@ func failedLeavesNothing(t *testing.T, p *player) {
 		_, err := tx.Keep(p.ctx, p.arrived(bus, 1, tapOf(1).bodies))
 		return err
 	}), "a view cannot write")
+}
+
+// labelled tells how records looked when they came, in groups of their own and in one.
+func labelled(t *testing.T, p *player) {
+	labels := func(seqs ...uint64) (out []shadowaccount.Label) {
+		view(t, p, func(tx *store.Tx) error {
+			for _, seq := range seqs {
+				v, err := tx.RecordVerdict(p.ctx, bus.Terminal, bus.Epoch, seq)
+				require.NoError(t, err)
+				out = append(out, v.Label)
+			}
+			return nil
+		})
+		return out
+	}
+	debit := func(seq uint64, counter uint32, name string) action {
+		r := record{Card: stranger[:], Family: "ep", Counter: counter, Tap: seq, At: int64(seq), Merchant: "m", Amount: 100, Before: 1000, After: 900,
+			Said: int8(shadowaccount.SaidCompleted), Proof: int8(shadowaccount.ProofGood), Debit: name}
+		return keep{bus, seq, [][]byte{r.body()}}
+	}
+	require.NoError(t, p.play([]action{debit(1, 1, "a"), debit(2, 4, "b"), step{9}}))
+	require.NoError(t, p.play([]action{debit(3, 5, "a"), step{9}, debit(4, 4, "c"), step{9}, debit(5, 2, "d"), step{9}}))
+	require.Equal(t, []shadowaccount.Label{shadowaccount.LabelOK, shadowaccount.LabelOK, shadowaccount.LabelReuse, shadowaccount.LabelReuse, shadowaccount.LabelLate}, labels(1, 2, 3, 4, 5),
+		"a debit is told twice, a counter is used twice, and a gap is filled")
+	require.NoError(t, p.play([]action{debit(6, 6, "e"), debit(7, 7, "e"), debit(8, 8, "b"), step{9}}))
+	require.Equal(t, []shadowaccount.Label{shadowaccount.LabelOK, shadowaccount.LabelReuse, shadowaccount.LabelReuse}, labels(6, 7, 8), "in one group")
 }
 
 // postedAgain posts a group a second time, as a backend would that did not hear that it was committed.
