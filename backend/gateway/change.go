@@ -200,7 +200,7 @@ func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money
 	if err := c.postPaid(ctx, p, c.earns(), amount); err != nil {
 		return err
 	}
-	if c.typeOf() == code.TopUp {
+	if c.loads() {
 		if err := c.s.cfg.OnPaid(ctx, c.tx, orderOf(c.o)); err != nil {
 			return fmt.Errorf("order %s is paid: %w", c.o.ID, notKept{err})
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/store"
@@ -24,7 +25,7 @@ type NewOrder struct {
 	Mode     code.Mode // zero: instant; or reserved, for [Service.Capture]
 	Product  code.Product
 	Merchant ids.MerchantID // who is paid; of a transfer the sender
-	Payee    ids.MerchantID // of a transfer
+	Payee    ids.MerchantID // of a transfer; of a top-up the holder whose balance it fills, "" where it loads a card
 	Money    channel.Money
 	Subject  string        // for the payer's eyes, 1 to 127 bytes
 	Attach   string        // the app's own, at most 1,024 bytes; comes back in messages
@@ -98,6 +99,7 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 		return err
 	}
 	switch {
+	case n.Type == code.TopUp && n.Payee != "": // its holder is checked with the fields
 	case n.Type == code.TopUp && s.cfg.OnPaid == nil:
 		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
 	case n.Type == code.TopUp && s.cfg.OnTopUp != nil && s.cfg.OnTopUp(n.Money) != nil:
@@ -129,8 +131,14 @@ func (s *Service) checkFields(app string, n NewOrder) error {
 		return fmt.Errorf("expires in %v: want at most %v: %w", n.Expires, s.cfg.MaxExpires, ErrRequest)
 	case ids.Check(string(n.Merchant)) != nil:
 		return fmt.Errorf("merchant %q: %w: %w", n.Merchant, ErrRequest, ids.Check(string(n.Merchant)))
-	case (n.Type == code.Transfer) != (n.Payee != ""):
-		return fmt.Errorf("a transfer, and nothing else, has a payee: %w", ErrRequest)
+	case n.Type == code.Transfer && n.Payee == "":
+		return fmt.Errorf("a transfer has a payee: %w", ErrRequest)
+	case n.Payee != "" && n.Type != code.Transfer && n.Type != code.TopUp:
+		return fmt.Errorf("only transfers, and top-ups of a balance, have a payee: %w", ErrRequest)
+	case n.Type == code.TopUp && n.Payee != "":
+		if _, err := balance.Account(string(n.Payee)); err != nil {
+			return fmt.Errorf("payee %q: %w: %w", n.Payee, ErrRequest, err)
+		}
 	case n.Payee != "" && ids.Check(string(n.Payee)) != nil:
 		return fmt.Errorf("payee %q: %w: %w", n.Payee, ErrRequest, ids.Check(string(n.Payee)))
 	}

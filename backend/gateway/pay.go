@@ -217,6 +217,9 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 		}
 		return row, o, err
 	}
+	if fills(o) && (n.Product == channel.Balance || n.Product == channel.Combined) {
+		return row, o, fmt.Errorf("a balance is filled by %s: balances do not fill balances: %w", n.Product, ErrUnsupported)
+	}
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {

@@ -26,6 +26,9 @@ func Available(m ids.MerchantID) books.Account { return books.MerchantAvailable(
 func (c *change) earns() books.Account {
 	switch c.typeOf() {
 	case code.TopUp:
+		if c.fills() {
+			return books.HolderBalance(string(c.o.Payee))
+		}
 		return books.Funding
 	case code.Transfer:
 		return Available(c.o.Payee)
@@ -35,6 +38,14 @@ func (c *change) earns() books.Account {
 	}
 	return c.earned()
 }
+
+// fills reports a top-up of a holder's balance. Any other top-up is a card's, and the hooks of Config know what became of it.
+func (c *change) fills() bool { return fills(c.o) }
+
+func fills(o store.GatewayOrder) bool { return o.Payee != "" && orderOf(o).Type == code.TopUp }
+
+// loads reports a top-up of a card.
+func (c *change) loads() bool { return c.typeOf() == code.TopUp && c.o.Payee == "" }
 
 // post writes an entry: gross leaves one account, and the channel has it less its fee, or gives it less what it gives back of its fee.
 func (c *change) post(ctx context.Context, id, kind, context string, earner books.Account, channel string, gross, fee money.Amount, in bool) error {

@@ -161,7 +161,10 @@ func (c *change) left() (money.Amount, error) {
 // source is the account of the books that a refund is taken from, and has what it needs.
 func (c *change) source(ctx context.Context, all []store.GatewayOperation, amount money.Amount) (books.Account, error) {
 	from := c.earns()
-	if c.typeOf() == code.TopUp {
+	if c.fills() {
+		return from, c.free(ctx, from, amount)
+	}
+	if c.loads() {
 		for _, o := range all {
 			if o.Payment == c.o.Payment && !order.OperationState(o.State).Counts() {
 				return surplusAccount, nil // it was taken from the card's load once, and came back to here
@@ -183,6 +186,18 @@ func (c *change) holds(ctx context.Context, from books.Account, amount money.Amo
 	}
 	if has.Cmp(amount) < 0 {
 		return fmt.Errorf("%s holds %v of %v: %w", from, has, amount, ErrFunds)
+	}
+	return nil
+}
+
+// free reports a balance of which less may be used than an amount: the rest is spent or held.
+func (c *change) free(ctx context.Context, from books.Account, amount money.Amount) error {
+	f, err := c.tx.Funds(ctx, from)
+	if err != nil {
+		return err
+	}
+	if f.Available.Cmp(amount) < 0 {
+		return fmt.Errorf("of %s %v may be used of %v: %w", from, f.Available, amount, ErrFunds)
 	}
 	return nil
 }
@@ -527,7 +542,7 @@ func (c *change) refused(ctx context.Context, o *store.GatewayOperation) error {
 			return err
 		}
 	}
-	if p.Surplus || c.typeOf() == code.TopUp {
+	if p.Surplus || c.loads() {
 		return c.s.find(ctx, c.tx, c.o.ID, FindStuck, fmt.Sprintf("%s %s over %v: the channel says %s", o.Kind, o.Number, o.Amount, o.Code))
 	}
 	return nil

@@ -55,8 +55,8 @@ type Order struct {
 	Mode       code.Mode
 	Context    string // 20 digits
 	Merchant   ids.MerchantID
-	Payee      ids.MerchantID
-	Money      channel.Money // owed
+	Payee      ids.MerchantID // of a transfer; of a top-up the holder whose balance it fills, "" for none
+	Money      channel.Money  // owed
 	Subject    string
 	Attach     string
 	State      order.State

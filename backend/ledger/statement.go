@@ -158,6 +158,18 @@ func MerchantStatement(ctx context.Context, tx *store.Tx, id ids.MerchantID, fro
 	return s, nil
 }
 
+// HolderStatement is what happened on a holder's balance from one clearing day to another, both included, by the journal. One who has never had anything has an
+// empty one.
+func HolderStatement(ctx context.Context, tx *store.Tx, holder, from, to string) (Statement, error) {
+	s := Statement{Version: StatementVersion, Of: "holder " + holder, From: from, To: to}
+	if err := checkDays(from, to); err != nil {
+		return s, err
+	}
+	section, err := accountSection(ctx, tx, books.HolderBalance(holder), from, to)
+	s.Sections = []Section{section}
+	return s, err
+}
+
 func accountSection(ctx context.Context, tx *store.Tx, a books.Account, from, to string) (Section, error) {
 	s := Section{Account: string(a), Lines: []Line{}}
 	opening, err := tx.OpeningAt(ctx, a, from)

@@ -11,6 +11,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/gateway/holdings"
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
@@ -82,7 +83,11 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := append([]func(context.Context) error{service.Run, relay.Run, hooks.Run, apps.Run}, healing.run...)
+	points, err := holdings.New(n.store, holdings.Config{Currency: currencyOf(c.Scheme), Location: c.Scheme.Location(), Clock: c.Clock, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	run := append([]func(context.Context) error{service.Run, relay.Run, hooks.Run, apps.Run, points.Run}, healing.run...)
 	if assessor != nil {
 		run = append(run, assessor.Run, n.lately.Run)
 	}

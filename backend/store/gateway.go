@@ -20,7 +20,7 @@ type GatewayOrder struct {
 	Digest         string // of what was ordered
 	Context        string
 	Merchant       ids.MerchantID
-	Payee          ids.MerchantID // of a transfer, "" for none
+	Payee          ids.MerchantID // of a transfer; of a top-up the holder whose balance it fills; "" for none
 	Amount         money.Amount
 	Currency       string
 	Subject        string

@@ -116,19 +116,24 @@ func (c *BooksStatementCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err != nil {
 			return err
 		}
-		out := st.Text()
-		switch c.Form {
-		case "csv":
-			out, err = st.CSV()
-		case "json":
-			out, err = st.JSON()
-		}
-		if err != nil {
-			return err
-		}
-		_, err = k.Stdout.Write(out)
-		return err
+		return printStatement(k, st, c.Form)
 	})
+}
+
+// printStatement prints it as text, csv or json.
+func printStatement(k *kong.Kong, st ledger.Statement, form string) (err error) {
+	out := st.Text()
+	switch form {
+	case "csv":
+		out, err = st.CSV()
+	case "json":
+		out, err = st.JSON()
+	}
+	if err != nil {
+		return err
+	}
+	_, err = k.Stdout.Write(out)
+	return err
 }
 
 // BooksChartCmd is `purselane books chart`.

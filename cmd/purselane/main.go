@@ -29,6 +29,7 @@ type commands struct {
 	App      AppCmd      `cmd:"" help:"Keep merchants' apps that call the gateway, by two persons."`
 	Webhook  WebhookCmd  `cmd:"" help:"Where apps are told of events, and what did not arrive."`
 	Channels ChannelsCmd `cmd:"" help:"Look at the gateway's payment channels, and switch them off and on."`
+	Balance  BalanceCmd  `cmd:"" help:"Show what holders have beside cards, and change it by two persons: balances and points."`
 	Payouts  PayoutsCmd  `cmd:"" help:"Look at what the gateway has paid out, and decide by two persons about what nobody has confirmed."`
 	Risk     RiskCmd     `cmd:"" help:"Check rules that assess payments, try them on a day that was, and explain what they decided."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`

@@ -123,6 +123,38 @@ type Event struct {
 	Was string `json:"was"`
 }
 
+// Holder defines model for Holder.
+type Holder struct {
+	// Available Decimal, two places.
+	//
+	// Example: 50.00
+	Available SignedAmount `json:"available"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+
+	// Held Reserved for payments that are under way.
+	Held   SignedAmount   `json:"held"`
+	Holder string         `json:"holder"`
+	Points []HolderPoints `json:"points"`
+}
+
+// HolderPoints defines model for HolderPoints.
+type HolderPoints struct {
+	// Available Decimal, two places.
+	//
+	// Example: 50.00
+	Available SignedAmount `json:"available"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+
+	// Held Decimal, two places.
+	//
+	// Example: 50.00
+	Held SignedAmount `json:"held"`
+}
+
 // Key Names it at the app, for ever. The same key with other content is refused.
 type Key = string
 
@@ -196,7 +228,7 @@ type NewOrder struct {
 	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most. Default: instant.
 	Mode *string `json:"mode,omitempty"`
 
-	// Payee Of a transfer.
+	// Payee Of a transfer. Of a top-up the holder, as the app names him, whose balance it fills; without one it loads a card.
 	Payee *string `json:"payee,omitempty"`
 
 	// Product The first four digits of the context code.
@@ -635,6 +667,9 @@ type ServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// GetHolder What one of the app's holders has beside cards
+	// (GET /v1/holders/{holder})
+	GetHolder(w http.ResponseWriter, r *http.Request, holder string)
 	// GetEarnings What a merchant has of what was paid online
 	// (GET /v1/merchants/{merchant}/earnings)
 	GetEarnings(w http.ResponseWriter, r *http.Request, merchant string)
@@ -850,6 +885,32 @@ func (siw *ServerInterfaceWrapper) GetAgreementTimeline(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetAgreementTimeline(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetHolder operation middleware
+func (siw *ServerInterfaceWrapper) GetHolder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "holder" -------------
+	var holder string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "holder", r.PathValue("holder"), &holder, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "holder", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetHolder(w, r, holder)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1297,6 +1358,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/refunds", wrapper.RefundOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/steps", wrapper.StepOrder)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/merchants/{merchant}/earnings", wrapper.GetEarnings)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/holders/{holder}", wrapper.GetHolder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/withdrawals", wrapper.Withdraw)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/agreements", wrapper.ListAgreements)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements", wrapper.SignAgreement)
@@ -1577,6 +1639,45 @@ type GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetAgreementTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHolderRequestObject struct {
+	Holder string `json:"holder"`
+}
+
+type GetHolderResponseObject interface {
+	VisitGetHolderResponse(w http.ResponseWriter) error
+}
+
+type GetHolder200JSONResponse Holder
+
+func (response GetHolder200JSONResponse) VisitGetHolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetHolderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetHolderdefaultApplicationProblemPlusJSONResponse) VisitGetHolderResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2070,6 +2171,9 @@ type StrictServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(ctx context.Context, request GetAgreementTimelineRequestObject) (GetAgreementTimelineResponseObject, error)
+	// GetHolder What one of the app's holders has beside cards
+	// (GET /v1/holders/{holder})
+	GetHolder(ctx context.Context, request GetHolderRequestObject) (GetHolderResponseObject, error)
 	// GetEarnings What a merchant has of what was paid online
 	// (GET /v1/merchants/{merchant}/earnings)
 	GetEarnings(ctx context.Context, request GetEarningsRequestObject) (GetEarningsResponseObject, error)
@@ -2341,6 +2445,32 @@ func (sh *strictHandler) GetAgreementTimeline(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetAgreementTimelineResponseObject); ok {
 		if err := validResponse.VisitGetAgreementTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetHolder operation middleware
+func (sh *strictHandler) GetHolder(w http.ResponseWriter, r *http.Request, holder string) {
+	var request GetHolderRequestObject
+
+	request.Holder = holder
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHolder(ctx, request.(GetHolderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHolder")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetHolderResponseObject); ok {
+		if err := validResponse.VisitGetHolderResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -51,6 +51,13 @@ func (s *server) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (C
 	if !c.Terms.For(n.Merchant) {
 		return nil, errMerchant
 	}
+	if n.Type == code.TopUp && n.Payee != "" {
+		payee, err := holder(c.App, string(n.Payee))
+		if err != nil {
+			return nil, err
+		}
+		n.Payee = ids.MerchantID(payee)
+	}
 	o, err := s.Gateway.Create(ctx, c.App, n)
 	return CreateOrder200JSONResponse(orderOf(o)), err
 }
@@ -121,7 +128,7 @@ func timelineOf(all []gateway.Event) Timeline {
 }
 
 func orderOf(o gateway.Order) Order {
-	out := Order{Id: o.ID, Key: o.Key, Type: o.Type.String(), Mode: o.Mode.String(), Context: o.Context, Merchant: string(o.Merchant), Payee: unlessEmpty(string(o.Payee)), Amount: o.Money.Amount, Currency: o.Money.Currency,
+	out := Order{Id: o.ID, Key: o.Key, Type: o.Type.String(), Mode: o.Mode.String(), Context: o.Context, Merchant: string(o.Merchant), Payee: unlessEmpty(payeeOf(o)), Amount: o.Money.Amount, Currency: o.Money.Currency,
 		Subject: o.Subject, Attach: unlessEmpty(o.Attach), State: string(o.State), Payment: unlessEmpty(o.Payment), Received: o.Received, Refunding: o.Refunding, Refunded: o.Refunded,
 		Created: o.Created.UTC(), Changed: o.Changed.UTC(), Expires: o.Expires.UTC(), Paid: moment(o.PaidAt), Payments: []Payment{}, Refunds: []Refund{}}
 	for _, p := range o.Payments {

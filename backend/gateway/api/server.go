@@ -133,7 +133,7 @@ func (s *server) check(route *routers.Route, next http.Handler) http.Handler {
 		}
 		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: map[string]string{}, Route: route,
 			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}}
-		for _, name := range []string{"order", "agreement", "merchant"} {
+		for _, name := range []string{"order", "agreement", "merchant", "holder"} {
 			if id := r.PathValue(name); id != "" {
 				in.PathParams[name] = id
 			}

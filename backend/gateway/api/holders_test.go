@@ -1,0 +1,47 @@
+package api_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/books"
+)
+
+const aFill = `{"key":"f1","type":"top-up","product":1,"merchant":"shop","payee":"ann","amount":"10.00","currency":"CNY","subject":"balance"}`
+
+// TestABalanceIsFilledAndRead: by the app whose holder it is, and by no other.
+func TestABalanceIsFilledAndRead(t *testing.T) {
+	d := newDesk(t)
+	nothing := map[string]any{"holder": "ann", "currency": "CNY", "available": "0.00", "held": "0.00", "points": []any{}}
+	require.Equal(t, nothing, d.good(d.shop, "GET", "/v1/holders/ann", ""))
+	o := d.good(d.shop, "POST", "/v1/orders", aFill)
+	require.Equal(t, "ann", o["payee"])
+	at := "/v1/orders/" + o["id"].(string)
+	d.refused(d.shop, "POST", at+"/payments", `{"key":"p0","product":"balance","account":"bob"}`, 422, "unsupported")
+	number := d.good(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`)["number"].(string)
+	d.bank.pays(number)
+	for range 2 {
+		status, _ := d.notify("one", "good", number)
+		require.Equal(t, 200, status)
+	}
+	require.Equal(t, "paid", d.good(d.shop, "GET", at, "")["state"])
+	require.NoError(t, d.store.Update(t.Context(), func(tx *store.Tx) error {
+		if err := tx.Hold(t.Context(), "h", books.HolderBalance("shop.ann"), money.Minor(250), noon); err != nil {
+			return err
+		}
+		if err := tx.MovePoints(t.Context(), "gift", "", "shop.ann", "PTS", money.Minor(300), "gift", noon); err != nil {
+			return err
+		}
+		return tx.HoldPoints(t.Context(), "shop.ann", "PTS", money.Minor(100))
+	}))
+	require.Equal(t, map[string]any{"holder": "ann", "currency": "CNY", "available": "7.50", "held": "2.50", "points": []any{
+		map[string]any{"currency": "PTS", "available": "2.00", "held": "1.00"}}}, d.good(d.shop, "GET", "/v1/holders/ann", ""))
+	require.Equal(t, nothing, d.good(d.cafe, "GET", "/v1/holders/ann", ""), "another app's ann is another one")
+	d.refused(d.shop, "POST", at+"/refunds", `{"key":"r1","amount":"7.51"}`, 422, "payee-funds")
+	require.Equal(t, "done", d.good(d.shop, "POST", at+"/refunds", `{"key":"r1","amount":"7.50"}`)["state"])
+	require.Equal(t, "0.00", d.good(d.shop, "GET", "/v1/holders/ann", "")["available"])
+	d.refused(d.shop, "GET", "/v1/holders/Ann", "", 400, "request")
+}
