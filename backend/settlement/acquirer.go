@@ -125,7 +125,8 @@ func resultRow(i store.Item, token string) ([]string, error) {
 		string(i.Merchant), i.Arrived, class, i.Class, i.Reason, i.Amount.String(), i.WasDay, i.WasClass, was, value.String()}, s.err
 }
 
-// chargeRows is one line for each part of a charge, by merchant and standard. What the value column comes to is the acquirer's fees.
+// chargeRows is one line for each part of a charge, by merchant and standard. What the value column comes to is the fees that
+// are taken: what is taken when the month is over is carried, and collected then.
 func chargeRows(a AcquirerSection) [][]string {
 	var out [][]string
 	for _, m := range a.Merchants {
@@ -146,6 +147,12 @@ func chargeRows(a AcquirerSection) [][]string {
 				line(what, p.Kind, p.Amount)
 			}
 			line("rounding", "", c.quote.Residue)
+			if c.standard.Monthly() {
+				line("carried", "", money.Minor(-c.quote.Total.Minor()))
+			}
+		}
+		if !m.Collected.IsZero() {
+			out = append(out, []string{m.ID, "", "collected", "", "", "", "", "", m.Collected.String()})
 		}
 	}
 	return out
@@ -169,25 +176,31 @@ func (f Frozen) reportRows(a AcquirerSection, write func([]string) error) error 
 	}
 	fees := func(record, merchant string, x Fees, value string) {
 		for _, p := range x.Parts {
-			name := "fee:" + p.Kind
-			if p.Tax {
-				name = "tax:" + p.Kind
-			}
-			row(record, merchant, name, "", "", "", p.Amount, "")
+			row(record, merchant, partName(p), "", "", "", p.Amount, "")
 		}
 		row(record, merchant, "fee-rounding", "", "", "", x.Rounding, "")
 		row(record, merchant, "fees", "", "", "", x.Total, value)
+	}
+	monthly := func(record, merchant string, accrued *Fees, collected money.Amount, value string) {
+		if accrued != nil {
+			row(record, merchant, "fees-accrued", "", "", "", accrued.Total, "")
+		}
+		if !collected.IsZero() {
+			row(record, merchant, "fees-collected", "", "", "", collected, value)
+		}
 	}
 	sums("acquirer", "", a.Sums, money.Amount.String)
 	for _, x := range a.Reasons {
 		counted("reason", "", string(x.Class)+":"+x.Reason, x.Tally, "")
 	}
 	fees("acquirer", "", a.Fees, s.neg(a.Fees.Total).String())
+	monthly("acquirer", "", a.Accrued, a.Collected, s.neg(a.Collected).String())
 	row("acquirer", "", "sold-loads", "", "", "", a.SoldLoads, s.neg(a.SoldLoads).String())
 	row("acquirer", "", "net", f.Due, "", "", a.Net, "")
 	for _, m := range a.Merchants {
 		sums("merchant", m.ID, m.Sums, func(money.Amount) string { return "" })
 		fees("merchant", m.ID, m.Fees, "")
+		monthly("merchant", m.ID, m.Accrued, m.Collected, "")
 		row("merchant", m.ID, "net", "", "", "", m.Net, "")
 	}
 	counted("held", "", "all", a.Held.Tally, "")

@@ -81,7 +81,9 @@ func (w *scheme) filesAddUp(out settlement.Output) {
 	for i, a := range out.Report.Acquirers {
 		accepted, err := a.Accepted.Amount.Add(a.Adjustments.Amount)
 		require.NoError(w.t, err)
-		for j, want := range []money.Amount{a.Net, accepted, a.Fees.Total} {
+		taken, err := a.Fees.Total.Add(a.Collected)
+		require.NoError(w.t, err)
+		for j, want := range []money.Amount{a.Net, accepted, taken} {
 			body, sig := files[6*i+2*j], files[6*i+2*j+1]
 			require.NoError(w.t, acquirerfile.Verify(fileKey.Public().(ed25519.PublicKey), body.Body, sig.Body))
 			f, err := acquirerfile.Parse(body.Body)

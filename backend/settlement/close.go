@@ -38,6 +38,7 @@ const (
 	kindPrefix  = "settle-"
 	kindClose   = kindPrefix + "close"
 	kindExpired = kindPrefix + "expired"
+	kindFees    = kindPrefix + "fees"
 	kindPayment = kindPrefix + "pay"
 )
 
@@ -340,7 +341,24 @@ func (c closing) freezeParties(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.freezeMerchants(ctx)
+	if err := c.freezeMerchants(ctx); err != nil {
+		return err
+	}
+	return c.freezeDue(ctx)
+}
+
+// freezeDue notes the fees of earlier months that nobody has taken: those of the month before in the first day that is closed of a month, else none.
+func (c closing) freezeDue(ctx context.Context) error {
+	due, err := c.tx.FeesOutstanding(ctx, string(calendar.Date(c.day).MonthStart()))
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		if err := c.tx.PutCollected(ctx, c.day, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // freezeMerchants notes the fee standards of the merchants that are charged by contracts of their own. A contract that has
@@ -389,6 +407,9 @@ func (c closing) post(ctx context.Context, r Report) error {
 			if err := c.entry(ctx, "merchant:"+a.ID+":"+m.ID, merchantLines(m)); err != nil {
 				return err
 			}
+			if err := c.postMonthly(ctx, id, m); err != nil {
+				return err
+			}
 			clearing = append(clearing, move(books.MerchantAvailable(ids.MerchantID(m.ID)), books.AcquirerClearing(id), m.Net)...)
 		}
 		clearing = append(clearing, move(books.AcquirerClearing(id), books.AcquirerSoldLoads(id), a.SoldLoads)...)
@@ -417,6 +438,20 @@ func (c closing) entry(ctx context.Context, what string, lines []books.Line) err
 	return c.tx.Post(ctx, books.Entry{ID: id, Kind: kindClose, Day: c.day, Ref: c.day, Lines: lines})
 }
 
+// postMonthly takes what a merchant owes in fees of earlier months, and notes what its day adds to what it owes for this one.
+func (c closing) postMonthly(ctx context.Context, a ids.AcquirerID, m MerchantSection) error {
+	id := ids.MerchantID(m.ID)
+	entry := books.Entry{ID: kindFees + ":" + c.day + ":" + string(a) + ":" + m.ID, Kind: kindFees, Day: c.day, Ref: c.day,
+		Lines: move(books.MerchantAvailable(id), books.MerchantFeesDue(id), m.Collected)}
+	if err := c.tx.Post(ctx, entry); err != nil {
+		return err
+	}
+	if m.Accrued == nil || m.Accrued.Total.IsZero() {
+		return nil
+	}
+	return c.tx.PutAccrued(ctx, c.day, store.FeesDue{Acquirer: a, Merchant: id, Amount: m.Accrued.Total})
+}
+
 // postExpired moves what expires out of what merchants have pending, and back what an earlier day let expire and no longer does.
 func (c closing) postExpired(ctx context.Context) error {
 	all, err := c.tx.ExpiredSums(ctx, c.day)
@@ -434,18 +469,28 @@ func (c closing) postExpired(ctx context.Context) error {
 }
 
 // merchantLines moves a merchant's gross out of pending: what is left of it becomes available, each kind of fee and tax gets its part,
-// and rounding the rest.
+// and rounding the rest. Fees that are taken once a month are earned today like others; the merchant owes them.
 func merchantLines(m MerchantSection) []books.Line {
 	id := ids.MerchantID(m.ID)
-	lines := move(books.MerchantPending(id), books.MerchantAvailable(id), m.Net)
-	for _, p := range m.Fees.Parts {
+	left := money.Minor(m.Net.Minor() + m.Collected.Minor()) // netting has shown it to be in range
+	lines := append(move(books.MerchantPending(id), books.MerchantAvailable(id), left), feeLines(books.MerchantPending(id), m.Fees)...)
+	if m.Accrued != nil {
+		lines = append(lines, feeLines(books.MerchantFeesDue(id), *m.Accrued)...)
+	}
+	return lines
+}
+
+// feeLines charges an account a fee, each part to where it belongs.
+func feeLines(from books.Account, f Fees) []books.Line {
+	var lines []books.Line
+	for _, p := range f.Parts {
 		to := books.FeeMerchant + books.Account(":"+p.Kind)
 		if p.Tax {
 			to = books.Tax(p.Kind)
 		}
-		lines = append(lines, move(books.MerchantPending(id), to, p.Amount)...)
+		lines = append(lines, move(from, to, p.Amount)...)
 	}
-	return append(lines, move(books.MerchantPending(id), books.Rounding, m.Fees.Rounding)...)
+	return append(lines, move(from, books.Rounding, f.Rounding)...)
 }
 
 // move is books.Move for sums that netting has already shown to be in range.
@@ -475,8 +520,15 @@ func (c closing) check(ctx context.Context, r Report) error {
 	if err != nil {
 		return err
 	}
+	due, err := c.tx.FeesDueByMerchant(ctx)
+	if err != nil {
+		return err
+	}
 	for _, m := range merchants {
 		if err := c.holds(ctx, books.MerchantPending(m.ID), left[m.ID]); err != nil {
+			return err
+		}
+		if err := c.holds(ctx, books.MerchantFeesDue(m.ID), money.Minor(-due[m.ID].Minor())); err != nil {
 			return err
 		}
 	}

@@ -541,6 +541,7 @@ func TestAnyRunOfDaysProves(t *testing.T) {
 		defer w.store.Close()
 		w.genContracts(rt)
 		digests := map[string]string{}
+		var owed int64 // fees that are taken once a month
 		day := calendar.Date(monday)
 		for range rapid.IntRange(1, 4).Draw(rt, "days") {
 			for range rapid.IntRange(0, 6).Draw(rt, "events") {
@@ -568,8 +569,10 @@ func TestAnyRunOfDaysProves(t *testing.T) {
 			require.NoError(rt, err)
 			require.True(rt, out.Report.Proof.ZeroSum.IsZero())
 			digests[string(day)] = out.Digest
+			owed += w.monthly(out.Report)
+			require.Equal(rt, owed, w.minor(books.MerchantFeesDue("bus"))+w.minor(books.MerchantFeesDue("metro")))
 			w.sound()
-			day = day.Add(1)
+			day = day.Add(rapid.SampledFrom([]int{1, 1, 5, 9, 40}).Draw(rt, "next"))
 		}
 		var trust money.Amount
 		for d, digest := range digests {

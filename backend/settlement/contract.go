@@ -181,6 +181,9 @@ func CheckStandards(kind, party string, all []fee.Standard) error {
 		if kind == partyChannel && s.Side != all[0].Side {
 			bad("fee standards of both sides: want one")
 		}
+		if kind == partyChannel && s.Monthly() {
+			bad("fee standard %q is taken once a month: a channel keeps its fee of what it pays", s.Name)
+		}
 		for _, c := range s.Charges {
 			if kinds[c.Kind] {
 				bad("fee kind %q is there twice", c.Kind)

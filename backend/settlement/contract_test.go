@@ -49,7 +49,7 @@ func TestAContractIsInForceFromItsDay(t *testing.T) {
 	require.Equal(t, "0.50", out.Report.Acquirers[1].Fees.Total.String(), "nobody else's contract")
 	require.Equal(t, first.Files(), w.close(monday).Files())
 	require.Equal(t, "-2.00", w.balanceOf("fee:merchant:service"))
-	require.Contains(t, w.fees(tuesday, "bus"), "2,bus,dear,fee,service,100.00,1,,,1.00\n")
+	require.Contains(t, w.fees(tuesday, "bus"), "3,bus,dear,fee,service,100.00,1,,,1.00\n")
 	w.sound()
 }
 
@@ -77,7 +77,7 @@ terms:
 	require.Equal(t, "-2.00", w.balanceOf("fee:merchant:pay"))
 	require.Equal(t, "-0.12", w.balanceOf(books.Tax("vat")))
 	require.Equal(t, "0.00", w.balanceOf(books.MerchantPending("bus")))
-	require.Contains(t, w.fees(monday, "bus"), "2,bus,shop,tax,vat,104.00,3,,,0.12\n")
+	require.Contains(t, w.fees(monday, "bus"), "3,bus,shop,tax,vat,104.00,3,,,0.12\n")
 	require.Contains(t, string(out.CSV[0].Body), "merchant,bus,bus,tax:vat,,0.12\n")
 	w.sound()
 }
@@ -103,7 +103,7 @@ terms:
 	w.tap(tuesday, late, good(1, metro, "150.00"))
 	second := w.close(tuesday)
 	require.Equal(t, "-0.50", second.Report.Acquirers[1].Fees.Total.String(), "1.50 for the month, 2.00 of it charged")
-	require.Contains(t, w.fees(tuesday, "metro"), "2,metro,cap,fee,service,-50.00,0,200.00,1,-0.50\n")
+	require.Contains(t, w.fees(tuesday, "metro"), "3,metro,cap,fee,service,-50.00,0,200.00,1,-0.50\n")
 
 	w.tap(day3, good(1, metro, "300.00"))
 	third := w.close(day3)
@@ -167,6 +167,8 @@ func (w *scheme) genContracts(t *rapid.T) {
 			`{name: a, side: inside, charges: [{kind: service, model: rate, ppm: 7777, per: month, min: 0.30, max: 0.90}, {kind: tap, model: flat, flat: 0.03}]}`,
 			`{name: b, side: inside, rounding: half-even, tax: {kind: vat, ppm: 60000}, charges: [{kind: pay, model: rate, ppm: 12345, per: transaction, min: 0.02}, {kind: x, model: rate, ppm: 3333}]}`,
 			`{name: c, side: inside, tax: {kind: vat, ppm: 130000, included: true}, charges: [{kind: pay, model: tier-whole, per: month, by: count, bands: [{up_to_count: 3, each: 0.10}, {each: 0.05, ppm: 500}]}]}`,
+			`{name: d, side: inside, collect: month, tax: {kind: vat, ppm: 60000}, charges: [{kind: service, model: rate, ppm: 7777, per: month, min: 1.30, max: 2.90}]}, {name: e, side: inside, charges: [{kind: tap, model: flat, flat: 0.03}]}`,
+			`{name: f, side: inside, collect: month, rounding: down, charges: [{kind: pay, model: tier-whole, per: month, bands: [{up_to: 30.00, ppm: 20000}, {ppm: 3000}]}]}`,
 		}).Draw(t, p[0]+" "+p[1])
 		if text == "" {
 			continue

@@ -23,6 +23,7 @@ type Frozen struct {
 	Merchants      []store.MerchantFees // those with contracts of their own
 	Items          Walk                 // in the store's order
 	Held           Walk                 // suspect when the day closed, of all days
+	Collected      []store.FeesDue      // fees of earlier months, to be taken in this day
 	Month          []store.DaySum       // the closed days of the month before it, where a fee counts them
 }
 
@@ -120,9 +121,9 @@ func (f Frozen) Report() (Report, error) {
 
 // netting is the section as netting takes it.
 func (a AcquirerSection) netting() netting.Acquirer {
-	out := netting.Acquirer{ID: ids.AcquirerID(a.ID), Accepted: a.Accepted.Amount, Adjustments: a.Adjustments.Amount, Fees: a.Fees.Total, SoldLoads: a.SoldLoads}
+	out := netting.Acquirer{ID: ids.AcquirerID(a.ID), Accepted: a.Accepted.Amount, Adjustments: a.Adjustments.Amount, Fees: a.Fees.Total, Collected: a.Collected, SoldLoads: a.SoldLoads}
 	for _, m := range a.Merchants {
-		out.Merchants = append(out.Merchants, netting.Merchant{ID: ids.MerchantID(m.ID), Accepted: m.Accepted.Amount, Adjustments: m.Adjustments.Amount, Fees: m.Fees.Total})
+		out.Merchants = append(out.Merchants, netting.Merchant{ID: ids.MerchantID(m.ID), Accepted: m.Accepted.Amount, Adjustments: m.Adjustments.Amount, Fees: m.Fees.Total, Collected: m.Collected})
 	}
 	return out
 }
@@ -147,6 +148,10 @@ func (r *Report) conclude(net netting.Result) error {
 		s.sums(&t.Sums, a.Sums)
 		s.tally(&t.Held, a.Held.Tally)
 		s.add(&t.MerchantFees, a.Fees.Total)
+		s.add(&t.MerchantFees, a.Collected)
+		if a.Accrued != nil {
+			s.add(&t.FeesAccrued, a.Accrued.Total)
+		}
 		s.add(&t.SoldLoads, a.SoldLoads)
 	}
 	for i := range r.Channels {
@@ -178,23 +183,37 @@ type charged struct {
 	quote    fee.Quote
 }
 
-// charge puts all standards on one basis.
-func charge(standards []fee.Standard, b fee.Basis) (Fees, []charged, error) {
-	out := Fees{Parts: []fee.Part{}}
-	var each []charged
+// charge puts all standards on one basis: what is taken at once, what is taken when the month is over (nil where no standard is), and each standard by
+// itself.
+func charge(standards []fee.Standard, b fee.Basis) (now Fees, accrued *Fees, each []charged, err error) {
+	now = Fees{Parts: []fee.Part{}}
 	var s sum
 	for _, st := range standards {
 		q, err := st.Quote(b)
 		s.fail(err)
-		s.add(&out.Total, q.Total)
-		s.add(&out.Rounding, q.Residue)
 		for i := range q.Parts {
 			q.Parts[i].Side = "" // settlement charges a party on one side only
 		}
-		out.Parts = append(out.Parts, q.Parts...)
+		to := &now
+		if st.Monthly() {
+			if accrued == nil {
+				accrued = &Fees{Parts: []fee.Part{}}
+			}
+			to = accrued
+		}
+		s.add(&to.Total, q.Total)
+		s.add(&to.Rounding, q.Residue)
+		to.Parts = append(to.Parts, q.Parts...)
 		each = append(each, charged{st, b, q})
 	}
-	return out, each, s.err
+	return now, accrued, each, s.err
+}
+
+// fees adds a fee and its parts.
+func (s *sum) fees(to *Fees, a Fees) {
+	s.add(&to.Total, a.Total)
+	s.add(&to.Rounding, a.Rounding)
+	s.addParts(&to.Parts, a.Parts)
 }
 
 // addParts adds parts by their kind; kinds that are not there yet come last.
@@ -216,14 +235,18 @@ type acquirerDay struct {
 	held      Held
 }
 
+func (a *acquirerDay) merchant(id ids.MerchantID) *merchantDay {
+	m := a.merchants[id]
+	if m == nil {
+		m = &merchantDay{id: id, each: map[money.Amount]int64{}}
+		a.merchants[id] = m
+	}
+	return m
+}
+
 func (a *acquirerDay) take(i store.Item) error {
 	var s sum
-	m := a.merchants[i.Merchant]
-	if m == nil {
-		m = &merchantDay{id: i.Merchant, each: map[money.Amount]int64{}}
-		a.merchants[i.Merchant] = m
-	}
-	s.fail(m.take(i))
+	s.fail(a.merchant(i.Merchant).take(i))
 	if i.WasDay == "" && i.Reason != "" {
 		key := Reason{Class: Class(i.Class), Reason: i.Reason}
 		t := a.reasons[key]
@@ -266,6 +289,9 @@ func (f Frozen) sums() (acquirerDays, error) {
 	if err := in(f.Items, (*acquirerDay).take); err != nil {
 		return nil, err
 	}
+	for _, d := range f.Collected {
+		out.of(d.Acquirer).merchant(d.Merchant).due = d.Amount // also of a merchant that had no business today
+	}
 	return out, in(f.Held, (*acquirerDay).hold)
 }
 
@@ -280,9 +306,9 @@ func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.Merch
 		a, b := out.Reasons[i], out.Reasons[j]
 		return a.Class < b.Class || a.Class == b.Class && a.Reason < b.Reason
 	})
-	parts, _, err := charge(usual.standards, fee.Basis{}) // every kind has its line, also on a day without business
+	parts, accrued, _, err := charge(usual.standards, fee.Basis{}) // every kind has its line, also on a day without business
 	s.fail(err)
-	out.Fees = parts
+	out.Fees, out.Accrued = parts, accrued
 	for _, m := range sorted(day.merchants) {
 		by, special := own[m.id]
 		if !special {
@@ -292,9 +318,14 @@ func (f Frozen) acquirerSection(p store.PartyDay, usual terms, own map[ids.Merch
 		s.fail(err)
 		out.Merchants = append(out.Merchants, section)
 		s.sums(&out.Sums, section.Sums)
-		s.add(&out.Fees.Total, section.Fees.Total)
-		s.add(&out.Fees.Rounding, section.Fees.Rounding)
-		s.addParts(&out.Fees.Parts, section.Fees.Parts)
+		s.fees(&out.Fees, section.Fees)
+		if section.Accrued != nil {
+			if out.Accrued == nil {
+				out.Accrued = &Fees{Parts: []fee.Part{}}
+			}
+			s.fees(out.Accrued, *section.Accrued)
+		}
+		s.add(&out.Collected, section.Collected)
 	}
 	return out, s.err
 }
@@ -317,7 +348,7 @@ func channelSection(p store.PartyDay, standards []fee.Standard) (ChannelSection,
 	if !p.Loads.IsZero() {
 		basis.Count = 1 // the day's collections as one sum; a fee per payment comes with the channel's own bill
 	}
-	fees, _, err := charge(standards, basis)
+	fees, _, _, err := charge(standards, basis)
 	bearer := netting.Issuer
 	if len(standards) > 0 && standards[0].Side == fee.Outside {
 		bearer = netting.Payer
@@ -330,6 +361,7 @@ func channelSection(p store.PartyDay, standards []fee.Standard) (ChannelSection,
 type merchantDay struct {
 	id ids.MerchantID
 	Sums
+	due     money.Amount           // fees of earlier months
 	charged int64                  // taps with an amount, which a fee per transaction is charged on
 	each    map[money.Amount]int64 // the same by amount
 }
@@ -366,7 +398,7 @@ func (m *merchantDay) take(i store.Item) error {
 
 func (m *merchantDay) section(standards []fee.Standard, month fee.Sum) (MerchantSection, error) {
 	var s sum
-	out := MerchantSection{ID: string(m.id), Sums: m.Sums}
+	out := MerchantSection{ID: string(m.id), Sums: m.Sums, Collected: m.due}
 	gross := m.Accepted.Amount
 	s.add(&gross, m.Adjustments.Amount)
 	basis := fee.Basis{Gross: gross, Count: m.charged, Month: month}
@@ -375,7 +407,7 @@ func (m *merchantDay) section(standards []fee.Standard, month fee.Sum) (Merchant
 	}
 	slices.SortFunc(basis.Each, func(a, b fee.Each) int { return a.Amount.Cmp(b.Amount) })
 	var err error
-	out.Fees, out.charged, err = charge(standards, basis)
+	out.Fees, out.Accrued, out.charged, err = charge(standards, basis)
 	s.fail(err)
 	return out, s.err
 }

@@ -25,15 +25,17 @@ func TestTheFilesAreThoseOfTheContract(t *testing.T) {
 	w.tap(tuesday, good(1, metro, "5.00"), tap{card: 1, at: bus, amount: "9.00", said: shadowaccount.SaidCompleted, proof: shadowaccount.ProofBad})
 	now := w.close(tuesday)
 	require.Len(t, now.Files(), 6)
-	asFiles(t, filepath.Join("testdata", "v2"), now)
+	asFiles(t, filepath.Join("testdata", "v3"), now)
 
 	frozen, err := settlement.FrozenOf(w.ctx, w.store, tuesday)
 	require.NoError(t, err)
-	frozen.Version = 1
-	old, err := frozen.Output()
-	require.NoError(t, err)
-	require.Len(t, old.Files(), 4)
-	asFiles(t, "testdata", old)
+	for version, dir := range map[int]string{1: "testdata", 2: filepath.Join("testdata", "v2")} {
+		frozen.Version = version
+		old, err := frozen.Output()
+		require.NoError(t, err)
+		require.Len(t, old.Files(), 2+2*version)
+		asFiles(t, dir, old)
+	}
 }
 
 func asFiles(t *testing.T, dir string, out settlement.Output) {

@@ -82,6 +82,9 @@ func thaw(ctx context.Context, tx *store.Tx, head store.ClearingDay) (Frozen, er
 	}
 	f.Items = func(each func(store.Item) error) error { return tx.EachItem(ctx, head.Day, each) }
 	f.Held = func(each func(store.Item) error) error { return tx.EachSuspect(ctx, head.Day, each) }
+	if f.Collected, err = tx.CollectedOn(ctx, head.Day); err != nil {
+		return f, err
+	}
 	// A month of items is much to read, so only where a fee counts it.
 	counts, err := f.perMonth()
 	if err != nil || !counts {

@@ -15,6 +15,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
+	"github.com/purselane/purselane/shadowaccount/fee"
 )
 
 // Head is a closed day without its CSV files. The JSON names the digest of every CSV, so its own digest fixes them all.
@@ -187,21 +188,27 @@ func (r Report) lines() [][]string {
 		tally(record, party, merchant, "suspect", s.Suspect)
 		tally(record, party, merchant, "adjustments", s.Adjustments)
 	}
-	fees := func(record, party, merchant string, f Fees) {
+	parts := func(record, party, merchant, prefix string, f Fees) {
 		for _, p := range f.Parts {
-			name := "fee:" + p.Kind
-			if p.Tax {
-				name = "tax:" + p.Kind
-			}
-			line(record, party, merchant, name, "", p.Amount)
+			line(record, party, merchant, prefix+partName(p), "", p.Amount)
 		}
-		line(record, party, merchant, "fee-rounding", "", f.Rounding)
-		line(record, party, merchant, "fees", "", f.Total)
+		line(record, party, merchant, prefix+"fee-rounding", "", f.Rounding)
+		line(record, party, merchant, prefix+"fees", "", f.Total)
+	}
+	fees := func(record, party, merchant string, f Fees) { parts(record, party, merchant, "", f) }
+	monthly := func(record, party, merchant string, accrued *Fees, collected money.Amount) {
+		if accrued != nil {
+			parts(record, party, merchant, "accrued-", *accrued)
+		}
+		if !collected.IsZero() {
+			line(record, party, merchant, "fees-collected", "", collected)
+		}
 	}
 	for _, a := range r.Acquirers {
 		for _, m := range a.Merchants {
 			sums("merchant", a.ID, m.ID, m.Sums)
 			fees("merchant", a.ID, m.ID, m.Fees)
+			monthly("merchant", a.ID, m.ID, m.Accrued, m.Collected)
 			line("merchant", a.ID, m.ID, "net", "", m.Net)
 		}
 		sums("acquirer", a.ID, "", a.Sums)
@@ -210,6 +217,7 @@ func (r Report) lines() [][]string {
 		}
 		tally("acquirer", a.ID, "", "held", a.Held.Tally)
 		fees("acquirer", a.ID, "", a.Fees)
+		monthly("acquirer", a.ID, "", a.Accrued, a.Collected)
 		line("acquirer", a.ID, "", "sold-loads", "", a.SoldLoads)
 		line("acquirer", a.ID, "", "net", "", a.Net)
 	}
@@ -221,6 +229,9 @@ func (r Report) lines() [][]string {
 	sums("total", "", "", r.Totals.Sums)
 	tally("total", "", "", "held", r.Totals.Held)
 	line("total", "", "", "merchant-fees", "", r.Totals.MerchantFees)
+	if !r.Totals.FeesAccrued.IsZero() {
+		line("total", "", "", "fees-accrued", "", r.Totals.FeesAccrued)
+	}
 	line("total", "", "", "sold-loads", "", r.Totals.SoldLoads)
 	line("total", "", "", "collected", "", r.Totals.Collected)
 	line("total", "", "", "channel-fees", "", r.Totals.ChannelFees)
@@ -228,6 +239,14 @@ func (r Report) lines() [][]string {
 	line("proof", "", "", "trust-movement", "", r.Proof.TrustMovement)
 	line("proof", "", "", "float-movement", "", r.Proof.FloatMovement)
 	return out
+}
+
+// partName is how a part of a fee is named in files.
+func partName(p fee.Part) string {
+	if p.Tax {
+		return "tax:" + p.Kind
+	}
+	return "fee:" + p.Kind
 }
 
 var itemHeader = []string{"version", "terminal", "epoch", "tap", "seq", "merchant", "arrived", "class", "reason", "amount", "was_day", "was_class", "was_amount"}
@@ -266,7 +285,15 @@ func (r Report) feeRows(a AcquirerSection) [][]string {
 				line(what, p.Kind, p.Amount)
 			}
 			line("rounding", "", c.quote.Residue)
+			if c.standard.Monthly() {
+				line("carried", "", money.Minor(-c.quote.Total.Minor()))
+				line("total", "", money.Amount{})
+				continue
+			}
 			line("total", "", c.quote.Total)
+		}
+		if !m.Collected.IsZero() {
+			out = append(out, []string{strconv.Itoa(r.Version), m.ID, "", "collected", "", "", "", "", "", m.Collected.String()})
 		}
 	}
 	return out

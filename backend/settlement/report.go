@@ -9,9 +9,10 @@ import (
 //
 //   - 1: 2026-11-24: first
 //   - 2: 2026-11-25: fee files, and taxes among the parts of fees
+//   - 3: 2026-11-25: fees that are taken once a month
 //
 // A day keeps the version it was closed in.
-const Version = 2
+const Version = 3
 
 // Report is a closed clearing day: the outside contract of docs/settlement.md. Its fields stand in the order in which
 // the JSON form prints them.
@@ -66,13 +67,15 @@ type Fees struct {
 type MerchantSection struct {
 	ID string `json:"id"`
 	Sums
-	Fees Fees         `json:"fees"`
-	Net  money.Amount `json:"net"` // accepted + adjustments − fees: what became available
+	Fees      Fees         `json:"fees"`
+	Accrued   *Fees        `json:"accrued,omitempty"`  // what the day came to by standards that are taken once a month
+	Collected money.Amount `json:"collected,omitzero"` // what accrued in earlier months, and is taken today
+	Net       money.Amount `json:"net"`                // accepted + adjustments − fees − collected: what became available
 
 	charged []charged // for the fee file
 }
 
-// AcquirerSection is one acquirer's day. Net = accepted + adjustments − fees − sold loads; positive: we pay it.
+// AcquirerSection is one acquirer's day. Net = accepted + adjustments − fees − collected − sold loads; positive: we pay it.
 type AcquirerSection struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -80,6 +83,8 @@ type AcquirerSection struct {
 	Reasons   []Reason          `json:"reasons"`
 	Held      Held              `json:"held"`
 	Fees      Fees              `json:"fees"`
+	Accrued   *Fees             `json:"accrued,omitempty"`
+	Collected money.Amount      `json:"collected,omitzero"`
 	SoldLoads money.Amount      `json:"sold_loads"`
 	Net       money.Amount      `json:"net"`
 	Merchants []MerchantSection `json:"merchants"`
@@ -99,7 +104,8 @@ type ChannelSection struct {
 type Totals struct {
 	Sums
 	Held         Tally        `json:"held"`
-	MerchantFees money.Amount `json:"merchant_fees"`
+	MerchantFees money.Amount `json:"merchant_fees"`         // taken today, of whatever month
+	FeesAccrued  money.Amount `json:"fees_accrued,omitzero"` // today's that are taken when the month is over
 	SoldLoads    money.Amount `json:"sold_loads"`
 	Collected    money.Amount `json:"collected"`
 	ChannelFees  money.Amount `json:"channel_fees"`

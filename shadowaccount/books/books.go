@@ -46,6 +46,9 @@ func MerchantAvailable(m ids.MerchantID) Account {
 }
 func MerchantHeld(m ids.MerchantID) Account { return Account("merchant:" + string(m) + ":held") }
 
+// MerchantFeesDue is what a merchant owes in fees that are taken once a month.
+func MerchantFeesDue(m ids.MerchantID) Account { return Account("merchant:" + string(m) + ":fees-due") }
+
 // HolderBalance is what a holder has with us beside cards, and pays from (package backend/gateway/channel/balance).
 func HolderBalance(holder string) Account { return Account("holder:" + holder + ":balance") }
 

@@ -27,6 +27,7 @@ var Chart = []Subject{
 	{"12", "receivable"},
 	{"121", "loads sold by acquirers"},
 	{"122", "payment channels"},
+	{"123", "fees of merchants, taken once a month"},
 	{"2", "liabilities"},
 	{"21", "holders"},
 	{"211", "value on cards"},
@@ -92,6 +93,8 @@ func TypeOf(a Account) (string, error) {
 		return "121", nil
 	case part[0] == "channel" && len(part) == 2:
 		return "122", nil
+	case part[0] == "merchant" && len(part) == 3 && last == "fees-due":
+		return "123", nil
 	case a == Float:
 		return "211", nil
 	case a == LoadInProgress:

@@ -19,7 +19,7 @@ func someAccount() *rapid.Generator[books.Account] {
 		m, a := ids.MerchantID(owner), ids.AcquirerID(owner)
 		account := rapid.SampledFrom([]books.Account{
 			books.Trust, books.Bank("x" + owner), books.BankTransit, books.Float, books.LoadInProgress, books.Funding, books.Rounding, books.FeeChannel, books.FeeMerchant, books.FeeMerchant + books.Account(":"+owner),
-			books.SuspUnknown, books.SuspClone, books.SuspBadTAC, books.LossGranted, books.LossGoodwill, books.MerchantPending(m), books.MerchantAvailable(m), books.MerchantHeld(m),
+			books.SuspUnknown, books.SuspClone, books.SuspBadTAC, books.LossGranted, books.LossGoodwill, books.MerchantPending(m), books.MerchantAvailable(m), books.MerchantHeld(m), books.MerchantFeesDue(m),
 			books.AcquirerClearing(a), books.AcquirerSoldLoads(a), books.Channel(owner), books.Tax(owner), books.HolderBalance(owner), books.Account("suspense:" + "x" + owner), books.Account("fee:x" + owner),
 		}).Draw(t, "account")
 		if rapid.Bool().Draw(t, "aside") {

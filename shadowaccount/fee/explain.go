@@ -39,6 +39,9 @@ func (s Standard) Explain(b Basis) (string, error) {
 	}
 	line("rounding", q.Residue)
 	line("fee", q.Total)
+	if s.Monthly() {
+		out.WriteString("  due now, taken by the first clearing day of the next month\n")
+	}
 	line("the payer pays", split.PayerPays)
 	line("the payee gets", split.PayeeGets)
 	return out.String(), nil

@@ -46,6 +46,7 @@ type (
 		Name     string       `yaml:"name"`
 		Side     Side         `yaml:"side"`
 		Rounding Rounding     `yaml:"rounding"`
+		Collect  Collection   `yaml:"collect"`
 		Tax      *Tax         `yaml:"tax"`
 		Charges  []yamlCharge `yaml:"charges"`
 	}
@@ -79,7 +80,7 @@ func (r *reader) schedule(y yamlSchedule) Schedule {
 	for i, t := range y.Terms {
 		term := Term{From: calendar.Date(t.From), ExpireAfter: t.ExpireAfter, Standards: []Standard{}}
 		for j, st := range t.Standards {
-			out := Standard{Name: st.Name, Side: st.Side, Rounding: st.Rounding, Tax: st.Tax}
+			out := Standard{Name: st.Name, Side: st.Side, Rounding: st.Rounding, Collect: st.Collect, Tax: st.Tax}
 			for k, c := range st.Charges {
 				out.Charges = append(out.Charges, r.charge(fmt.Sprintf("terms[%d].standards[%d].charges[%d]", i, j, k), c))
 			}

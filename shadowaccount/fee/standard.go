@@ -58,6 +58,16 @@ const (
 	ByCount Measure = "count"
 )
 
+// Collection says when a standard's fee is taken.
+type Collection string
+
+const (
+	// EachDay: from what the day's business brings, the default.
+	EachDay Collection = "day"
+	// OnceAMonth: the payee gets the day's business whole, the fee becomes due, and what became due in a month is taken when the month is over.
+	OnceAMonth Collection = "month"
+)
+
 // Rounding says how a standard goes from the exact fee to minor units.
 type Rounding string
 
@@ -78,8 +88,10 @@ type Standard struct {
 	Name     string   `json:"name" yaml:"name"`
 	Side     Side     `json:"side" yaml:"side"` // of the charges that do not say
 	Rounding Rounding `json:"rounding,omitempty" yaml:"rounding,omitempty"`
-	Tax      *Tax     `json:"tax,omitempty" yaml:"tax,omitempty"`
-	Charges  []Charge `json:"charges" yaml:"charges"`
+	// Collect says when the fee is taken; empty: [EachDay]. What the fee comes to does not depend on it.
+	Collect Collection `json:"collect,omitempty" yaml:"collect,omitempty"`
+	Tax     *Tax       `json:"tax,omitempty" yaml:"tax,omitempty"`
+	Charges []Charge   `json:"charges" yaml:"charges"`
 }
 
 // Tax is a tax on the fees of a standard, a part of its own.
@@ -145,6 +157,9 @@ func (s Standard) PerMonth() bool {
 	return slices.ContainsFunc(s.Charges, func(c Charge) bool { return c.Per == Month })
 }
 
+// Monthly reports whether the fee is taken once a month.
+func (s Standard) Monthly() bool { return s.Collect == OnceAMonth }
+
 // Check reports all that is wrong with the standard at once.
 func (s Standard) Check() error {
 	if all := s.faults(); len(all) > 0 {
@@ -165,6 +180,11 @@ func (s Standard) faults() (all []error) {
 	case "", HalfUp, HalfEven, Down:
 	default:
 		bad("rounding %q: want %s, %s or %s", s.Rounding, HalfUp, HalfEven, Down)
+	}
+	switch s.Collect {
+	case "", EachDay, OnceAMonth:
+	default:
+		bad("collect %q: want %s or %s", s.Collect, EachDay, OnceAMonth)
 	}
 	seen := map[string]bool{}
 	if s.Tax != nil {

@@ -16,15 +16,16 @@ type Acquirer struct {
 	ID          ids.AcquirerID
 	Accepted    money.Amount // gross of this day's accepted purchases
 	Adjustments money.Amount // what purchases of earlier days became worth more (or less) by
-	Fees        money.Amount // what its merchants are charged on both
+	Fees        money.Amount // what its merchants are charged on both, and it is taken today
+	Collected   money.Amount // fees of earlier months that are taken today
 	SoldLoads   money.Amount // cash it took for loads, which is ours
-	Merchants   []Merchant   // what Accepted, Adjustments and Fees are made up of; none: not told
+	Merchants   []Merchant   // what Accepted, Adjustments, Fees and Collected are made up of; none: not told
 }
 
 // Merchant is one merchant's day with its acquirer.
 type Merchant struct {
-	ID                          ids.MerchantID
-	Accepted, Adjustments, Fees money.Amount
+	ID                                     ids.MerchantID
+	Accepted, Adjustments, Fees, Collected money.Amount
 }
 
 // Bearer says who bears a channel's fee.
@@ -76,9 +77,9 @@ type Result struct {
 	Loads        money.Amount       // sold by acquirers and paid through channels
 	Use          money.Amount       // accepted and adjusted purchases
 	Float        money.Amount       // movement of the holders' money, on cards and on the way there: loads − use
-	MerchantFees money.Amount
-	ChannelFees  money.Amount // borne by the issuer
-	Trust        money.Amount // movement of the trust account once every position is paid
+	MerchantFees money.Amount       // taken today, of whatever month
+	ChannelFees  money.Amount       // borne by the issuer
+	Trust        money.Amount       // movement of the trust account once every position is paid
 }
 
 // ErrNotProved says that the day's sums contradict each other. Nothing may be paid on such a day.
@@ -105,10 +106,11 @@ func Net(acquirers []Acquirer, channels []Channel) (Result, error) {
 		}
 		r.Merchants = append(r.Merchants, merchants...)
 		use := s.add(a.Accepted, a.Adjustments)
-		add(KindAcquirer, string(a.ID), s.sub(s.sub(use, a.Fees), a.SoldLoads))
+		taken := s.add(a.Fees, a.Collected)
+		add(KindAcquirer, string(a.ID), s.sub(s.sub(use, taken), a.SoldLoads))
 		r.Use = s.add(r.Use, use)
 		r.Loads = s.add(r.Loads, a.SoldLoads)
-		r.MerchantFees = s.add(r.MerchantFees, a.Fees)
+		r.MerchantFees = s.add(r.MerchantFees, taken)
 	}
 	for _, c := range channels {
 		pays := c.Collected
@@ -146,7 +148,7 @@ func (a Acquirer) merchants() ([]MerchantPosition, error) {
 		return nil, nil
 	}
 	var out []MerchantPosition
-	var accepted, adjustments, fees money.Amount
+	var accepted, adjustments, fees, collected money.Amount
 	s := summer{}
 	seen := map[ids.MerchantID]bool{}
 	for _, m := range a.Merchants {
@@ -154,15 +156,16 @@ func (a Acquirer) merchants() ([]MerchantPosition, error) {
 			return nil, fmt.Errorf("netting: acquirer %s: merchant %s is there twice", a.ID, m.ID)
 		}
 		seen[m.ID] = true
-		out = append(out, MerchantPosition{a.ID, m.ID, s.sub(s.add(m.Accepted, m.Adjustments), m.Fees)})
+		out = append(out, MerchantPosition{a.ID, m.ID, s.sub(s.add(m.Accepted, m.Adjustments), s.add(m.Fees, m.Collected))})
 		accepted, adjustments, fees = s.add(accepted, m.Accepted), s.add(adjustments, m.Adjustments), s.add(fees, m.Fees)
+		collected = s.add(collected, m.Collected)
 	}
 	if s.err != nil {
 		return nil, s.err
 	}
-	if accepted != a.Accepted || adjustments != a.Adjustments || fees != a.Fees {
-		return nil, fmt.Errorf("%w: the merchants of acquirer %s come to %v accepted, %v adjusted and %v in fees, the acquirer to %v, %v and %v", ErrNotProved,
-			a.ID, accepted, adjustments, fees, a.Accepted, a.Adjustments, a.Fees)
+	if accepted != a.Accepted || adjustments != a.Adjustments || fees != a.Fees || collected != a.Collected {
+		return nil, fmt.Errorf("%w: the merchants of acquirer %s come to %v accepted, %v adjusted, %v in fees and %v in fees of earlier months, the acquirer to %v, %v, %v and %v",
+			ErrNotProved, a.ID, accepted, adjustments, fees, collected, a.Accepted, a.Adjustments, a.Fees, a.Collected)
 	}
 	return out, nil
 }
