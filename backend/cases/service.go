@@ -222,10 +222,14 @@ func said(by, reason string) error {
 	return nil
 }
 
-// add writes a new case.
+// add writes a new case. Its id is its own also where the case before it was withdrawn in the same millisecond.
 func (s *Service) add(ctx context.Context, tx *store.Tx, claim store.TapKey, kind Kind, by, reason string) (store.Case, error) {
 	at := s.now()
-	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s %d %d %d", claim.Card, claim.Counter, claim.Terminal, claim.Epoch, claim.Tap, at.UnixMilli()))
+	before, err := tx.CasesOfClaim(ctx, claim)
+	if err != nil {
+		return store.Case{}, err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s %d %d %d %d", claim.Card, claim.Counter, claim.Terminal, claim.Epoch, claim.Tap, at.UnixMilli(), before))
 	c := store.Case{ID: "C" + hex.EncodeToString(sum[:8]), Claim: claim, Kind: string(kind), State: string(Open), Opened: at, Due: at.Add(s.cfg.Clock[kind])}
 	if err := tx.AddCase(ctx, c); err != nil {
 		return c, err

@@ -280,6 +280,24 @@ func TestADecisionCanBeObjectedTo(t *testing.T) {
 	require.Equal(t, "4.00", d.balance(books.LossGranted))
 }
 
+// TestTwoCasesOfOneMomentHaveTheirOwnIDs: who withdraws a case may open the next one before the clock has moved.
+func TestTwoCasesOfOneMomentHaveTheirOwnIDs(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	seen := map[string]bool{}
+	for range 3 {
+		c, err := d.Open(ctx, name(4), "ann", "asked")
+		require.NoError(t, err)
+		require.False(t, seen[c.ID], c.ID)
+		seen[c.ID] = true
+		_, err = d.Withdraw(ctx, c.ID, "ann", "the wrong one")
+		require.NoError(t, err)
+	}
+	all, err := d.Cases(ctx, "", 10)
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+}
+
 func TestSettingsOfCasesAreChecked(t *testing.T) {
 	_, err := cases.New(nil, nil, cases.Config{After: -1})
 	require.ErrorContains(t, err, "After")

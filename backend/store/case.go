@@ -141,6 +141,14 @@ func (t *Tx) RunningCase(ctx context.Context, k TapKey) (Case, error) {
 	return all[0], nil
 }
 
+// CasesOfClaim counts the cases of a claim, also those that are done.
+func (t *Tx) CasesOfClaim(ctx context.Context, k TapKey) (int, error) {
+	var n int
+	_, err := t.one(ctx, "cases of claim", `SELECT COUNT(*) FROM claim_case WHERE card = ? AND counter = ? AND terminal = ? AND epoch = ? AND tap = ?`,
+		[]any{k.Card, int64(k.Counter), string(k.Terminal), int64(k.Epoch), int64(k.Tap)}, &n)
+	return n, err
+}
+
 // isExpired says of the claim of a case x that the last closed day let it expire.
 const isExpired = `EXISTS (SELECT 1 FROM settled s WHERE s.card = x.card AND s.counter = x.counter AND s.terminal = x.terminal AND s.epoch = x.epoch AND s.tap = x.tap AND s.expired = 1)`
 
