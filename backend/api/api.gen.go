@@ -675,6 +675,9 @@ type CardInfo struct {
 
 	// Token Names a card without its number.
 	Token Token `json:"token"`
+
+	// Waiting A load that was paid online for this card. Any agent may bring it there: authorise it, once what is open is settled.
+	Waiting *WaitingLoad `json:"waiting,omitempty"`
 }
 
 // CardInit A card's identity (EF 15) and its answer to INITIALIZE FOR LOAD, with what it was asked.
@@ -875,6 +878,9 @@ type ECCardInfo struct {
 
 	// Token Names a card without its number.
 	Token Token `json:"token"`
+
+	// Waiting A load that was paid online for this card. Any agent may bring it there: authorise it, once what is open is settled.
+	Waiting *WaitingLoad `json:"waiting,omitempty"`
 }
 
 // ECEvidence defines model for ECEvidence.
@@ -1332,6 +1338,15 @@ type TrialBalance struct {
 	//
 	// Example: 50.00
 	Total Amount `json:"total"`
+}
+
+// WaitingLoad A load that was paid online for this card. Any agent may bring it there: authorise it, once what is open is settled.
+type WaitingLoad struct {
+	// Amount Decimal, two places, in the scheme's currency.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+	Order  string `json:"order"`
 }
 
 // WatchedConsequence none: it is told, and that is all; watch: someone looks; hold: the claim's money is held; deny: the card is proposed for the deny list; case: an officer takes it up

@@ -40,7 +40,7 @@ func (s *server) LookupECCard(ctx context.Context, r LookupECCardRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	return LookupECCard200JSONResponse{Token: info.Token, Balance: info.Balance, Blocked: unlessEmpty(info.Blocked), OpenLoad: unlessEmpty(info.Open)}, nil
+	return LookupECCard200JSONResponse{Token: info.Token, Balance: info.Balance, Blocked: unlessEmpty(info.Blocked), OpenLoad: unlessEmpty(info.Open), Waiting: waitingOf(info.Waiting)}, nil
 }
 
 // AuthoriseECLoad takes a request and gives the issuer's answer.

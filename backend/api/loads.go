@@ -79,7 +79,15 @@ func (s *server) LookupCard(ctx context.Context, r LookupCardRequestObject) (Loo
 	if o := info.Open; o != nil {
 		out.OpenLoad = &OpenLoad{Order: o.Order, Amount: o.Amount, OnlineCounter: o.Counter, Challenge: o.Challenge.String()}
 	}
+	out.Waiting = waitingOf(info.Waiting)
 	return out, nil
+}
+
+func waitingOf(w *topup.Waiting) *WaitingLoad {
+	if w == nil {
+		return nil
+	}
+	return &WaitingLoad{Order: w.Order, Amount: w.Amount}
 }
 
 // ListLoads lists orders.

@@ -31,6 +31,7 @@ type NewAgreement struct {
 	By        channel.Payer // how the channel knows the payer
 	ReturnURL string
 	Recurs    *Recurring // nil: only what the app orders ([channel.Agreement])
+	Reload    *NewReload `json:",omitempty"` // in place of Recurs: a card is loaded when it holds little
 }
 
 // Recurring is what is charged by itself.
@@ -65,6 +66,7 @@ type Agreement struct {
 	Period    int       // to be paid next, 0 the first
 	NextDue   time.Time // zero: never
 	LastOrder string    // of the last charge
+	Reload    *Reload   // nil: no card is
 }
 
 // Terms are what recurs, as it is kept.
@@ -139,11 +141,17 @@ func (s *Service) newAgreement(ctx context.Context, app string, n NewAgreement, 
 	if n.Recurs != nil {
 		check.Money.Amount = n.Recurs.Amount
 	}
+	if n.Reload != nil {
+		check.Money.Amount = n.Reload.Amount
+	}
 	if err := s.checkFields(app, check); err != nil {
 		return none, err
 	}
 	if looksLikeCard(n.By.Token) || looksLikeCard(n.By.Account) || looksLikeCard(n.Payer) {
 		return none, ErrCardNumber
+	}
+	if n.Recurs != nil && n.Reload != nil {
+		return none, fmt.Errorf("want what recurs or a card to reload, not both: %w", ErrRequest)
 	}
 	if n.Payer == "" || len(n.Payer) > 64 || !utf8.ValidString(n.Payer) {
 		return none, fmt.Errorf("payer: want the app's name for who signs, 1 to 64 bytes: %w", ErrRequest)
@@ -177,6 +185,17 @@ func (s *Service) newAgreement(ctx context.Context, app string, n NewAgreement, 
 		}
 		if err := s.recurs(row, t, at).Check(); err != nil {
 			return none, fmt.Errorf("%w: %w", err, ErrRequest)
+		}
+	}
+	if n.Reload != nil {
+		of.Action = code.TopUp
+		if row.Reload, err = s.newReload(ctx, *n.Reload); err != nil {
+			return none, err
+		}
+		if s.cfg.OnTopUp != nil {
+			if err := s.cfg.OnTopUp(check.Money); err != nil {
+				return none, err
+			}
 		}
 	}
 	all, err := s.candidates(ctx, Wanted{Product: channel.Agreement, Money: check.Money, Bank: n.By.Bank, Context: of.String(), App: app, Order: number})
@@ -282,6 +301,10 @@ func (s *Service) EndAgreement(ctx context.Context, app, number string) (Agreeme
 func (s *Service) agreementOf(a store.GatewayAgreement) Agreement {
 	out := Agreement{Number: a.Number, App: a.App, Key: a.IdempotencyKey, Merchant: a.Merchant, Payer: a.Payer, Subject: a.Subject, Attach: a.Attach, Account: a.Channel, Context: a.Context,
 		Currency: a.Currency, State: order.AgreementState(a.State), Action: actionOf(a.Action), Code: a.Code, Message: a.Message, Created: a.Created, Changed: a.Changed, Signed: a.Signed, LastOrder: a.LastOrder}
+	if a.Reload != "" {
+		r := reloadOf(a)
+		out.Reload = &r
+	}
 	if a.Terms == "" {
 		return out
 	}
@@ -381,7 +404,7 @@ func (c *covenant) move(ctx context.Context, e order.AgreementEvent, by Source, 
 	switch {
 	case next == order.Ending:
 		c.a.Due = c.at
-	case next == order.Active && c.a.Terms != "":
+	case next == order.Active && (c.a.Terms != "" || c.a.Reload != ""):
 		c.a.Due = c.at
 	}
 	return c.tell(ctx, string(e), was, by, detail)

@@ -156,6 +156,9 @@ func (s *Service) tend(ctx context.Context, number string) error {
 	if row.State != string(order.Active) {
 		return s.askAgreement(ctx, row)
 	}
+	if row.Reload != "" {
+		return s.reload(ctx, row)
+	}
 	return s.recur(ctx, row)
 }
 

@@ -127,24 +127,11 @@ func (s *Service) charge(ctx context.Context, row store.GatewayAgreement, step r
 		if mine = err == nil && c.a.State == string(order.Active) && p.Period == step.Period && p.Tries+1 == step.Try; !mine {
 			return nil // it has moved on meanwhile
 		}
-		of, err := code.Parse(c.a.Context)
-		if err != nil {
-			return err
-		}
-		of.Channel, of.Number, of.Action = 0, 0, code.Pay
+		does := code.Pay
 		if t.TopUp {
-			of.Action = code.TopUp
+			does = code.TopUp
 		}
-		o := store.GatewayOrder{ID: id, App: c.a.App, IdempotencyKey: step.Key, Digest: step.Key, Context: of.String(), Merchant: c.a.Merchant, Amount: step.Amount, Currency: c.a.Currency,
-			Subject: c.a.Subject, Attach: c.a.Attach, State: string(order.Open), Created: c.at, Changed: c.at, Expires: c.at.Add(s.cfg.Expires), Due: c.at.Add(s.cfg.Expires)}
-		if err := c.tx.AddGatewayOrder(ctx, o); err != nil {
-			return err
-		}
-		ch := change{s: s, tx: c.tx, at: c.at, o: o}
-		if err := ch.tell(ctx, id, "created", "", o.State, ByTime, o.Context, c.a.Number); err != nil {
-			return err
-		}
-		if err := c.tx.SetGatewayOrder(ctx, ch.o); err != nil {
+		if err := c.makeOrder(ctx, id, step.Key, does, step.Amount); err != nil {
 			return err
 		}
 		if c.a.Progress, err = jsonOf(next); err != nil {
@@ -160,11 +147,31 @@ func (s *Service) charge(ctx context.Context, row store.GatewayAgreement, step r
 	return s.charged(ctx, row)
 }
 
-// charged finds out what became of the last charge. One that was never paid for, because a process died, is paid for now, by the same key.
-func (s *Service) charged(ctx context.Context, row store.GatewayAgreement) error {
-	o, err := s.Order(ctx, "", row.LastOrder)
+// makeOrder makes the order of a charge.
+func (c *covenant) makeOrder(ctx context.Context, id, key string, does code.Action, amount money.Amount) error {
+	of, err := code.Parse(c.a.Context)
 	if err != nil {
 		return err
+	}
+	of.Channel, of.Number, of.Action = 0, 0, does
+	expires := c.at.Add(c.s.cfg.Expires)
+	o := store.GatewayOrder{ID: id, App: c.a.App, IdempotencyKey: key, Digest: key, Context: of.String(), Merchant: c.a.Merchant, Amount: amount, Currency: c.a.Currency,
+		Subject: c.a.Subject, Attach: c.a.Attach, State: string(order.Open), Created: c.at, Changed: c.at, Expires: expires, Due: expires}
+	if err := c.tx.AddGatewayOrder(ctx, o); err != nil {
+		return err
+	}
+	ch := change{s: c.s, tx: c.tx, at: c.at, o: o}
+	if err := ch.tell(ctx, id, "created", "", o.State, ByTime, o.Context, c.a.Number); err != nil {
+		return err
+	}
+	return c.tx.SetGatewayOrder(ctx, ch.o)
+}
+
+// payCharge pays the last charge, and says what became of it. One that was never paid for, because a process died, is paid for now, by the same key.
+func (s *Service) payCharge(ctx context.Context, row store.GatewayAgreement) (Order, error) {
+	o, err := s.Order(ctx, "", row.LastOrder)
+	if err != nil {
+		return o, err
 	}
 	if o.State == order.Open {
 		p, err := s.pay(ctx, row.App, o.ID, s.byAgreement(row))
@@ -174,15 +181,22 @@ func (s *Service) charged(ctx context.Context, row store.GatewayAgreement) error
 			s.cfg.Log.WarnContext(ctx, "a charge by agreement was not made", "agreement", row.Number, "order", o.ID, "error", err)
 		case p.State == order.Failed || p.State == order.PaymentClosed:
 			if _, err := s.Close(context.WithoutCancel(ctx), "", o.ID); err != nil && !errors.Is(err, order.ErrState) {
-				return err
+				return o, err
 			}
 		}
 		if fault := s.fault("charged"); fault != nil {
-			return errors.Join(fault, err)
+			return o, errors.Join(fault, err)
 		}
-		if o, err = s.Order(context.WithoutCancel(ctx), "", o.ID); err != nil {
-			return err
-		}
+		return s.Order(context.WithoutCancel(ctx), "", o.ID)
+	}
+	return o, nil
+}
+
+// charged finds out what became of the last charge.
+func (s *Service) charged(ctx context.Context, row store.GatewayAgreement) error {
+	o, err := s.payCharge(ctx, row)
+	if err != nil {
+		return err
 	}
 	ctx = context.WithoutCancel(ctx)
 	_, err = s.covenant(ctx, "", row.Number, func(c *covenant) error {

@@ -27,6 +27,7 @@ type GatewayAgreement struct {
 	Message        string
 	Terms          string // of what recurs, JSON; "" for none
 	Progress       string // JSON
+	Reload         string // by which a card is loaded when it holds little, JSON; "" for none
 	LastOrder      string // of the last charge
 	Lines          int    // of the timeline
 	Tries          int    // since it came into its state
@@ -39,7 +40,7 @@ type GatewayAgreement struct {
 func (a *GatewayAgreement) columns() []column {
 	return []column{{"number", &a.Number}, {"app", &a.App}, {"idem", &a.IdempotencyKey}, {"digest", &a.Digest}, {"merchant", &a.Merchant}, {"payer", &a.Payer}, {"subject", &a.Subject},
 		{"attach", &a.Attach}, {"channel", &a.Channel}, {"context", &a.Context}, {"currency", &a.Currency}, {"state", &a.State}, {"channel_id", &a.ChannelID}, {"action", &a.Action},
-		{"code", &a.Code}, {"message", &a.Message}, {"terms", &a.Terms}, {"progress", &a.Progress}, {"last_order", &a.LastOrder}, {"lines", &a.Lines}, {"tries", &a.Tries},
+		{"code", &a.Code}, {"message", &a.Message}, {"terms", &a.Terms}, {"progress", &a.Progress}, {"reload", &a.Reload}, {"last_order", &a.LastOrder}, {"lines", &a.Lines}, {"tries", &a.Tries},
 		{"created_ms", &a.Created}, {"changed_ms", &a.Changed}, {"signed_ms", &a.Signed}, {"due_ms", &a.Due}}
 }
 

@@ -329,6 +329,7 @@ type ECInfo struct {
 	Balance money.Amount // as the card's MAC proves it
 	Blocked bool         // it is not loaded
 	Open    string       // the order whose money is on its way to it, "" for none
+	Waiting *Waiting     // paid for this card, and not on its way to it yet
 }
 
 // LookupEC says what is known of the card in the field. Its request is verified, so what it showed of its ATC and balance is kept as a
@@ -342,6 +343,10 @@ func (s *Service) LookupEC(ctx context.Context, agent ids.AcquirerID, c ECCard) 
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		out.Open = ""
 		if err := tx.AddWitness(ctx, c.number(), s.now(), r.claim.ATC, r.balance, agent); err != nil {
+			return err
+		}
+		var err error
+		if out.Waiting, err = waiting(ctx, tx, c.number()); err != nil {
 			return err
 		}
 		o, err := tx.OpenLoadOrder(ctx, c.number())

@@ -12,7 +12,7 @@ import (
 
 // PaidOnline writes a load order for a payment that the online gateway has taken and books to the funding account in the same transaction: what holders are
 // owed and what the books hold for them then never differ. key is the gateway's number of the payment's order; the same key with the same amount is the
-// same order. Neither limit is asked for: the money is there. Error: [ErrConflict].
+// same order. Neither limit is asked for: the money is there. Where the payment's order names a card, the load waits for that one. Error: [ErrConflict].
 func (s *Service) PaidOnline(ctx context.Context, tx *store.Tx, key string, amount money.Amount) error {
 	have, err := tx.LoadOrderByKey(ctx, s.cfg.Online, key)
 	switch {
@@ -21,8 +21,19 @@ func (s *Service) PaidOnline(ctx context.Context, tx *store.Tx, key string, amou
 	case err == nil || !errors.Is(err, store.ErrNotFound):
 		return err
 	}
-	at := s.now()
-	return tx.AddLoadOrder(ctx, store.LoadOrder{ID: OnlineOrder(s.cfg.Online, key), Agent: s.cfg.Online, IdempotencyKey: key, Amount: amount, State: string(Paid), Created: at, Changed: at})
+	at, id := s.now(), OnlineOrder(s.cfg.Online, key)
+	if err := tx.AddLoadOrder(ctx, store.LoadOrder{ID: id, Agent: s.cfg.Online, IdempotencyKey: key, Amount: amount, State: string(Paid), Created: at, Changed: at}); err != nil {
+		return err
+	}
+	token, err := tx.GatewayOrderCard(ctx, key)
+	if err != nil || token == "" {
+		return err
+	}
+	card, err := tx.CardByToken(ctx, token)
+	if err != nil {
+		return err
+	}
+	return tx.BindLoad(ctx, id, card.Number)
 }
 
 // MayLoad reports an amount that is no load here: a payment of it is not to be asked for. What a card may hold is asked when there is a card. Error: [ErrAmount].

@@ -114,10 +114,14 @@ func (s *Service) Orders(ctx context.Context, agent ids.AcquirerID, state State,
 	return out, err
 }
 
-// owned finds an order that the agent may see. Another agent's order is as unknown as none: ids must not be fished for.
+// owned finds an order that the agent may see. Another agent's order is as unknown as none: ids must not be fished for. One that is kept for a card
+// is at whatever agent has the card.
 func owned(ctx context.Context, tx *store.Tx, agent ids.AcquirerID, id string) (store.LoadOrder, error) {
 	o, err := tx.LoadOrder(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && agent != "" && o.Agent != agent {
+	if err == nil && agent != "" && o.Agent != agent {
+		_, err = tx.BoundCard(ctx, id)
+	}
+	if errors.Is(err, store.ErrNotFound) {
 		return store.LoadOrder{}, fmt.Errorf("order %s: %w", id, ErrUnknownOrder)
 	}
 	return o, err

@@ -27,6 +27,7 @@ type CardInfo struct {
 	Token   string
 	Blocked bool // it is not loaded
 	Open    *OpenLoad
+	Waiting *Waiting // paid for this card, and not on its way to it yet
 }
 
 // Lookup says what is known of the card in the field. Its MAC1 is verified, so what it showed of its online counter and
@@ -44,6 +45,10 @@ func (s *Service) Lookup(ctx context.Context, agent ids.AcquirerID, c CardInit) 
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		out.Open = nil
 		if err := tx.AddWitness(ctx, c.Card, s.now(), c.Counter, c.Balance, agent); err != nil {
+			return err
+		}
+		var err error
+		if out.Waiting, err = waiting(ctx, tx, c.Card); err != nil {
 			return err
 		}
 		o, err := tx.OpenLoadOrder(ctx, c.Card)

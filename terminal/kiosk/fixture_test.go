@@ -116,7 +116,7 @@ func start(t *testing.T) *scheme {
 	t.Cleanup(func() { s.store.Close() })
 	log := slog.New(slog.DiscardHandler)
 	s.topup, err = topup.New(s.store, keys.NewSoft(masters), s.clock, topup.Config{MaxAmount: money.Minor(500_00), MaxBalance: money.Minor(900_00),
-		EC: bank().issuer.Door(), ECLogRecords: 10, Log: log})
+		EC: bank().issuer.Door(), ECLogRecords: 10, Online: "online", Log: log})
 	require.NoError(t, err)
 	var hashes [2]string
 	s.bus, hashes[0] = api.NewToken(rand.Reader)

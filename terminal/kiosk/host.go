@@ -52,6 +52,7 @@ type CardInfo struct {
 	Token   string
 	Blocked bool      // it is not loaded
 	Open    *OpenLoad // nil: none
+	Waiting *WaitingLoad
 }
 
 // Authorisation is what CREDIT FOR LOAD needs.
@@ -87,6 +88,12 @@ type Host interface {
 	Resolve(ctx context.Context, id string, e Evidence) (Order, error)
 }
 
+// WaitingLoad is a load that was paid online for this card, and not by this kiosk.
+type WaitingLoad struct {
+	Order  string       `json:"order"`
+	Amount money.Amount `json:"amount"`
+}
+
 // CashRequest is an electronic cash card and its request to go online over full PBOC.
 type CashRequest struct {
 	Card     ec.PAN
@@ -100,6 +107,7 @@ type CashInfo struct {
 	Balance money.Amount // as the card's MAC proves it
 	Blocked bool         // it is not loaded
 	Open    string       // the order whose money is on its way to it; "": none
+	Waiting *WaitingLoad // nil: none
 }
 
 // CashEvidence is what a card says of an open load in a later session.

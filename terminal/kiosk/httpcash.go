@@ -21,6 +21,7 @@ type (
 		Balance *money.Amount `json:"balance"`
 		Blocked bool          `json:"blocked"`
 		Open    string        `json:"open_load"`
+		Waiting *WaitingLoad  `json:"waiting"`
 	}
 	cashAnswerJSON struct {
 		Auth   hex10    `json:"issuer_authentication"`
@@ -51,7 +52,7 @@ func codeCash(c CashRequest) cashJSON {
 	return cashJSON{CardNumber: ids.CardNumber(c.Card).Reveal(), Sequence: int(c.Sequence), ChipData: upper(c.ChipData)}
 }
 
-func (i *cashInfoJSON) whole() bool { return i.Token != "" && i.Balance != nil }
+func (i *cashInfoJSON) whole() bool { return i.Token != "" && i.Balance != nil && i.Waiting.whole() }
 
 // whole wants a script that can be carried out: one that cannot would leave the money on its way to no purpose.
 func (a *cashAnswerJSON) whole() bool {
@@ -65,7 +66,7 @@ func (h *HTTPHost) LookupCash(ctx context.Context, c CashRequest) (CashInfo, err
 	if err := h.call(ctx, http.MethodPost, []string{"v1", "cards", "lookup-ec"}, "", codeCash(c), &out); err != nil {
 		return CashInfo{}, err
 	}
-	return CashInfo{Token: out.Token, Balance: *out.Balance, Blocked: out.Blocked, Open: out.Open}, nil
+	return CashInfo{Token: out.Token, Balance: *out.Balance, Blocked: out.Blocked, Open: out.Open, Waiting: out.Waiting}, nil
 }
 
 // AuthoriseCash implements CashHost.

@@ -166,9 +166,10 @@ type (
 		Challenge     hex6         `json:"challenge"`
 	}
 	infoJSON struct {
-		Token   string    `json:"token"`
-		Blocked bool      `json:"blocked"`
-		Open    *openJSON `json:"open_load"`
+		Token   string       `json:"token"`
+		Blocked bool         `json:"blocked"`
+		Open    *openJSON    `json:"open_load"`
+		Waiting *WaitingLoad `json:"waiting"`
 	}
 	authJSON struct {
 		DateTime  hex7 `json:"date_time"`
@@ -237,7 +238,11 @@ func (a *authJSON) whole() bool {
 
 func (i *infoJSON) whole() bool {
 	o := i.Open
-	return i.Token != "" && (o == nil || o.Order != "" && o.Amount.Sign() > 0 && o.Challenge != hex6{})
+	return i.Token != "" && (o == nil || o.Order != "" && o.Amount.Sign() > 0 && o.Challenge != hex6{}) && i.Waiting.whole()
+}
+
+func (w *WaitingLoad) whole() bool {
+	return w == nil || isOrderID(w.Order) && w.Order != "" && w.Amount.Sign() > 0
 }
 
 // orderOf is an order that belongs to the caller, so that its amount is told.
@@ -268,7 +273,7 @@ func (h *HTTPHost) Lookup(ctx context.Context, c CardInit) (CardInfo, error) {
 	if err := h.call(ctx, http.MethodPost, []string{"v1", "cards", "lookup"}, "", codeInit(c), &out); err != nil {
 		return CardInfo{}, err
 	}
-	info := CardInfo{Token: out.Token, Blocked: out.Blocked}
+	info := CardInfo{Token: out.Token, Blocked: out.Blocked, Waiting: out.Waiting}
 	if o := out.Open; o != nil {
 		info.Open = &OpenLoad{Order: o.Order, Amount: o.Amount, Counter: o.OnlineCounter, Challenge: ep.TerminalNumber(o.Challenge)}
 	}

@@ -23,6 +23,9 @@ func (s *server) SignAgreement(ctx context.Context, r SignAgreementRequestObject
 	if p := b.Recurs; p != nil {
 		n.Recurs = &gateway.Recurring{Months: p.Months, Trial: recurring.Trial{Days: orDefault(p.TrialDays), Months: orDefault(p.TrialMonths)}, Amount: p.Amount, TopUp: orDefault(p.TopUp)}
 	}
+	if r := b.Reload; r != nil {
+		n.Reload = &gateway.NewReload{Card: r.Card, Below: r.Below, Amount: r.Amount, Days: r.Days}
+	}
 	if !c.Terms.For(n.Merchant) {
 		return nil, errMerchant
 	}
@@ -98,6 +101,9 @@ func agreementOf(a gateway.Agreement) Agreement {
 	out := Agreement{Number: a.Number, Key: a.Key, Merchant: string(a.Merchant), Payer: a.Payer, Account: a.Account, Context: a.Context, Currency: a.Currency, Subject: a.Subject, Attach: unlessEmpty(a.Attach),
 		State: string(a.State), Action: actionOf(a.Action), Code: unlessEmpty(a.Code), Message: unlessEmpty(a.Message), Created: a.Created.UTC(), Changed: a.Changed.UTC(), Signed: moment(a.Signed),
 		Standing: unlessEmpty(string(a.Standing)), NextDue: moment(a.NextDue), LastOrder: unlessEmpty(a.LastOrder)}
+	if r := a.Reload; r != nil {
+		out.Reload = &Reload{Card: r.Card, Below: r.Below, Amount: r.Amount, Days: r.Days, State: string(r.State), Charges: r.Charges, Refusals: unlessEmpty(r.Refusals), Paid: moment(r.Paid)}
+	}
 	if t := a.Recurs; t != nil {
 		last := t.Prices[len(t.Prices)-1]
 		out.Recurs = &Recurs{Months: t.Months, TrialDays: unlessEmpty(t.Trial.Days), TrialMonths: unlessEmpty(t.Trial.Months), Amount: last.Amount, TopUp: unlessEmpty(t.TopUp)}

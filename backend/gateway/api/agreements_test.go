@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/ids"
 )
 
 // An able bank's payer signs at once, and pays whatever is debited.
@@ -29,6 +31,27 @@ func (a able) Pay(ctx context.Context, r channel.PayRequest) (channel.Result, er
 		return a.Query(ctx, channel.Ref{Number: r.Number})
 	}
 	return out, err
+}
+
+// TestACardIsReloadedByAgreement: the app hears of it as of what recurs.
+func TestACardIsReloadedByAgreement(t *testing.T) {
+	d := newDesk(t)
+	ask := `{"key":"a1","product":1,"merchant":"shop","payer":"rider-7","currency":"CNY","subject":"reload","reload":{"card":"tok7","below":"20.00","amount":"50.00","days":7}}`
+	d.refused(d.shop, "POST", "/v1/agreements", ask, 400, "request")
+	require.NoError(t, d.store.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.IssueCard(t.Context(), store.Card{Number: ids.CardNumber{0x31, 9: 7}, Token: "tok7", Levels: 2})
+	}))
+	a := d.good(d.shop, "POST", "/v1/agreements", ask)
+	require.Equal(t, "watching", a["reload"].(map[string]any)["state"])
+	d.clock.Advance(time.Second)
+	_, err := d.gateway.Scan(t.Context())
+	require.NoError(t, err)
+	a = d.good(d.shop, "GET", "/v1/agreements/"+a["number"].(string), "")
+	require.EqualValues(t, 1, a["reload"].(map[string]any)["charges"])
+	o := d.good(d.shop, "GET", "/v1/orders/"+a["last_order"].(string), "")
+	require.Equal(t, "top-up", o["type"])
+	require.Equal(t, "paid", o["state"])
+	d.refused(d.shop, "POST", "/v1/agreements", strings.NewReplacer("a1", "a2", "tok7", "4111111111111111").Replace(ask), 400, "card-number")
 }
 
 const anAgreement = `{"key":"a1","product":1,"merchant":"shop","payer":"rider-7","currency":"CNY","subject":"monthly ticket","recurs":{"months":1,"trial_days":7,"amount":"30.00"}}`

@@ -66,6 +66,7 @@ type Agreement struct {
 
 	// Recurs What is charged by itself (docs/gateway-products.md). Left out: only what the app orders.
 	Recurs *Recurs    `json:"recurs,omitempty"`
+	Reload *Reload    `json:"reload,omitempty"`
 	Signed *time.Time `json:"signed,omitempty"`
 
 	// Standing good, late, lapsed or ended
@@ -184,6 +185,9 @@ type NewAgreement struct {
 
 	// Recurs What is charged by itself (docs/gateway-products.md). Left out: only what the app orders.
 	Recurs *Recurs `json:"recurs,omitempty"`
+
+	// Reload A card that is loaded when it holds little (docs/gateway-products.md), in place of `recurs`.
+	Reload *NewReload `json:"reload,omitempty"`
 
 	// ReturnUrl Where the payer's browser goes after signing. That it comes there proves nothing.
 	ReturnUrl *string `json:"return_url,omitempty"`
@@ -313,6 +317,25 @@ type NewRefund struct {
 
 	// To Whom money goes to. It is kept sealed and never answered.
 	To *PayTo `json:"to,omitempty"`
+}
+
+// NewReload A card that is loaded when it holds little (docs/gateway-products.md), in place of `recurs`.
+type NewReload struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Below Decimal, two places.
+	//
+	// Example: 50.00
+	Below Amount `json:"below"`
+
+	// Card The card's token, as a kiosk's look at it answers; never its number.
+	Card string `json:"card"`
+
+	// Days Between two loads, at least.
+	Days int `json:"days"`
 }
 
 // NewStep defines model for NewStep.
@@ -583,6 +606,33 @@ type Refund struct {
 	Reason  *string `json:"reason,omitempty"`
 
 	// State See docs/gateway.md.
+	State string `json:"state"`
+}
+
+// Reload defines model for Reload.
+type Reload struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount `json:"amount"`
+
+	// Below Decimal, two places.
+	//
+	// Example: 50.00
+	Below Amount `json:"below"`
+	Card  string `json:"card"`
+
+	// Charges Made so far.
+	Charges int `json:"charges"`
+	Days    int `json:"days"`
+
+	// Paid When the last charge was made that was paid.
+	Paid *time.Time `json:"paid,omitempty"`
+
+	// Refusals Since one was paid.
+	Refusals *int `json:"refusals,omitempty"`
+
+	// State watching or charging
 	State string `json:"state"`
 }
 

@@ -17,7 +17,7 @@ import (
 func TestDrawings(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/gateway.md")
 	require.NoError(t, err)
-	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered", "Agreement": "signing"} {
+	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered", "Agreement": "signing", "Reload": "watching"} {
 		want := "```mermaid\nstateDiagram-v2\n  [*] --> " + first + "\n"
 		seen := map[string]bool{}
 		for _, a := range order.Tables()[name] {

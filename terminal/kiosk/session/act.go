@@ -279,6 +279,9 @@ func (r *rider) look(ctx context.Context) (Event, error) {
 	if len(r.fitting()) == 0 {
 		return IsFull, nil
 	}
+	if r.seen.Loaded != nil { // what was paid elsewhere for this card
+		r.reason = "settled"
+	}
 	for _, s := range r.seen.Settled {
 		if s.State == kiosk.Loaded {
 			r.reason = "settled"
