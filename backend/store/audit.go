@@ -300,7 +300,11 @@ func (t *Tx) taps(ctx context.Context, where string, args ...any) ([]Tap, error)
 
 // LatestTaps lists the newest claims of all cards, newest arrival first.
 func (t *Tx) LatestTaps(ctx context.Context, limit int) ([]Tap, error) {
-	return t.taps(ctx, `ORDER BY c.received_ms DESC, c.terminal, c.epoch, c.seq DESC LIMIT ?`, limit)
+	where, args, err := t.latestClaims(ctx, limit)
+	if err != nil || where == "" {
+		return nil, err
+	}
+	return t.taps(ctx, `WHERE `+where+` ORDER BY c.received_ms DESC, c.terminal, c.epoch, c.seq DESC LIMIT ?`, append(args, limit)...)
 }
 
 // CardTaps lists the claims of one card by counter.

@@ -109,8 +109,12 @@ var (
 )
 
 func (t *Tx) tapLines(ctx context.Context) ([]TapLine, error) {
+	where, args, err := t.latestClaims(ctx, overviewTaps)
+	if err != nil || where == "" {
+		return nil, err
+	}
 	var out []TapLine
-	err := t.rows(ctx, "latest taps", func(scan func(...any) error) error {
+	err = t.rows(ctx, "latest taps", func(scan func(...any) error) error {
 		var l TapLine
 		var card []byte
 		var at, amount int64
@@ -127,7 +131,7 @@ func (t *Tx) tapLines(ctx context.Context) ([]TapLine, error) {
 		out = append(out, l)
 		return nil
 	}, `SELECT c.at_ms, c.terminal, COALESCE(x.place, ''), c.card, c.amount, c.kind, c.said, c.status
-		FROM claim c LEFT JOIN terminal x ON x.id = c.terminal ORDER BY c.received_ms DESC, c.at_ms DESC, c.terminal, c.epoch, c.tap DESC LIMIT ?`, overviewTaps)
+		FROM claim c LEFT JOIN terminal x ON x.id = c.terminal WHERE `+where+` ORDER BY c.received_ms DESC, c.at_ms DESC, c.terminal, c.epoch, c.tap DESC LIMIT ?`, append(args, overviewTaps)...)
 	return out, err
 }
 
