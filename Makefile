@@ -3,7 +3,7 @@
 GO ?= go
 ARTIFACTS ?= artifacts
 
-.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-orders bench-pn532 bench-posting bench-route bench-settle bench-verify bench-wear soak-tap generate clean
+.PHONY: all build build-pcsc demo test test-go test-pcsc test-hsm test-pg test-stripe test-deb deb test-town test-orders test-kill lint fuzz bench-card bench-tap bench-boot bench-channel-health bench-latency bench-orders bench-pn532 bench-posting bench-route bench-settle bench-verify bench-wear soak-tap generate clean
 
 all: build
 
@@ -66,6 +66,12 @@ test-town:
 HISTORIES ?= 10000
 test-orders:
 	$(GO) test -count=1 -timeout 4h $(if $(PG),-tags postgres) ./backend/store/storetest -v -run '^TestStore$$/^(orders|settlement)$$' -args -histories $(HISTORIES) $(if $(SEED),-history-seed $(SEED))
+
+# A process that sells loads dies by kill -9 at every numbered point of payment and load, then at ROUNDS random ones under bad weather; each time everything must agree
+# after a night: make test-kill ROUNDS=500 SEED=7, with PG=1 on PostgreSQL.
+ROUNDS ?= 100
+test-kill:
+	$(GO) test -count=1 -timeout 4h $(if $(PG),-tags postgres) ./simulator/killrun -v -args -every 1 -rounds $(ROUNDS) $(if $(SEED),-kill-seed $(SEED))
 
 # A short run of every fuzz target: make fuzz FUZZTIME=1m
 FUZZTIME ?= 10s
