@@ -307,6 +307,7 @@ const (
 	Issuer       OnlineLoadReason = "issuer"
 	NotSupported OnlineLoadReason = "not supported"
 	Payer        OnlineLoadReason = "payer"
+	Proof        OnlineLoadReason = "proof"
 	Risk         OnlineLoadReason = "risk"
 	Setting      OnlineLoadReason = "setting"
 )
@@ -321,6 +322,8 @@ func (e OnlineLoadReason) Valid() bool {
 	case NotSupported:
 		return true
 	case Payer:
+		return true
+	case Proof:
 		return true
 	case Risk:
 		return true
@@ -1120,7 +1123,7 @@ type OnlineLoad struct {
 	// Qr While waiting: the text that the payer scans as a QR code.
 	Qr *string `json:"qr,omitempty"`
 
-	// Reason Of a refusal: who refused.
+	// Reason Of a refusal: who refused. proof: risk wants the payer to prove more, which no kiosk can ask for.
 	Reason *OnlineLoadReason `json:"reason,omitempty"`
 
 	// State waiting: the payer has not paid. unknown: nobody knows yet; the channel is asked. paid: the money has come. refused: the channel refused it; nothing was taken.
@@ -1129,7 +1132,7 @@ type OnlineLoad struct {
 	Way   string          `json:"way"`
 }
 
-// OnlineLoadReason Of a refusal: who refused.
+// OnlineLoadReason Of a refusal: who refused. proof: risk wants the payer to prove more, which no kiosk can ask for.
 type OnlineLoadReason string
 
 // OnlineLoadState waiting: the payer has not paid. unknown: nobody knows yet; the channel is asked. paid: the money has come. refused: the channel refused it; nothing was taken.

@@ -121,6 +121,9 @@ const (
 	Refunded  State = "refunded"  // it is back
 )
 
+// WantsProof is the reason of a sale that risk does not let pass unless the payer proves more, which nobody can at a kiosk.
+const WantsProof = "proof"
+
 // Sale is a payment for a load.
 type Sale struct {
 	Payment string // the gateway's number of its order
@@ -245,6 +248,9 @@ func (s *Service) saleOf(o gateway.Order) Sale {
 		out.QR = o.Payments[n-1].Action.QR
 	} else if n > 0 && out.State == Refused {
 		out.Reason = o.Payments[n-1].Class.String()
+		if o.Payments[n-1].State == order.Challenged {
+			out.Reason = WantsProof
+		}
 	}
 	return out
 }

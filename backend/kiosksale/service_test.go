@@ -45,6 +45,10 @@ func TestStatesOfASale(t *testing.T) {
 		{"a state of a later program", gateway.Order{State: "newer"}, Unknown},
 	} {
 		require.Equal(t, c.want, stateOf(c.o), c.name)
+		if c.name == "more proof is wanted" {
+			c.o.ID = "o"
+			require.Equal(t, WantsProof, (&Service{}).saleOf(c.o).Reason)
+		}
 	}
 }
 

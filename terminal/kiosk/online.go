@@ -23,6 +23,9 @@ const (
 	SaleRefunded  SaleState = "refunded"  // it is back
 )
 
+// WantsProof is the reason of a refused payment for which the payer must prove more than a kiosk can ask for.
+const WantsProof = "proof"
+
 // Sale is a payment for a load.
 type Sale struct {
 	Payment string // names it
@@ -31,7 +34,7 @@ type Sale struct {
 	State   SaleState
 	QR      string // while waiting: what the rider scans
 	Load    string // once paid: the load order
-	Reason  string // of a refusal: payer, issuer, channel, setting, risk or not supported; "": not told
+	Reason  string // of a refusal: payer, issuer, channel, setting, risk, not supported or [WantsProof]; "": not told
 	Expires time.Time
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,8 +55,17 @@ var (
 	stranger = ids.CardNumber{0x31, 0x04, 0x99, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88}
 )
 
+// Assess is risk: a test may want more proof of a payer.
+func (w *town) Assess(context.Context, gateway.Assessed) (gateway.Assessment, error) {
+	if w.strict.Load() {
+		return gateway.Assessment{Verdict: gateway.Challenge, Why: "a test"}, nil
+	}
+	return gateway.Assessment{Verdict: gateway.Pass}, nil
+}
+
 // town is a backend with a gateway over a WeChat Pay and an Alipay that verify signatures, cards, and one kiosk.
 type town struct {
+	strict  atomic.Bool // risk wants more proof
 	t       *testing.T
 	ctx     context.Context
 	store   *store.Store
@@ -231,7 +241,7 @@ func newTownOf(t *testing.T, most money.Amount, expires time.Duration) *town {
 	products, companies := map[code.Product]string{1: kiosksale.ProductName}, map[code.Company]string{1: "wechat", 2: "alipay"}
 	registry, err := code.NewRegistry(products, companies)
 	require.NoError(t, err)
-	w.gateway, err = gateway.New(w.store, clock.System{}, gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"w", "a"}}}, Log: log,
+	w.gateway, err = gateway.New(w.store, clock.System{}, gateway.Config{Registry: registry, Risk: w, Router: gateway.FixedRouter{{Accounts: []string{"w", "a"}}}, Log: log,
 		Accounts: []gateway.Account{{ID: "w", Company: 1, Number: 1, Channel: wc, NotifyURL: "https://gateway.example/w"}, {ID: "a", Company: 2, Number: 2, Channel: ac, NotifyURL: "https://gateway.example/a"}},
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return w.topup.PaidOnline(ctx, tx, o.ID, o.Received)

@@ -32,6 +32,7 @@ var english = map[string]string{
 	"title.off": "Top-up is not possible here now", "text.off": "Please use another kiosk, and tell the operator.",
 
 	"title.way-out": "This way to pay is out of order", "text.way-out": "Choose another way to pay.",
+	"title.proof": "Please pay in the app", "text.proof": "This payment needs a proof that it is you, which a kiosk cannot take. Top up in the app or at a desk, or pay another way.",
 	"title.refused": "The payment was refused", "text.refused": "Your wallet or bank said no. Try again, or pay another way.",
 	"title.expired": "Nobody paid in time", "text.expired": "Try again. If you have paid at the last moment, the money goes back by itself.",
 	"title.cancelled": "Cancelled", "text.cancelled": "The code is worth nothing any more. Should you have paid at this moment, the money goes back by itself.",
@@ -86,6 +87,7 @@ var chinese = map[string]string{
 	"title.off": "现在不能在此充值", "text.off": "请使用其他充值机，并告知运营方。",
 
 	"title.way-out": "此支付方式暂不可用", "text.way-out": "请选择其他支付方式。",
+	"title.proof": "请在手机应用中支付", "text.proof": "此笔付款需要验证身份，自助机无法办理。请在手机应用或服务窗口充值，或换一种支付方式。",
 	"title.refused": "付款被拒绝", "text.refused": "钱包或银行拒绝了付款。请重试，或换一种支付方式。",
 	"title.expired": "付款超时", "text.expired": "请重试。如果您在最后一刻付了款，款项会自动退回。",
 	"title.cancelled": "已取消", "text.cancelled": "付款码已作废。如果您恰好付了款，款项会自动退回。",

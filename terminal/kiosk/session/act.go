@@ -418,6 +418,8 @@ func (r *rider) stands(ctx context.Context, ask func(context.Context, string) (k
 		e := RefusedHeard
 		if r.state == Ordering && slices.Contains([]string{"channel", "setting", "not supported"}, v.Reason) {
 			e = NoWay // nothing that the rider did
+		} else if r.state == Ordering && v.Reason == kiosk.WantsProof {
+			e = ProofHeard
 		}
 		return e, r.drop()
 	case kiosk.SaleClosed:

@@ -30,6 +30,7 @@ const (
 
 	WayOut    State = "way-out"    // that way to pay is out of order
 	Refused   State = "refused"    // the payment was refused
+	Proof     State = "proof"      // the rider must prove more, which cannot be done here
 	Expired   State = "expired"    // nobody paid in time
 	Cancelled State = "cancelled"  // the rider does not want to pay
 	QROffline State = "qr-offline" // the code is shown, and the network is gone: whether it was paid cannot be seen
@@ -87,6 +88,7 @@ const (
 	Shown            Event = "shown"             // there is a code to scan
 	PaidHeard        Event = "paid"              // the backend says
 	RefusedHeard     Event = "payment-refused"   // likewise
+	ProofHeard       Event = "proof-wanted"      // likewise: refused unless the rider proves more
 	ClosedHeard      Event = "payment-closed"    // likewise: nobody paid, and nobody can
 	DoubtHeard       Event = "payment-in-doubt"  // likewise: nobody knows
 	Left             Event = "left"              // the card left in the middle of the load, or would not say
@@ -121,7 +123,7 @@ var arrows = []arrow{
 	{Amount, AmountChosen, Way}, {Amount, CancelAsked, Idle}, {Amount, TimeOut, Idle},
 	{Way, WayChosen, Ordering}, {Way, LinkLost, Offline}, {Way, IsOff, Off}, {Way, BackAsked, Amount}, {Way, CancelAsked, Idle}, {Way, TimeOut, Idle},
 
-	{Ordering, Shown, QR}, {Ordering, PaidHeard, Hold}, {Ordering, RefusedHeard, Refused}, {Ordering, ClosedHeard, Expired}, {Ordering, DoubtHeard, Checking},
+	{Ordering, Shown, QR}, {Ordering, PaidHeard, Hold}, {Ordering, RefusedHeard, Refused}, {Ordering, ProofHeard, Proof}, {Ordering, ClosedHeard, Expired}, {Ordering, DoubtHeard, Checking},
 	{Ordering, NoWay, WayOut}, {Ordering, LinkLost, Offline}, {Ordering, IsOff, Off},
 	{QR, PaidHeard, Hold}, {QR, RefusedHeard, Refused}, {QR, ClosedHeard, Expired}, {QR, DoubtHeard, Checking}, {QR, LinkLost, QROffline}, {QR, CancelAsked, Closing}, {QR, TimeOut, Closing},
 	{QROffline, Shown, QR}, {QROffline, PaidHeard, Hold}, {QROffline, RefusedHeard, Refused}, {QROffline, ClosedHeard, Expired}, {QROffline, DoubtHeard, Checking}, {QROffline, CancelAsked, Unsure}, {QROffline, TimeOut, Unsure},
@@ -141,18 +143,18 @@ var arrows = []arrow{
 	{Ordering, RefundedHeard, Refunded}, {QR, RefundedHeard, Refunded}, {QROffline, RefundedHeard, Refunded}, {Checking, RefundedHeard, Refunded}, {Closing, RefundedHeard, Refunded}, {PaidOffline, RefundedHeard, Refunded},
 	{Ordering, GoingBack, RefundLater}, {QR, GoingBack, RefundLater}, {QROffline, GoingBack, RefundLater}, {Checking, GoingBack, RefundLater}, {Closing, GoingBack, RefundLater}, {Loading, GoingBack, RefundLater}, {PaidOffline, GoingBack, RefundLater},
 
-	{WayOut, AgainAsked, Way}, {Refused, AgainAsked, Way}, {Expired, AgainAsked, Way},
+	{WayOut, AgainAsked, Way}, {Refused, AgainAsked, Way}, {Proof, AgainAsked, Way}, {Expired, AgainAsked, Way},
 	{Unread, CardSeen, Reading}, {Unread, ReaderLost, NoReader},
 	{Unread, TimeOut, Idle}, {NotOurs, TimeOut, Idle}, {Blocked, TimeOut, Idle}, {Full, TimeOut, Idle}, {Offline, TimeOut, Idle}, {Off, TimeOut, Idle}, {WayOut, TimeOut, Idle},
-	{Refused, TimeOut, Idle}, {Expired, TimeOut, Idle}, {Cancelled, TimeOut, Idle}, {Unsure, TimeOut, Idle}, {Kept, TimeOut, Idle}, {Refunded, TimeOut, Idle}, {RefundLater, TimeOut, Idle}, {Done, TimeOut, Idle},
+	{Refused, TimeOut, Idle}, {Proof, TimeOut, Idle}, {Expired, TimeOut, Idle}, {Cancelled, TimeOut, Idle}, {Unsure, TimeOut, Idle}, {Kept, TimeOut, Idle}, {Refunded, TimeOut, Idle}, {RefundLater, TimeOut, Idle}, {Done, TimeOut, Idle},
 	{NotOurs, Finished, Idle}, {Blocked, Finished, Idle}, {Full, Finished, Idle}, {Offline, Finished, Idle}, {Off, Finished, Idle}, {WayOut, Finished, Idle},
-	{Refused, Finished, Idle}, {Expired, Finished, Idle}, {Cancelled, Finished, Idle}, {Unsure, Finished, Idle}, {Kept, Finished, Idle}, {Refunded, Finished, Idle}, {RefundLater, Finished, Idle}, {Done, Finished, Idle},
+	{Refused, Finished, Idle}, {Proof, Finished, Idle}, {Expired, Finished, Idle}, {Cancelled, Finished, Idle}, {Unsure, Finished, Idle}, {Kept, Finished, Idle}, {Refunded, Finished, Idle}, {RefundLater, Finished, Idle}, {Done, Finished, Idle},
 }
 
 // places is where the money is in each state. Of a sale whose load is on its way, what waits in the order is [Moving].
 var places = map[State]Money{
 	Idle: None, Reading: None, Amount: None, Way: None, Ordering: None, NoReader: None, Unread: None, NotOurs: None, Blocked: None, Full: None, Offline: None, Off: None,
-	WayOut: None, Refused: None, Expired: None, Cancelled: None,
+	WayOut: None, Refused: None, Proof: None, Expired: None, Cancelled: None,
 	QR: Yours, QROffline: Asked, Checking: Asked, Closing: Asked, Unsure: Asked,
 	Hold: InOrder, WrongCard: InOrder, NotLoaded: InOrder, PaidOffline: InOrder, PaidNoReader: InOrder, Kept: InOrder,
 	Loading: Moving, Again: Moving, Done: OnCard,
