@@ -21,10 +21,23 @@ const (
 // Step verifies and posts one group of accepted records, whoever shares their posting, and returns how many; zero means that all is
 // posted. Doing it again after a failure changes nothing that is done. Others may post at the same time: a record is posted once.
 func (p *Pipeline) Step(ctx context.Context) (int, error) {
+	return p.stepOf(ctx, func(tx *store.Tx) (store.Held, error) { return tx.EveryLane(ctx) })
+}
+
+// StepThrough is Step for the records that arrived on or before a clearing day, and for what else waits in their lanes: a day that closes does not wait for
+// posters that have none of them. Zero means that all of the day is posted. Who posts journal-first takes all lanes, which its memory is of.
+func (p *Pipeline) StepThrough(ctx context.Context, day string) (int, error) {
+	if p.journal != nil {
+		return p.Step(ctx)
+	}
+	return p.stepOf(ctx, func(tx *store.Tx) (store.Held, error) { return tx.LanesThrough(ctx, day) })
+}
+
+func (p *Pipeline) stepOf(ctx context.Context, lanes func(*store.Tx) (store.Held, error)) (int, error) {
 	p.step.Lock()
 	defer p.step.Unlock()
 	for {
-		n, err := p.postNext(ctx, p.journal, func(tx *store.Tx) (store.Held, error) { return tx.EveryLane(ctx) })
+		n, err := p.postNext(ctx, p.journal, lanes)
 		if err == nil && n == 0 {
 			n, err = p.review(ctx)
 		}

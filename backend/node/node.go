@@ -260,10 +260,10 @@ func (n *Node) Settle(ctx context.Context, day string) (settlement.Output, error
 	return settlement.Load(ctx, n.store, day)
 }
 
-// CloseDay posts what waits, settles the loads that records prove, and closes a clearing day. Closing it again gives the
+// CloseDay posts what waits of the day, settles the loads that records prove, and closes a clearing day. Closing it again gives the
 // same report, byte for byte.
 func (n *Node) CloseDay(ctx context.Context, day string) (settlement.Head, error) {
-	if err := n.Post(ctx); err != nil {
+	if err := n.post(ctx, func() (int, error) { return n.pipeline.StepThrough(ctx, day) }); err != nil {
 		return settlement.Head{}, err
 	}
 	term, err := calendar.ParseTerm(n.cfg.Scheme.Term)
@@ -278,8 +278,12 @@ func (n *Node) CloseDay(ctx context.Context, day string) (settlement.Head, error
 
 // Post verifies and posts every record that is accepted, and settles the loads that records prove.
 func (n *Node) Post(ctx context.Context) error {
+	return n.post(ctx, func() (int, error) { return n.pipeline.Step(ctx) })
+}
+
+func (n *Node) post(ctx context.Context, step func() (int, error)) error {
 	for {
-		done, err := n.pipeline.Step(ctx)
+		done, err := step()
 		if err != nil {
 			return err
 		}

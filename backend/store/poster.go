@@ -80,6 +80,12 @@ func (t *Tx) EveryLane(ctx context.Context) (Held, error) {
 	return Held{all, true}, err
 }
 
+// LanesThrough is EveryLane, of those lanes alone that have records which arrived on or before a clearing day: nobody waits for the posters of the others.
+func (t *Tx) LanesThrough(ctx context.Context, day string) (Held, error) {
+	all, err := t.lanes(ctx, `WHERE EXISTS (SELECT 1 FROM record_waiting w WHERE w.lane = posting_lane.lane AND w.day <= ?)`, day)
+	return Held{all, true}, err
+}
+
 // in16 is a list of lanes for queries, one text whatever their number.
 const in16 = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -155,11 +161,11 @@ func (t *Tx) lockLane(ctx context.Context, lane int) error {
 // PendingOf lists accepted records of lanes that are not posted, at most limit: each lane's oldest first, and the lanes in turn, beginning with one that
 // the caller changes each time.
 func (t *Tx) PendingOf(ctx context.Context, h Held, first, limit int) ([]Pending, error) {
-	if t.dialect == sqlite && h.any {
-		return t.PendingRecords(ctx, limit) // one writer posts all: nothing is to be told apart
-	}
 	if len(h.lanes) == 0 {
 		return nil, nil
+	}
+	if t.dialect == sqlite && h.any {
+		return t.PendingRecords(ctx, limit) // one writer posts all: nothing is to be told apart
 	}
 	var waiting []int
 	if err := t.rows(ctx, "lanes with records", func(scan func(...any) error) error {
