@@ -199,6 +199,26 @@ func clearing(ctx context.Context, tx *store.Tx, b bookState) (Check, error) {
 	return c, nil
 }
 
+// online: the gateway's orders and the books tell the same of each channel.
+func online(ctx context.Context, tx *store.Tx, _ bookState) (Check, error) {
+	c := Check{Name: "online", Says: "each payment, refund and pay-out of the gateway has its entry and moved its sum, and nothing else moved the accounts of its channels",
+		Do: "compare the order (`purselane channels explain`) with its entry; an entry that no order made was posted by hand: undo it by another, with two people looking"}
+	sums, err := tx.GatewayChannelSums(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, s := range sums {
+		account := string(books.Channel(s.Channel))
+		c.Figures = append(c.Figures, Figure{account + " by orders", s.Orders}, Figure{account + " by entries", s.Books})
+		if s.Orders != s.Books {
+			c.Faults = append(c.Faults, fmt.Sprintf("%s: orders come to %v, their entries to %v", account, s.Orders, s.Books))
+		}
+	}
+	faults, err := tx.VerifyGateway(ctx)
+	c.Faults = append(c.Faults, faults...)
+	return c, err
+}
+
 // sides: what is owed to holders is never negative.
 func sides(_ context.Context, _ *store.Tx, b bookState) (Check, error) {
 	c := Check{Name: "sides", Says: "holders, together, owe us nothing",

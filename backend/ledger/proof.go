@@ -48,7 +48,7 @@ func Prove(ctx context.Context, tx *store.Tx, day string, at time.Time) (Proof, 
 		return p, fmt.Errorf("prove the books: %w", err)
 	}
 	for _, c := range []func(context.Context, *store.Tx, bookState) (Check, error){
-		trialBalance, entries, accounts, holds, shadows, floatIdentity, clearing, sides, aside, groups,
+		trialBalance, entries, accounts, holds, shadows, floatIdentity, clearing, online, sides, aside, groups,
 	} {
 		check, err := c(ctx, tx, b)
 		if err != nil {
