@@ -39,6 +39,9 @@ func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 		}
 		return nil
 	}
+	if err := t.lockAccounts(ctx, e.Lines); err != nil {
+		return err
+	}
 	accounts := make([]accountRow, len(e.Lines))
 	for i := range e.Lines {
 		if e.Lines[i], accounts[i], err = t.takes(ctx, e.Kind, e.Lines[i]); err != nil {
@@ -49,13 +52,24 @@ func (t *Tx) Post(ctx context.Context, e books.Entry) error {
 		`INSERT INTO journal_entry (id, kind, day, ref, digest) VALUES (?, ?, ?, ?, ?)`, e.ID, e.Kind, e.Day, e.Ref, digest); err != nil {
 		return err
 	}
+	if err := t.writeLines(ctx, e); err != nil {
+		return err
+	}
+	return t.moveAccounts(ctx, e.Lines, accounts)
+}
+
+// writeLines writes the lines of an entry.
+func (t *Tx) writeLines(ctx context.Context, e books.Entry) error {
+	if t.dialect == postgres {
+		return t.writeLinesAtOnce(ctx, e)
+	}
 	for i, l := range e.Lines {
 		if _, err := t.exec(ctx, "write line",
 			`INSERT INTO journal_line (entry, line, account, amount) VALUES (?, ?, ?, ?)`, e.ID, i, string(l.Account), l.Amount.Minor()); err != nil {
 			return err
 		}
 	}
-	return t.moveAccounts(ctx, e.Lines, accounts)
+	return nil
 }
 
 // moveAccounts adds the amounts of lines to the balances of their accounts. An account is written once, however many lines it has: an entry names each once, but one of
@@ -72,12 +86,7 @@ func (t *Tx) moveAccounts(ctx context.Context, lines []books.Line, accounts []ac
 			return fmt.Errorf("account %s: %w", moved[at].name, err)
 		}
 	}
-	for _, r := range moved {
-		if err := t.putAccount(ctx, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.putAccounts(ctx, moved)
 }
 
 // takes finds the account that a line of an entry goes to: the line's own, or, where that is frozen and the entry tells a fact, the one

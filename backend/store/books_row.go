@@ -98,6 +98,10 @@ func scanAccount(scan func(...any) error) (accountRow, error) {
 
 // account reads an account's row as it stands; one that was never used comes with found false.
 func (t *Tx) account(ctx context.Context, a books.Account) (accountRow, error) {
+	if r, known := t.ahead[a]; known {
+		delete(t.ahead, a)
+		return r, nil
+	}
 	if t.beside {
 		return t.lockedAccount(ctx, a)
 	}
@@ -170,28 +174,59 @@ func (t *Tx) believed(ctx context.Context, a books.Account) (accountRow, error) 
 	return r, nil
 }
 
+// lockAccounts locks the rows of an entry's accounts for a Posting, in the order of their names, and reads them once for all: the float's is everybody's, and whoever has it keeps
+// the others waiting.
+func (t *Tx) lockAccounts(ctx context.Context, lines []books.Line) error {
+	t.ahead = nil
+	if !t.beside {
+		return nil
+	}
+	return t.lockAccountsAtOnce(ctx, lines)
+}
+
 // putAccount writes a row with its next version and its seal.
 func (t *Tx) putAccount(ctx context.Context, r accountRow) error {
-	if t.seal.key == nil && len(r.seal) > 0 {
-		return fmt.Errorf("account %s: %w: the key file must open (--passphrase-file or --identity-file)", r.name, ErrSealed)
-	}
-	var err error
-	if r.class, err = books.ClassOf(r.name); err != nil {
-		return err
-	}
-	if r.number == "" {
-		if r.number, err = t.freeNumber(ctx, r.name); err != nil {
+	return t.putAccounts(ctx, []accountRow{r})
+}
+
+// putAccounts is putAccount for several, each of another account. An account without a number is written before the next one gets its own.
+func (t *Tx) putAccounts(ctx context.Context, rows []accountRow) error {
+	var together []accountRow
+	for _, r := range rows {
+		if t.seal.key == nil && len(r.seal) > 0 {
+			return fmt.Errorf("account %s: %w: the key file must open (--passphrase-file or --identity-file)", r.name, ErrSealed)
+		}
+		var err error
+		if r.class, err = books.ClassOf(r.name); err != nil {
+			return err
+		}
+		numbered := r.number != ""
+		if !numbered {
+			if r.number, err = t.freeNumber(ctx, r.name); err != nil {
+				return err
+			}
+		}
+		r.version++
+		r.seal = t.seal.of(r)
+		delete(t.opened, r.name) // it has lines now
+		delete(t.ahead, r.name)
+		if numbered && t.dialect == postgres {
+			together = append(together, r)
+			continue
+		}
+		if _, err := t.exec(ctx, "write account", `INSERT INTO account (`+accountColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`+accountReplaced,
+			string(r.name), string(r.class), r.number, r.balance.Minor(), r.switches, r.version, r.edited, r.seal); err != nil {
 			return err
 		}
 	}
-	r.version++
-	delete(t.opened, r.name) // it has lines now
-	_, err = t.exec(ctx, "write account", `INSERT INTO account (name, class, number, balance, switches, version, edited, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET class = excluded.class, number = excluded.number, balance = excluded.balance, switches = excluded.switches,
-		version = excluded.version, edited = excluded.edited, seal = excluded.seal`,
-		string(r.name), string(r.class), r.number, r.balance.Minor(), r.switches, r.version, r.edited, t.seal.of(r))
-	return err
+	if together == nil {
+		return nil
+	}
+	return t.putAccountsAtOnce(ctx, together)
 }
+
+const accountReplaced = ` ON CONFLICT (name) DO UPDATE SET class = excluded.class, number = excluded.number, balance = excluded.balance, switches = excluded.switches,
+	version = excluded.version, edited = excluded.edited, seal = excluded.seal`
 
 // freeNumber is the account's number, of the first attempt that no other account has.
 func (t *Tx) freeNumber(ctx context.Context, a books.Account) (string, error) {

@@ -55,13 +55,12 @@ func (t *Tx) closeGroup(ctx context.Context, g Group, number int64, lines []book
 	if err != nil {
 		return err
 	}
-	if err := t.Post(ctx, e); err != nil {
+	digest := e.Digest()
+	if _, err = t.exec(ctx, "chain group", `INSERT INTO posting_group (number, entry, digest, lines, records, evidence, prev_hash, hash, at_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, e.ID, digest, len(e.Lines), records, evidence, prev, groupHash(prev, number, digest, evidence), g.AtMS); err != nil {
 		return err
 	}
-	digest := e.Digest()
-	_, err = t.exec(ctx, "chain group", `INSERT INTO posting_group (number, entry, digest, lines, records, evidence, prev_hash, hash, at_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, e.ID, digest, len(e.Lines), records, evidence, prev, groupHash(prev, number, digest, evidence), g.AtMS)
-	return err
+	return t.Post(ctx, e) // last, for the accounts are everybody's
 }
 
 // exhibit is a record of a group with its hash.

@@ -107,13 +107,14 @@ type Tx struct {
 	tx      *sql.Tx
 	dialect dialect
 	known   *statements
-	own     map[string]*sql.Stmt   // of this transaction, by text
-	rerun   rerun                  // what the engine said of this transaction
-	seal    sealer                 // of account rows
-	edited  []books.Account        // rows found whose seal does not fit
-	lane    int                    // whose chain a group goes into
-	beside  bool                   // it is a Posting: only rows that it has locked stay as it read them
-	opened  map[books.Account]bool // accounts that got their row from this Posting
+	own     map[string]*sql.Stmt         // of this transaction, by text
+	rerun   rerun                        // what the engine said of this transaction
+	seal    sealer                       // of account rows
+	edited  []books.Account              // rows found whose seal does not fit
+	lane    int                          // whose chain a group goes into
+	beside  bool                         // it is a Posting: only rows that it has locked stay as it read them
+	opened  map[books.Account]bool       // accounts that got their row from this Posting
+	ahead   map[books.Account]accountRow // rows that this Posting has locked and read for the entry at hand
 }
 
 // Update runs f in one write transaction and commits it if f returns nil. Where the transaction collides with another one f is run
