@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // TestTheGatewayTakesWhatIsSigned: every kind of request, each sent twice, and never one that somebody else signs.
 func TestTheGatewayTakesWhatIsSigned(t *testing.T) {
-	address, keyID, text, stop, err := gateway(t.TempDir())
+	address, keyID, text, stop, err := verifier(t.TempDir())
 	require.NoError(t, err)
 	defer stop()
 	secret, err := sign.ParseSecret(text)

@@ -21,8 +21,8 @@ import (
 	"github.com/purselane/purselane/backend/store"
 )
 
-// gateway is a server that verifies requests as the gateway does, with an active app.
-func gateway(dir string) (address, keyID, secret string, stop func(), err error) {
+// verifier is a server that verifies requests as the gateway does, with an active app.
+func verifier(dir string) (address, keyID, secret string, stop func(), err error) {
 	ctx := context.Background()
 	s, err := store.Open(ctx, filepath.Join(dir, "scheme.db"), store.Options{NoSync: true})
 	if err != nil {
@@ -71,7 +71,7 @@ func ExampleSigner() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	address, keyID, text, stop, err := gateway(dir)
+	address, keyID, text, stop, err := verifier(dir)
 	if err != nil {
 		log.Fatal(err)
 	}
