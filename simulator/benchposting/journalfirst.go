@@ -78,6 +78,11 @@ func (s *scheme) postedAhead(j *store.JournalFirst) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	return s.postAhead(j, b)
+}
+
+// postAhead keeps a batch and times its posting, journal-first.
+func (s *scheme) postAhead(j *store.JournalFirst, b batch) (time.Duration, error) {
 	held, err := s.readAhead(j, &b)
 	if err != nil {
 		return 0, err

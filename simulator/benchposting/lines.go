@@ -30,13 +30,16 @@ func (s *scheme) stepped() (time.Duration, error) {
 	if err := s.keep(b); err != nil {
 		return 0, err
 	}
-	return timed(func() error {
-		n, err := s.pipe.Step(s.ctx)
-		if err == nil && n != size {
-			err = fmt.Errorf("a step posted %d of %d records", n, size)
-		}
-		return err
-	})
+	return timed(s.step)
+}
+
+// step is a step of the intake over one batch.
+func (s *scheme) step() error {
+	n, err := s.pipe.Step(s.ctx)
+	if err == nil && n != size {
+		err = fmt.Errorf("a step posted %d of %d records", n, size)
+	}
+	return err
 }
 
 func bareLine(ctx context.Context, dir string, cards int) (line, error) {

@@ -9,7 +9,8 @@
 // posting-bare is PostGroup in groups of 1,000. posting-pipeline is a whole step of the intake: read accepted records, decode, verify, post. The floor of both is
 // the bare statements. posting-accept is keeping a batch, its floor is posting it; posting-duplicates is keeping again what is posted, its floor is accepting and posting
 // it the first time; posting-hot is groups that all pay one merchant, its floor is groups over many; posting-growth is cards that have 2,000 taps behind them, its
-// floor is cards that have 10, in the same store.
+// floor is cards that have 10, in the same store. posting-rows is PostGroup with as many posted taps in the tables as -rows says last, its floor is with as many as it says first; it prints the rate at
+// each size. posting-flags is a step of the intake with the watch's look at what it posted, its floor is the step alone; both are CPU time, so that 0.87 is 1.15 times as much.
 //
 // posting-journal-first is groups posted journal-first, each with its share of writing the journal out; its floor is groups posted strictly, in a store of their own.
 // posting-journal-burst is the same while nothing is written out.
@@ -37,11 +38,12 @@ func main() {
 	cards := flag.Int("cards", 20_000, "cards that tap at random")
 	only := flag.String("only", "", "measure these lines alone, by name with commas between")
 	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
+	rows := flag.String("rows", "50000,200000", "posted taps at which posting-rows measures, with commas between")
 	var pg postgres
 	flag.StringVar(&pg.url, "pg", "", "URL of an empty PostgreSQL database: its lines are measured too")
 	flag.StringVar(&pg.floor, "pgbench", "", "name of a database that pgbench has filled, on the same server")
 	flag.Parse()
-	if err := profiled(*profile, func() error { return bench(context.Background(), *limit, *cards, *only, pg) }); err != nil {
+	if err := profiled(*profile, func() error { return bench(context.Background(), *limit, *cards, *rows, *only, pg) }); err != nil {
 		fmt.Fprintln(os.Stderr, "benchposting:", err)
 		os.Exit(1)
 	}
@@ -72,14 +74,18 @@ type lineMaker struct {
 	make func(ctx context.Context, dir string, cards int) (line, error)
 }
 
-func bench(ctx context.Context, limit time.Duration, cards int, only string, pg postgres) error {
+func bench(ctx context.Context, limit time.Duration, cards int, rows, only string, pg postgres) error {
+	sizes, err := sizesOf(rows)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(".", "benchposting-") // not under /tmp, which may be no disk
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) // a folder of our own
 	all := []lineMaker{{"posting-bare", bareLine}, {"posting-pipeline", pipelineLine}, {"posting-accept", acceptLine}, {"posting-duplicates", duplicatesLine},
-		{"posting-hot", hotLine}, {"posting-growth", growthLine}, {"posting-journal-first", journalFirstLine}, {"posting-journal-burst", burstLine}}
+		{"posting-hot", hotLine}, {"posting-growth", growthLine}, {"posting-rows", rowsLine(sizes)}, {"posting-flags", flagsLine}, {"posting-journal-first", journalFirstLine}, {"posting-journal-burst", burstLine}}
 	if pg.url != "" {
 		all = append(all, lineMaker{"posting-pg-1", pg.pgLine}, lineMaker{"posting-sqlite", pg.sqliteLine}, lineMaker{"posting-pg-pipeline", pg.pipelineLine},
 			lineMaker{"posting-pg-2", pg.postersLine}, lineMaker{"posting-pg-hot", pg.hotLine})

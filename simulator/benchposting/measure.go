@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// line is one comparison. Own and floor each do one group and say how long its timed part took.
+// line is one comparison. Own and floor each do one group and say how long its timed part took; where they cannot take turns, all does all groups of both.
 type line struct {
 	name       string
 	records    int // of a group
 	own, floor func() (time.Duration, error)
+	all        func(limit time.Duration) (own, floors []time.Duration, err error)
 	end        func() error
 }
 
@@ -30,6 +31,11 @@ const (
 
 func (l line) measure(limit time.Duration) (result, error) {
 	r := result{name: l.name, records: l.records}
+	if l.all != nil {
+		var err error
+		r.own, r.floors, err = l.all(limit)
+		return r, err
+	}
 	for start, n := time.Now(), 0; n < warmUp+groups || time.Since(start) < limit; n++ {
 		own, err := l.own()
 		if err != nil {

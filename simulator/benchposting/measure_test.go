@@ -33,7 +33,7 @@ func TestOwnAndFloorTakeTurns(t *testing.T) {
 
 // TestEachLineLeavesSoundBooks: what is measured posts what it says; the end of a line recomputes the books.
 func TestEachLineLeavesSoundBooks(t *testing.T) {
-	for _, make := range []func(context.Context, string, int) (line, error){bareLine, pipelineLine, acceptLine, duplicatesLine, hotLine} {
+	for _, make := range []func(context.Context, string, int) (line, error){bareLine, pipelineLine, acceptLine, duplicatesLine, hotLine, flagsLine} {
 		l, err := make(t.Context(), t.TempDir(), 50)
 		require.NoError(t, err)
 		own, err := l.own()
@@ -43,5 +43,22 @@ func TestEachLineLeavesSoundBooks(t *testing.T) {
 		require.NoError(t, err, l.name)
 		require.Positive(t, floor)
 		require.NoError(t, endOf(l, nil), l.name)
+	}
+}
+
+func TestRowsAreMeasuredAtEachSize(t *testing.T) {
+	sizes, err := sizesOf("2000,5000")
+	require.NoError(t, err)
+	l, err := rowsLine(sizes)(t.Context(), t.TempDir(), 50)
+	require.NoError(t, err)
+	r, err := l.measure(0)
+	require.NoError(t, err)
+	require.Len(t, r.own, groups)
+	require.Len(t, r.floors, groups)
+	require.NotEqual(t, r.own, r.floors)
+	require.NoError(t, endOf(l, nil))
+	for _, wrong := range []string{"", "5", "5,5", "0,5", "a,5", "5,4", "5,"} {
+		_, err := sizesOf(wrong)
+		require.Error(t, err, wrong)
 	}
 }
