@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/bill"
@@ -156,11 +158,21 @@ func (n *Node) openRisk(ctx context.Context) (*desk.Desk, error) {
 		if err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}
+		cfg.Process = processName(c.Dir)
 		if cfg.Identity, err = identity.New(set, s, riskKey(c.TokenKey, "person")); err != nil {
 			return nil, err
 		}
 	}
 	return desk.Open(ctx, n.store, cfg)
+}
+
+// processName is a backend's name for its own counts: the machine and its data folder, which a restart does not change.
+func processName(dir string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return host + ":" + filepath.Base(filepath.Dir(filepath.Clean(dir))) + "/" + filepath.Base(dir)
 }
 
 // maxHold is a month: a longer hold is a typing error.

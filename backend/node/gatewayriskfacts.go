@@ -16,7 +16,11 @@ import (
 func (n *Node) riskFacts(w *bill.Watch, hold time.Duration) func(context.Context, gateway.Assessed, *risk.Facts) error {
 	return func(ctx context.Context, in gateway.Assessed, f *risk.Facts) error {
 		now := n.cfg.Clock.Now()
-		if l := w.Lately(in.Payment.Account); !l.At.IsZero() {
+		last := w.Lately
+		if in.Payment.Product == channel.Payout { // money that leaves waits until its channel was asked
+			last = func(account string) bill.Lately { return w.Asked(ctx, account) }
+		}
+		if l := last(in.Payment.Account); !l.At.IsZero() {
 			f.ReconMinutes, f.ReconDifferences, f.ReconAmount = int(now.Sub(l.At)/time.Minute), l.Differences, l.Amount.Minor()
 		}
 		if in.Payment.Product != channel.Payout || hold == 0 {
@@ -24,6 +28,10 @@ func (n *Node) riskFacts(w *bill.Watch, hold time.Duration) func(context.Context
 		}
 		return n.store.View(ctx, func(tx *store.Tx) error {
 			balance, err := tx.Balance(ctx, gateway.Available(in.Order.Merchant))
+			if err != nil {
+				return err
+			}
+			owed, err := balance.Neg() // in the books debits are positive
 			if err != nil {
 				return err
 			}
@@ -35,7 +43,7 @@ func (n *Node) riskFacts(w *bill.Watch, hold time.Duration) func(context.Context
 			for _, o := range came {
 				lots = append(lots, risk.Lot{At: o.PaidAt, Amount: o.Received})
 			}
-			f.Young, err = risk.Young(in.Payment.Money.Amount, balance, lots, hold, now)
+			f.Young, err = risk.Young(in.Payment.Money.Amount, owed, lots, hold, now)
 			return err
 		})
 	}

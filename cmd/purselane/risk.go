@@ -30,11 +30,12 @@ import (
 
 // RiskCmd is `purselane risk`.
 type RiskCmd struct {
-	Check   RiskCheckCmd   `cmd:"" help:"Check a file of risk rules, or of lists."`
-	DryRun  RiskDryRunCmd  `cmd:"" name:"dry-run" help:"Decide a day's payments by new rules: what would have changed."`
-	Explain RiskExplainCmd `cmd:"" help:"Say why an order's payments were passed, challenged or blocked."`
-	Sign    RiskSignCmd    `cmd:"" help:"Sign a file of risk rules."`
-	ID      RiskIDCmd      `cmd:"" name:"id" help:"Print the ID by which lists name a payer, device, card or merchant; it is read from standard input."`
+	Check    RiskCheckCmd    `cmd:"" help:"Check a file of risk rules, or of lists."`
+	DryRun   RiskDryRunCmd   `cmd:"" name:"dry-run" help:"Decide a day's payments by new rules: what would have changed."`
+	Explain  RiskExplainCmd  `cmd:"" help:"Say why an order's payments were passed, challenged or blocked."`
+	Sign     RiskSignCmd     `cmd:"" help:"Sign a file of risk rules."`
+	Identity RiskIdentityCmd `cmd:"" help:"Say what a day's questions of who somebody is were and cost."`
+	ID       RiskIDCmd       `cmd:"" name:"id" help:"Print the ID by which lists name a payer, device, card or merchant; it is read from standard input."`
 }
 
 // riskFiles adds what the scheme's risk section names files for. A scheme without one stays as it is.

@@ -25,6 +25,7 @@ import (
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/risk"
 	"github.com/purselane/purselane/backend/risk/stepup"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/simulator/channel/wechat"
@@ -163,6 +164,18 @@ func TestAPayerProvesMoreAndTheSameOrderGoesOn(t *testing.T) {
 	require.NoError(t, n.Risk().Look(t.Context()))
 	p := pay(buy("denied", 10), "", order.Failed)
 	require.Equal(t, channel.ByRisk, p.Class)
+
+	require.NoError(t, n.Store().Update(t.Context(), func(tx *store.Tx) error {
+		return tx.AddIdentitySpending(t.Context(), store.IdentitySpending{Day: "2026-11-24", Process: "host:scheme", Calls: 3, Silent: 1, Matched: 2, Spent: money.Minor(150), Budget: money.Minor(10000)})
+	}))
+	out, err = runRisk(t, "identity", "--day", "2026-11-24", "--dir", x.Dir)
+	require.NoError(t, err)
+	require.Equal(t, "host:scheme  1.50 of 100.00: 3 calls, 1 without an answer; 2 match, 0 do not, 0 are in no database; 0 needed no call, 0 were not made\n", out)
+	out, err = runRisk(t, "identity", "--day", "2026-11-24", "--dir", x.Dir, "--json")
+	require.NoError(t, err)
+	require.Contains(t, out, `"Process":"host:scheme"`)
+	_, err = runRisk(t, "identity", "--day", "yesterday", "--dir", x.Dir)
+	require.ErrorContains(t, err, "YYYY-MM-DD")
 }
 
 func TestRiskFilesAreChecked(t *testing.T) {

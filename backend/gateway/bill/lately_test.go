@@ -67,3 +67,26 @@ func TestPaymentsAreComparedMinutesLater(t *testing.T) {
 	w.Round(t.Context())
 	require.Equal(t, bill.Lately{At: c.Now()}, w.Lately("one"))
 }
+
+// TestAWithdrawalBeforeTheFirstRoundHasItAsked: once, and what a channel that is away does not say stays unknown.
+func TestAWithdrawalBeforeTheFirstRoundHasItAsked(t *testing.T) {
+	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	c := clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
+	now := c.Now()
+	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.AddGatewayPayment(t.Context(), store.GatewayPayment{Number: "P1", Order: "O1", N: 1, Channel: "one", Amount: money.Minor(100), Currency: "CNY", State: "paid", Created: now, Changed: now, PaidAt: now, Expires: now})
+	}))
+	c.Advance(2 * time.Minute)
+	ch := &mouth{away: true, says: map[string]channel.Result{"P1": {Outcome: channel.Missing}}}
+	w := bill.NewWatch(s, c, map[string]channel.Channel{"one": ch}, slog.New(slog.DiscardHandler))
+	require.Zero(t, w.Asked(t.Context(), "one"))
+	require.Zero(t, w.Asked(t.Context(), "none"))
+	ch.away = false
+	found := bill.Lately{At: c.Now(), Asked: 1, Differences: 1, Amount: money.Minor(100)}
+	require.Equal(t, found, w.Asked(t.Context(), "one"))
+	ch.away = true
+	c.Advance(time.Minute)
+	require.Equal(t, found, w.Asked(t.Context(), "one"), "asked once")
+}

@@ -46,6 +46,9 @@ type Config struct {
 	// Default: nobody is asked.
 	Identity *identity.Service
 
+	// Process names this process, alike after a restart: what it has spent on identity questions is kept under it. Those that share a name add up.
+	Process string
+
 	// Facts adds what else is known of an attempt: reconciliation, and what of a withdrawal is too young.
 	//
 	// Default: nothing.
@@ -71,7 +74,8 @@ type Desk struct {
 	windows *risk.Velocity
 	codes   *stepup.Codes // nil: none
 
-	read [2]string // of the files, as they were last looked at: rules, lists
+	read  [2]string         // of the files, as they were last looked at: rules, lists
+	spent identity.Spending // as it is kept
 }
 
 const (
@@ -112,7 +116,7 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Desk, error) {
 	if err := errors.Join(d.useRules(ctx), d.useLists()); err != nil {
 		return nil, err
 	}
-	return d, d.fill(ctx)
+	return d, errors.Join(d.fill(ctx), d.recall(ctx))
 }
 
 // Version of the rules in use.
@@ -192,7 +196,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return errors.Join(ctx.Err(), d.keepSpending(context.WithoutCancel(ctx)))
 		case <-time.After(lookEvery):
 		}
 		if err := d.Look(ctx); err != nil && ctx.Err() == nil {
@@ -204,7 +208,7 @@ func (d *Desk) Run(ctx context.Context) error {
 // Look looks once.
 func (d *Desk) Look(ctx context.Context) error {
 	now := d.cfg.Clock.Now()
-	return errors.Join(d.useRules(ctx), d.useLists(), d.follow(ctx, now.Add(-seenAgain), now.Add(lookEvery)))
+	return errors.Join(d.useRules(ctx), d.useLists(), d.keepSpending(ctx), d.follow(ctx, now.Add(-seenAgain), now.Add(lookEvery)))
 }
 
 // changed reads a file, and reports whether it is another than at the last look.

@@ -321,3 +321,41 @@ func TestSignedRules(t *testing.T) {
 	x.again()
 	require.Equal(t, 2, x.Version())
 }
+
+// TestARestartGivesNoNewBudget: what was spent on identity questions today is kept by process, and counts on.
+func TestARestartGivesNoNewBudget(t *testing.T) {
+	x := open(t)
+	who := func() *identity.Service {
+		set := identity.Defaults()
+		set.Two, set.Budget = money.Minor(50), money.Minor(100)
+		s, err := identity.New(set, town{"ann": identity.Match, "bob": identity.Mismatch}, make([]byte, 32))
+		require.NoError(t, err)
+		return s
+	}
+	ask := func(n int, name string, want gateway.Verdict) {
+		in := attempt(n, 1001)
+		in.Proof = fmt.Sprintf(`identity:{"name": "%s", "number": "1%d"}`, name, n)
+		x.ask(in, want)
+	}
+	x.cfg.Identity, x.cfg.Process = who(), "host"
+	x.again()
+	ask(1, "ann", gateway.Pass)
+	require.NoError(t, x.Look(t.Context()))
+	require.NoError(t, x.Look(t.Context()))
+	x.cfg.Identity = who()
+	x.again()
+	ask(2, "bob", gateway.Block)
+	require.NoError(t, x.Look(t.Context()))
+	x.cfg.Identity = who()
+	x.again()
+	ask(3, "ann", gateway.Challenge) // there is nothing left to ask with
+	require.NoError(t, x.Look(t.Context()))
+	x.cfg.Identity, x.cfg.Process = who(), "other"
+	x.again()
+	ask(3, "ann", gateway.Pass)
+
+	day := x.cfg.Identity.Spending().Day
+	var all []store.IdentitySpending
+	require.NoError(t, x.store.View(t.Context(), func(tx *store.Tx) (err error) { all, err = tx.IdentitySpendings(t.Context(), day); return err }))
+	require.Equal(t, []store.IdentitySpending{{Day: day, Process: "host", Calls: 2, Refused: 1, Matched: 1, Wrong: 1, Spent: money.Minor(100), Budget: money.Minor(100)}}, all)
+}
