@@ -240,7 +240,16 @@ var (
 
 func start(t *testing.T, change func(*gateway.Config)) *desk {
 	d := newDesk(t, t.TempDir(), change)
-	t.Cleanup(func() { d.store.Close() })
+	t.Cleanup(func() {
+		d.fault = nil
+		// Whatever a test did, the books tell of each payment and each refund.
+		require.NoError(t, d.store.View(context.Background(), func(tx *store.Tx) error {
+			faults, err := tx.VerifyGateway(context.Background())
+			require.Empty(t, faults)
+			return err
+		}))
+		require.NoError(t, d.store.Close())
+	})
 	return d
 }
 

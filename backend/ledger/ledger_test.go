@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -296,6 +297,14 @@ func TestTheNightProvesTheDayThatIsOver(t *testing.T) {
 	at := clock.NewManual(time.Date(2026, 11, 24, 17, 59, 0, 0, time.UTC)) // 01:59 of the 25th there
 	var log bytes.Buffer
 	n := &ledger.Nightly{Store: w.store, Clock: at, Location: shanghai, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	nights, busy := 0, errors.New("busy")
+	n.Also = func(context.Context) error {
+		nights++
+		if nights == 2 {
+			return busy
+		}
+		return nil
+	}
 	kept := func(day string) (found bool) {
 		require.NoError(t, w.store.View(t.Context(), func(tx *store.Tx) (err error) { _, found, err = tx.LastProof(t.Context(), day); return err }))
 		return found
@@ -304,8 +313,11 @@ func TestTheNightProvesTheDayThatIsOver(t *testing.T) {
 	require.True(t, kept("2026-11-23"))
 	require.False(t, kept("2026-11-24"), "two hours are left for what is under way")
 	at.Advance(time.Minute)
+	require.ErrorIs(t, n.Step(t.Context()), busy)
 	require.NoError(t, n.Step(t.Context()))
 	require.True(t, kept("2026-11-24"))
+	require.NoError(t, n.Step(t.Context()))
+	require.Equal(t, 3, nights, "once a night, and again after it failed")
 	require.NotContains(t, log.String(), "ERROR")
 
 	w.update(func(tx *store.Tx) error {

@@ -23,6 +23,8 @@ type Nightly struct {
 	Clock    clock.Clock
 	Location *time.Location // of the scheme
 	Log      *slog.Logger
+	// Also is done once a night beside the proof; nil: nothing. If it fails it is done again.
+	Also func(ctx context.Context) error
 
 	done string // the last day that was looked at
 }
@@ -34,7 +36,7 @@ func (n *Nightly) Run(ctx context.Context, every time.Duration) error {
 	defer tick.Stop()
 	for {
 		if err := n.Step(ctx); err != nil && ctx.Err() == nil {
-			n.Log.Error("the books could not be proved; it is tried again", "error", err)
+			n.Log.Error("the night's proof could not be made; it is tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -54,6 +56,11 @@ func (n *Nightly) Step(ctx context.Context) error {
 	p, err := ProveDay(ctx, n.Store, day, now)
 	if err != nil {
 		return err
+	}
+	if n.Also != nil {
+		if err := n.Also(ctx); err != nil {
+			return err
+		}
 	}
 	n.done = day
 	if p.Passed {

@@ -155,6 +155,13 @@ func MerchantStatement(ctx context.Context, tx *store.Tx, id ids.MerchantID, fro
 		}
 		s.Sections = append(s.Sections, section)
 	}
+	due, err := accountSection(ctx, tx, books.MerchantFeesDue(id), from, to)
+	if err != nil {
+		return s, err
+	}
+	if len(due.Lines) > 0 || !due.Opening.IsZero() { // few merchants have fees that are taken once a month
+		s.Sections = append(s.Sections, due)
+	}
 	return s, nil
 }
 

@@ -150,6 +150,16 @@ func (l *Level) fill(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
+// AlarmLow raises an alarm for each own account with less than its minimum, and returns those that are new. The same shortfall is told once.
+func AlarmLow(ctx context.Context, s *store.Store, now time.Time) (fresh []store.BankAlarm, err error) {
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		fresh, err = alarmLow(ctx, tx, now)
+		return err
+	})
+	return fresh, err
+}
+
 // alarmLow raises an alarm for each own account with less than its minimum. An account with no rule has none.
 func alarmLow(ctx context.Context, tx *store.Tx, now time.Time) ([]store.BankAlarm, error) {
 	all, err := levels(ctx, tx)

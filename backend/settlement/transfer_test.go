@@ -142,6 +142,16 @@ func TestTooLittleOnAnOwnAccountIsAnAlarm(t *testing.T) {
 	require.Equal(t, []string{"below-minimum"}, alarms(w.read(low, tuesday)))
 	require.True(t, w.level("trust").Below)
 	require.Empty(t, alarms(w.read(low, tuesday)), "raised once")
+	atNight := func() []store.BankAlarm {
+		fresh, err := settlement.AlarmLow(w.ctx, w.store, at(tuesday).Now)
+		require.NoError(t, err)
+		return fresh
+	}
+	require.Empty(t, atNight(), "nor is it at night")
+	require.NoError(t, settlement.SetOwnAccount(w.ctx, w.store, store.OwnAccount{ID: "trust", Minimum: amt("200.01"), NotedAt: at(tuesday).Now}))
+	require.Len(t, atNight(), 1, "no statement has come, and more should stay")
+	require.Empty(t, atNight())
+	require.NoError(t, settlement.SetOwnAccount(w.ctx, w.store, store.OwnAccount{ID: "trust", Minimum: amt("200.00"), NotedAt: at(tuesday).Now}))
 	require.Equal(t, []string{"below-minimum"}, alarms(w.read(closes(ownAccount, "ST2", day3, "5.00", "DBIT"), day3)))
 	require.Equal(t, "-5.00", w.level("trust").Bank.String())
 
