@@ -92,6 +92,12 @@ type Config struct {
 	// Default nil: nothing.
 	Rate func(ctx context.Context, tx *store.Tx, app, account string) (ppm int64, err error)
 
+	// Own is which of our accounts an app has for itself, and which other apps have for themselves. Those are never used for it; and where it has one of its own,
+	// no other account at the same company is.
+	//
+	// Default nil: all apps share all accounts.
+	Own func(ctx context.Context, app string) (own, others []string, err error)
+
 	// Currency is the books'. Orders in another one are refused.
 	//
 	// Default CNY.

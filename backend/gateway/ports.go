@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/code"
@@ -57,7 +59,10 @@ func (s *Service) candidatesOver(ctx context.Context, over string, w Wanted) ([]
 		return s.candidates(ctx, w)
 	}
 	if a, known := s.accounts[over]; known && able(a.Channel, w) {
-		return []Account{a}, nil
+		all, err := s.ofApp(ctx, w.App, []Account{a})
+		if err != nil || len(all) > 0 {
+			return all, err
+		}
 	}
 	return nil, fmt.Errorf("%s over %s: %w", w.Product, over, ErrNoChannel)
 }
@@ -78,10 +83,48 @@ func (s *Service) candidates(ctx context.Context, w Wanted) ([]Account, error) {
 			out = append(out, a)
 		}
 	}
+	if out, err = s.ofApp(ctx, w.App, out); err != nil {
+		return nil, err
+	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%s of %v %s: %w", w.Product, w.Money.Amount, w.Money.Currency, ErrNoChannel)
 	}
 	return out, nil
+}
+
+// ofApp leaves those of accounts that may be used for an app, in their order: see [Config].Own.
+func (s *Service) ofApp(ctx context.Context, app string, accounts []Account) ([]Account, error) {
+	if s.cfg.Own == nil {
+		return accounts, nil
+	}
+	own, others, err := s.cfg.Own(ctx, app)
+	if err != nil {
+		return nil, fmt.Errorf("route: %w", err)
+	}
+	at := map[code.Company]bool{}
+	for _, id := range own {
+		if a, known := s.accounts[id]; known {
+			at[a.Company] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(accounts), func(a Account) bool {
+		return slices.Contains(others, a.ID) || at[a.Company] && !slices.Contains(own, a.ID)
+	}), nil
+}
+
+// partsOfApp refuses a combined payment a part of which would go over an account that may not be used for its app.
+func (s *Service) partsOfApp(ctx context.Context, app string, parts []channel.Part) error {
+	for _, p := range parts {
+		id, _, _ := strings.Cut(p.With, "/")
+		a, known := s.accounts[id]
+		if !known {
+			continue
+		}
+		if left, err := s.ofApp(ctx, app, []Account{a}); err != nil || len(left) == 0 {
+			return errors.Join(err, fmt.Errorf("%s is not for app %s: %w", p.With, app, ErrNoChannel))
+		}
+	}
+	return nil
 }
 
 // able reports whether a channel can do it at all.

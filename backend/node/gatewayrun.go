@@ -113,6 +113,7 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 	if spans != nil {
 		tracer = spans
 	}
+	var owners app.Owners
 	return gateway.New(n.store, c.Clock, gateway.Config{
 		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
@@ -123,6 +124,9 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 		},
 		OnTopUp: func(m channel.Money) error { return loadError(n.topup.MayLoad(m.Amount)) },
 		Rate:    rate,
+		Own: func(ctx context.Context, id string) (own, others []string, err error) {
+			return owners.Own(ctx, n.store, id)
+		},
 	})
 }
 

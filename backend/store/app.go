@@ -81,6 +81,12 @@ func (t *Tx) Apps(ctx context.Context, state string) ([]App, error) {
 	return t.apps(ctx, `? = '' OR state = ? ORDER BY id`, state, state)
 }
 
+// AppSteps is how many things were ever done to apps: it grows with each.
+func (t *Tx) AppSteps(ctx context.Context) (n int64, err error) {
+	_, err = t.one(ctx, "app steps", `SELECT COUNT(*) FROM app_trail`, nil, &n)
+	return n, err
+}
+
 func (t *Tx) apps(ctx context.Context, where string, args ...any) ([]App, error) {
 	var out []App
 	err := t.rows(ctx, "apps", func(scan func(...any) error) error {

@@ -663,3 +663,28 @@ func TestRatesAreThoseOfTheTerms(t *testing.T) {
 		return nil
 	}))
 }
+
+func TestWhichAccountsAreAnAppsOwn(t *testing.T) {
+	d := newDesk(t)
+	var o app.Owners
+	own := func(id string) [2][]string {
+		mine, others, err := o.Own(t.Context(), d.store, id)
+		require.NoError(t, err)
+		return [2][]string{mine, others}
+	}
+	require.Equal(t, [2][]string{}, own("till"))
+	d.apply("shop")
+	require.Equal(t, [2][]string{{"wechat"}, nil}, own("shop"))
+	require.Equal(t, [2][]string{nil, {"wechat"}}, own("till"), "alipay is shared")
+	for _, by := range []string{"ann", "bob"} {
+		_, err := d.AskTerms(t.Context(), "shop", app.Terms{Channels: []app.ChannelTerms{{Channel: "wechat", Account: "m-shop", Shared: true}, {Channel: "alipay", Account: "2089"}}}, by, "they moved")
+		require.NoError(t, err)
+		if by == "ann" {
+			require.Equal(t, [2][]string{nil, {"wechat"}}, own("till"), "one person changes nothing")
+		}
+	}
+	require.Equal(t, [2][]string{nil, {"alipay"}}, own("till"), "what was read before is not used any more")
+	require.Equal(t, [2][]string{{"alipay"}, nil}, own("shop"))
+	d.both("shop", app.Close)
+	require.Equal(t, [2][]string{}, own("till"), "a closed app has nothing")
+}
