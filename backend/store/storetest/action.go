@@ -212,7 +212,7 @@ func (p *player) update(f func(*store.Tx) error) error { return p.store.Update(p
 
 func (p *player) arrived(e reference.Epoch, first uint64, bodies [][]byte) store.Arrived {
 	p.now++
-	return store.Arrived{Terminal: e.Terminal, Epoch: e.Epoch, FirstSeq: first, Records: bodies, Envelope: fmt.Appendf(nil, "%v %d %s", e, first, bodies),
+	return store.Arrived{Terminal: e.Terminal, Epoch: e.Epoch, FirstSeq: first, Records: bodies, Lanes: lanesOf(bodies), Envelope: fmt.Appendf(nil, "%v %d %s", e, first, bodies),
 		At: time.UnixMilli(p.now), Day: days[p.day]}
 }
 

@@ -65,7 +65,17 @@ var unwritten atomic.Int64
 
 // sorted tells the records to be posted from those that are not, which the function it returns notes.
 func (p *player) sorted(pending []store.Pending) (good []store.Verified, also func(*store.Tx) error, err error) {
-	var others []reference.Looked
+	good, unreadable, unnamed, err := p.looked(pending)
+	return good, func(tx *store.Tx) error {
+		if err := p.noteUnreadable(tx, unreadable); err != nil {
+			return err
+		}
+		return p.awaitNames(tx, unnamed)
+	}, err
+}
+
+// looked reads and verifies records.
+func (p *player) looked(pending []store.Pending) (good []store.Verified, unreadable, unnamed []reference.Looked, err error) {
 	err = p.store.Glance(p.ctx, func(tx *store.Tx) error {
 		for _, r := range pending {
 			l := look(reference.Key{Terminal: r.Terminal, Epoch: r.Epoch, Seq: r.Seq}, r.Body)
@@ -79,24 +89,34 @@ func (p *player) sorted(pending []store.Pending) (good []store.Verified, also fu
 					l.Card, l.Unnamed = n, nil
 				}
 			}
-			if l.Unreadable != "" || l.Unnamed != nil {
-				others = append(others, l)
-			} else {
+			switch {
+			case l.Unreadable != "":
+				unreadable = append(unreadable, l)
+			case l.Unnamed != nil:
+				unnamed = append(unnamed, l)
+			default:
 				good = append(good, l.Verified)
 			}
 		}
 		return nil
 	})
-	return good, func(tx *store.Tx) error {
-		for _, l := range others {
-			if l.Unreadable != "" {
-				if err := tx.SetVerdict(p.ctx, l.Pending, "unreadable", l.Unreadable); err != nil {
-					return err
-				}
-			} else if err := tx.AwaitName(p.ctx, l.Pending, *l.Unnamed); err != nil {
-				return err
-			}
+	return good, unreadable, unnamed, err
+}
+
+func (p *player) noteUnreadable(tx *store.Tx, all []reference.Looked) error {
+	for _, l := range all {
+		if err := tx.SetVerdict(p.ctx, l.Pending, "unreadable", l.Unreadable); err != nil {
+			return err
 		}
-		return nil
-	}, err
+	}
+	return nil
+}
+
+func (p *player) awaitNames(tx *store.Tx, all []reference.Looked) error {
+	for _, l := range all {
+		if err := tx.AwaitName(p.ctx, l.Pending, *l.Unnamed); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -38,6 +38,23 @@ func (r record) body() []byte {
 	return raw
 }
 
+// lanesOf are the lanes that records wait in: by what terminals call their cards. Bytes that are no record wait in the first.
+func lanesOf(bodies [][]byte) []int {
+	out := make([]int, len(bodies))
+	for i, body := range bodies {
+		var r record
+		if json.Unmarshal(body, &r) != nil {
+			continue
+		}
+		called := r.Card
+		if len(r.Alias) > 0 {
+			called = r.Alias
+		}
+		out[i] = store.LaneOf(ids.CardNumber(called))
+	}
+	return out
+}
+
 // look reads a record as the intake's verification would.
 func look(k reference.Key, body []byte) reference.Looked {
 	var r record

@@ -31,6 +31,9 @@ func run(t *testing.T, s suite) {
 		return
 	}
 	t.Run("orders", s.orders)
+	if s.groups == 0 { // one poster of a database posts journal-first
+		t.Run("beside", s.beside)
+	}
 	t.Run("found", s.found)
 	t.Run("crash", s.crash)
 	t.Run("kill", s.kill)
