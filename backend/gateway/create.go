@@ -25,7 +25,7 @@ type NewOrder struct {
 	Mode     code.Mode // zero: instant; or reserved, for [Service.Capture]
 	Product  code.Product
 	Merchant ids.MerchantID // who is paid; of a transfer the sender
-	Payee    ids.MerchantID // of a transfer; of a top-up the holder whose balance it fills, "" where it loads a card
+	Payee    ids.MerchantID // of a transfer a merchant, or a holder as APP.NAME; of a top-up the holder whose balance it fills, "" where it loads a card
 	Money    channel.Money
 	Subject  string        // for the payer's eyes, 1 to 127 bytes
 	Attach   string        // the app's own, at most 1,024 bytes; comes back in messages
@@ -135,7 +135,7 @@ func (s *Service) checkFields(app string, n NewOrder) error {
 		return fmt.Errorf("a transfer has a payee: %w", ErrRequest)
 	case n.Payee != "" && n.Type != code.Transfer && n.Type != code.TopUp:
 		return fmt.Errorf("only transfers, and top-ups of a balance, have a payee: %w", ErrRequest)
-	case n.Type == code.TopUp && n.Payee != "":
+	case n.Type == code.TopUp && n.Payee != "" || isHolder(n.Payee):
 		if _, err := balance.Account(string(n.Payee)); err != nil {
 			return fmt.Errorf("payee %q: %w: %w", n.Payee, ErrRequest, err)
 		}

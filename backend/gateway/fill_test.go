@@ -8,6 +8,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/store"
@@ -120,5 +121,63 @@ func TestWhatFillsNoBalance(t *testing.T) {
 	_, err = d.Create(d.ctx, app, n)
 	require.ErrorIs(t, err, gateway.ErrRequest)
 	_, err = d.Holding(d.ctx, "Ann:x")
+	require.ErrorIs(t, err, gateway.ErrRequest)
+}
+
+// TestABalanceIsTransferred: from one holder to another, once, and back as far as the other has it; no money leaves the channels.
+func TestABalanceIsTransferred(t *testing.T) {
+	d := start(t, nil)
+	ch, err := balance.New(balance.Settings{Store: d.store, ID: "one", Currency: "CNY", Clock: d.clock})
+	require.NoError(t, err)
+	d.cfg = func(c *gateway.Config) { c.Accounts[0].Channel, c.Accounts[0].FeePPM = ch, 0 }
+	d.serve()
+	const bob = "till.bob"
+	require.NoError(t, d.store.Update(d.ctx, func(tx *store.Tx) error {
+		return balance.TopUp(d.ctx, tx, "t", holderAnn, noon.Format(time.DateOnly), "test", books.Funding, money.Minor(3000))
+	}))
+	n := anOrder("k", 2000)
+	n.Type, n.Payee = code.Transfer, bob
+	o, err := d.Create(d.ctx, app, n)
+	require.NoError(t, err)
+	require.Equal(t, "00010102000000000000", o.Context, "it has its code before there is a channel")
+	from := func(key, who string) gateway.NewPayment {
+		return gateway.NewPayment{Key: key, Product: channel.Balance, Payer: channel.Payer{Account: who}}
+	}
+	for range 2 {
+		p, err := d.Pay(d.ctx, app, o.ID, from("p", holderAnn))
+		require.NoError(t, err)
+		require.Equal(t, order.PaymentPaid, p.State)
+	}
+	have := func(ann, other string) {
+		t.Helper()
+		require.Equal(t, ann, d.balance(books.HolderBalance(holderAnn)))
+		require.Equal(t, other, d.balance(books.HolderBalance(bob)))
+		require.Equal(t, "0.00", d.balance(books.Channel("one")))
+	}
+	have("-10.00", "-20.00")
+	require.Equal(t, "00010102001010000001", d.now(o.ID).Context)
+
+	over := anOrder("k2", 1001)
+	over.Type, over.Payee = code.Transfer, bob
+	o2, err := d.Create(d.ctx, app, over)
+	require.NoError(t, err)
+	p, err := d.Pay(d.ctx, app, o2.ID, from("p", holderAnn))
+	require.NoError(t, err)
+	require.Equal(t, order.Failed, p.State)
+	require.Equal(t, balance.NoFunds, p.Code)
+	have("-10.00", "-20.00")
+
+	require.NoError(t, d.store.Update(d.ctx, func(tx *store.Tx) error {
+		return tx.Hold(d.ctx, "h", books.HolderBalance(bob), money.Minor(1500), d.clock.Now().Add(time.Hour))
+	}))
+	_, err = d.refund(o.ID, "r", 501)
+	require.ErrorIs(t, err, gateway.ErrFunds)
+	_, err = d.refund(o.ID, "r", 500)
+	require.NoError(t, err)
+	have("-15.00", "-15.00")
+	d.agrees(o.ID)
+
+	n.Key, n.Payee = "k3", "till.Bob"
+	_, err = d.Create(d.ctx, app, n)
 	require.ErrorIs(t, err, gateway.ErrRequest)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strings"
 
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
@@ -31,6 +32,9 @@ func (c *change) earns() books.Account {
 		}
 		return books.Funding
 	case code.Transfer:
+		if isHolder(c.o.Payee) {
+			return books.HolderBalance(string(c.o.Payee))
+		}
 		return Available(c.o.Payee)
 	}
 	if c.o.State == string(order.Held) {
@@ -43,6 +47,9 @@ func (c *change) earns() books.Account {
 func (c *change) fills() bool { return fills(c.o) }
 
 func fills(o store.GatewayOrder) bool { return o.Payee != "" && orderOf(o).Type == code.TopUp }
+
+// isHolder reports a payee that is an app's holder, as APP.NAME: no merchant's name has a dot.
+func isHolder(payee ids.MerchantID) bool { return strings.Contains(string(payee), ".") }
 
 // loads reports a top-up of a card.
 func (c *change) loads() bool { return c.typeOf() == code.TopUp && c.o.Payee == "" }

@@ -161,7 +161,7 @@ func (c *change) left() (money.Amount, error) {
 // source is the account of the books that a refund is taken from, and has what it needs.
 func (c *change) source(ctx context.Context, all []store.GatewayOperation, amount money.Amount) (books.Account, error) {
 	from := c.earns()
-	if c.fills() {
+	if c.fills() || isHolder(c.o.Payee) {
 		return from, c.free(ctx, from, amount)
 	}
 	if c.loads() {

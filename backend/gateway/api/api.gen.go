@@ -223,6 +223,9 @@ type NewOrder struct {
 	// ExpiresIn Seconds in which it may be paid. If it is left out: what the operator has set, 30 minutes by default.
 	ExpiresIn *int `json:"expires_in,omitempty"`
 
+	// Holder Of a transfer, in place of `payee`: the holder, as the app names him, whose balance gets it.
+	Holder *string `json:"holder,omitempty"`
+
 	// Key Names it at the app, for ever. The same key with other content is refused.
 	Key Key `json:"key"`
 
@@ -431,7 +434,9 @@ type Order struct {
 	Merchant string     `json:"merchant"`
 	Mode     string     `json:"mode"`
 	Paid     *time.Time `json:"paid,omitempty"`
-	Payee    *string    `json:"payee,omitempty"`
+
+	// Payee Also the holder, where it goes to one.
+	Payee *string `json:"payee,omitempty"`
 
 	// Payment Number of the payment that pays it.
 	Payment  *string   `json:"payment,omitempty"`

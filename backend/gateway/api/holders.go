@@ -35,7 +35,7 @@ func (s *server) GetHolder(ctx context.Context, r GetHolderRequestObject) (GetHo
 
 // payeeOf is an order's payee as its app names him.
 func payeeOf(o gateway.Order) string {
-	if o.Type == code.TopUp {
+	if o.Type == code.TopUp || strings.Contains(string(o.Payee), ".") { // no merchant's name has a dot
 		return strings.TrimPrefix(string(o.Payee), o.App+".")
 	}
 	return string(o.Payee)

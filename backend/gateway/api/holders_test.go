@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +45,24 @@ func TestABalanceIsFilledAndRead(t *testing.T) {
 	require.Equal(t, "done", d.good(d.shop, "POST", at+"/refunds", `{"key":"r1","amount":"7.50"}`)["state"])
 	require.Equal(t, "0.00", d.good(d.shop, "GET", "/v1/holders/ann", "")["available"])
 	d.refused(d.shop, "GET", "/v1/holders/Ann", "", 400, "request")
+}
+
+// TestATransferGoesToAHolder of the same app, and its order says who that is as the app does.
+func TestATransferGoesToAHolder(t *testing.T) {
+	d := newDesk(t)
+	ask := strings.Replace(anOrder, `"pay"`, `"transfer","holder":"bob"`, 1)
+	o := d.good(d.shop, "POST", "/v1/orders", ask)
+	require.Equal(t, "bob", o["payee"])
+	at := "/v1/orders/" + o["id"].(string)
+	number := d.good(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`)["number"].(string)
+	d.bank.pays(number)
+	status, _ := d.notify("one", "good", number)
+	require.Equal(t, 200, status)
+	require.Equal(t, "paid", d.good(d.shop, "GET", at, "")["state"])
+	require.Equal(t, "10.00", d.good(d.shop, "GET", "/v1/holders/bob", "")["available"])
+	require.Equal(t, "0.00", d.good(d.cafe, "GET", "/v1/holders/bob", "")["available"])
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"holder"`, `"payee":"cafe","holder"`).Replace(ask), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"bob"`, `"Bob"`).Replace(ask), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"transfer"`, `"pay"`).Replace(ask), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"holder":"bob"`, `"payee":"cafe.bob"`).Replace(ask), 400, "request")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -51,7 +52,19 @@ func (s *server) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (C
 	if !c.Terms.For(n.Merchant) {
 		return nil, errMerchant
 	}
-	if n.Type == code.TopUp && n.Payee != "" {
+	if n.Payee != "" && r.Body.Holder != nil {
+		return nil, refusal{"request", http.StatusBadRequest, "a transfer goes to a payee or to a holder, not to both"}
+	}
+	if n.Type == code.Transfer && strings.Contains(string(n.Payee), ".") { // the gateway's own way to name a holder, of whatever app
+		return nil, refusal{"request", http.StatusBadRequest, "payee: no merchant's name has a dot; a holder goes in `holder`"}
+	}
+	if r.Body.Holder != nil {
+		if n.Type != code.Transfer {
+			return nil, refusal{"request", http.StatusBadRequest, "only a transfer has a holder"}
+		}
+		n.Payee = ids.MerchantID(*r.Body.Holder)
+	}
+	if n.Type == code.TopUp && n.Payee != "" || r.Body.Holder != nil {
 		payee, err := holder(c.App, string(n.Payee))
 		if err != nil {
 			return nil, err
