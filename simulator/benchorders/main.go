@@ -40,6 +40,8 @@ const (
 	within  = 5 * time.Second
 	amount  = 500
 	sample  = 2000 // orders whose rows the floor writes
+
+	sayEvery = 10 * time.Second
 )
 
 func main() {
@@ -87,9 +89,14 @@ func run(ctx context.Context, orders int, lost, doubled float64) (err error) {
 		return err
 	}
 	start := time.Now()
+	said := start
 	for len(s.all) < orders || len(s.open) > 0 {
 		if err := s.tick(ctx, min(perTick, orders-len(s.all))); err != nil {
 			return err
+		}
+		if time.Since(said) >= sayEvery {
+			said = time.Now()
+			fmt.Fprintf(os.Stderr, "%d of %d orders, %.0f a second\n", len(s.all), orders, float64(len(s.all))/time.Since(start).Seconds())
 		}
 	}
 	for range 4 * 30 { // half a minute for the last ones
@@ -261,6 +268,14 @@ func (s *shop) floor(ctx context.Context) (float64, error) {
 		ids = append(ids, o.id)
 	}
 	byOrder := map[string][]row{}
+	if _, err := db.ExecContext(ctx, `CREATE TEMP TABLE wanted (id TEXT PRIMARY KEY)`); err != nil { // the rows of all orders are too many to hold
+		return 0, err
+	}
+	for _, id := range ids {
+		if _, err := db.ExecContext(ctx, `INSERT INTO wanted VALUES (?)`, id); err != nil {
+			return 0, err
+		}
+	}
 	for _, table := range slices.Sorted(func(yield func(string) bool) {
 		for t := range tables {
 			if !yield(t) {
@@ -275,7 +290,7 @@ func (s *shop) floor(ctx context.Context) (float64, error) {
 		if _, err := db.ExecContext(ctx, ddl); err != nil {
 			return 0, err
 		}
-		rows, err := db.QueryContext(ctx, `SELECT * FROM own.`+table)
+		rows, err := db.QueryContext(ctx, `SELECT * FROM own.`+table+` WHERE `+tables[table]+` IN (SELECT id FROM wanted)`)
 		if err != nil {
 			return 0, err
 		}
