@@ -26,6 +26,7 @@ for arch in amd64 arm64; do
 	done
 	bin=$dir/$arch/usr/bin/purselane-terminal
 	[ "$(od -An -tx1 -j18 -N2 "$bin" | tr -d ' ')" = "${machine[$arch]}" ] || fail "the program of $deb is for another machine"
+	grep -q 'purselane-terminal kiosk --config /etc/purselane/kiosk.yaml' "$dir/$arch/lib/systemd/system/purselane-kiosk.service" || fail "no unit of the kiosk"
 	grep -q '^WatchdogSec=' "$dir/$arch/lib/systemd/system/purselane-terminal.service" || fail "no unit with a watchdog"
 	if dpkg-deb -c "$deb" | awk '{print $2}' | grep -qv '^root/root$'; then fail "not all of $deb is root's"; fi
 done

@@ -25,7 +25,7 @@ for arch in "$@"; do
 	else
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags "-s -w" -o "$root/usr/bin/purselane-terminal" ./cmd/purselane-terminal
 	fi
-	install -m 644 docs/examples/purselane-terminal.service "$root/lib/systemd/system/"
+	install -m 644 docs/examples/purselane-terminal.service docs/examples/purselane-kiosk.service "$root/lib/systemd/system/"
 	install -m 644 docs/examples/terminal.yaml docs/terminal.md docs/terminal-api.md docs/terminal-screens.md docs/kiosk.md docs/readers.md CHANGELOG.md "$root/usr/share/doc/$name/"
 	install -m 755 scripts/deb/postinst scripts/deb/prerm scripts/deb/postrm "$root/DEBIAN/"
 	{
