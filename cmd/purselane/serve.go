@@ -79,6 +79,7 @@ func (c *ServeCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
 	g.Go(func() error { return n.Run(ctx) })
 	if cfg.Scheme.Gateway != nil {
 		g.Go(func() error { return c.reloads(ctx, n, log) })
+		g.Go(func() error { return c.asked(ctx, n, log) })
 	}
 	g.Go(func() error {
 		url, err := n.BrokerURL(ctx)
@@ -107,12 +108,19 @@ func (c *ServeCmd) reloads(ctx context.Context, n *node.Node, log *slog.Logger) 
 			return nil
 		case <-again:
 		}
-		if err := c.reload(n); err != nil {
-			log.ErrorContext(ctx, "gateway: what was read anew is not used, and everything is as it was", "error", err)
-			continue
-		}
-		log.InfoContext(ctx, "gateway: rules, routing plan and BIN table were read anew")
+		_ = c.readAnew(ctx, n, log, "SIGHUP") // it is logged
 	}
+}
+
+// readAnew reloads, and logs what came of it.
+func (f schemeFolder) readAnew(ctx context.Context, n *node.Node, log *slog.Logger, by string) error {
+	err := f.reload(n)
+	if err != nil {
+		log.ErrorContext(ctx, "gateway: what was read anew is not used, and everything is as it was", "by", by, "error", err)
+		return err
+	}
+	log.InfoContext(ctx, "gateway: rules, routing plan and BIN table were read anew", "by", by)
+	return nil
 }
 
 // reload reads the scheme and everything that its gateway names, and has the node take over what may change while it runs.
