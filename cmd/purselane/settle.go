@@ -91,7 +91,7 @@ func printReport(w io.Writer, out settlement.Head) {
 	for _, a := range r.Acquirers {
 		fmt.Fprintf(w, "  %-24s %7d %12v %12v %12v %10v %12v %12v\n", a.Name, a.Accepted.Count, a.Accepted.Amount, a.Rejected.Amount, a.Suspect.Amount,
 			a.Fees.Total, a.SoldLoads, a.Net)
-		if a.Accrued != nil {
+		if a.Accrued != nil && !a.Accrued.Total.IsZero() {
 			fmt.Fprintf(w, "    %v more in fees became due, and are taken by the first clearing day of the next month\n", a.Accrued.Total)
 		}
 		if !a.Collected.IsZero() {

@@ -40,7 +40,7 @@ func (s Standard) Explain(b Basis) (string, error) {
 	line("rounding", q.Residue)
 	line("fee", q.Total)
 	if s.Monthly() {
-		out.WriteString("  due now, taken by the first clearing day of the next month\n")
+		out.WriteString("  of the day's money the payee gets all; the fee is taken by the first day that is closed of a later month\n")
 	}
 	line("the payer pays", split.PayerPays)
 	line("the payee gets", split.PayeeGets)
