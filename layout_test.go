@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -181,4 +182,27 @@ func TestNoWordOfOneMachine(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+}
+
+// TestOneServiceRoutes: what decides about channels reads no store, and the tables of channels are read and moved by one service and its tools: everybody else asks that.
+func TestOneServiceRoutes(t *testing.T) {
+	rows := regexp.MustCompile(`\.(ChannelStates|MoveChannel|ChannelMoves|ChannelIncidents|CloseIncident|ChannelDecisions|AddChannelDecisions|ChannelSamples|AddChannelSamples|ChannelSpent|ChannelArms|ChannelExperiments)\(`)
+	may := []string{"backend/store/", "backend/gateway/keeper/", "backend/gateway/selfheal/", "backend/gateway/panel/", "backend/node/", "cmd/purselane/"}
+	uses := 0
+	goFiles(t, func(path, _ string) {
+		slash := filepath.ToSlash(path)
+		if strings.HasPrefix(slash, "backend/gateway/route/") || strings.HasPrefix(slash, "backend/gateway/health/") {
+			require.NotContains(t, imports(t, path), module+"backend/store", "%s: routing and health are told what they need, and live without a database", path)
+		}
+		src, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if !rows.Match(src) {
+			return
+		}
+		uses++
+		if !slices.ContainsFunc(may, func(p string) bool { return strings.HasPrefix(slash, p) }) {
+			t.Errorf("%s reads or moves channels in the store: ask package selfheal or keeper", path)
+		}
+	})
+	require.Greater(t, uses, 5, "the methods have other names")
 }

@@ -148,6 +148,23 @@ func read(t *testing.T, r *http.Request) (int, string) {
 }
 
 // TestTheChannelsPageInABrowser: one tap on a phone, in both languages; its pictures are kept where PURSELANE_ARTIFACTS says.
+// TestTheRunbookIsOneClickAway: the page links to what people do when a channel fails, and it is the page of the documentation.
+func TestTheRunbookIsOneClickAway(t *testing.T) {
+	s := httptest.NewServer(New(nil, Config{Location: time.UTC, Channels: &switches{}, Log: slog.New(slog.DiscardHandler)}))
+	defer s.Close()
+	page, err := os.ReadFile("../../docs/runbook-channels.md")
+	require.NoError(t, err)
+	get := func(path string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
+		require.NoError(t, err)
+		status, body := read(t, r)
+		require.Equal(t, http.StatusOK, status)
+		return body
+	}
+	require.Contains(t, get("/channels?lang=en"), `href="./static/runbook-channels.txt"`)
+	require.Equal(t, string(page), get("/static/runbook-channels.txt"), "copy docs/runbook-channels.md to backend/console/static/runbook-channels.txt")
+}
+
 func TestTheChannelsPageInABrowser(t *testing.T) {
 	ctx := chromium(t)
 	x := &switches{}

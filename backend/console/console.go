@@ -62,7 +62,7 @@ func New(r Reader, c Config) http.Handler {
 			http.Redirect(w, r, "../channels?lang="+language(r), http.StatusSeeOther)
 		})
 	}
-	for name, kind := range map[string]string{"channels.js": "text/javascript; charset=utf-8", "console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
+	for name, kind := range map[string]string{"channels.js": "text/javascript; charset=utf-8", "console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml", "runbook-channels.txt": "text/plain; charset=utf-8"} {
 		mux.Handle("GET /static/"+name, static(name, kind))
 	}
 	return headers(mux)

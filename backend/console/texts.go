@@ -9,7 +9,7 @@ import (
 // texts are the page's words by language. A test keeps the two lists alike.
 var texts = map[string]map[string]string{
 	"en": {
-		"pay_channels": "Payment channels", "to_books": "Books", "share": "Share of its payments", "success": "Success, last 10 minutes",
+		"pay_channels": "Payment channels", "runbook": "What to do", "to_books": "Books", "share": "Share of its payments", "success": "Success, last 10 minutes",
 		"bound": "sure to 95 %:", "pace": "Calls · mean answer", "plot": "success (line) and share (dashes) over the last 10 minutes", "since": "since",
 		"switch_on": "Switch on", "switch_off": "Switch off", "reason": "Reason", "token": "Operator token", "no_payments": "no payments",
 		"no_channels": "The routing names no channel.", "incidents": "Faults that are not closed", "incident": "incident", "lasts": "lasts",
@@ -53,7 +53,7 @@ var texts = map[string]map[string]string{
 		"finding.LOAD_COUNTER_BACK": "Load: online counter went back", "finding.LOAD_CONTRADICTION": "Load: card and its records disagree", "finding.LOAD_MAC1_BAD": "Load: card did not prove itself", "finding.LOAD_ARQC_BAD": "Load: electronic cash card did not prove itself",
 	},
 	"zh": {
-		"pay_channels": "支付渠道", "to_books": "账目", "share": "流量份额", "success": "近10分钟成功率", "bound": "95 % 置信区间：", "pace": "调用数 · 平均应答",
+		"pay_channels": "支付渠道", "runbook": "处理流程", "to_books": "账目", "share": "流量份额", "success": "近10分钟成功率", "bound": "95 % 置信区间：", "pace": "调用数 · 平均应答",
 		"plot": "近10分钟成功率（实线）与份额（虚线）", "since": "自", "switch_on": "启用", "switch_off": "停用", "reason": "原因", "token": "操作员令牌", "no_payments": "无支付",
 		"no_channels": "路由未配置渠道。", "incidents": "未关闭的故障", "incident": "故障", "lasts": "持续中", "over": "结束于", "close": "填写原因并关闭", "cause": "原因类别",
 		"no_incidents": "无。", "no_operator": "未切换：不是操作员令牌。", "no_reason": "未切换：须填写原因（最多500字）。", "switched": "已完成：", "incident_closed": "已关闭：",

@@ -132,6 +132,9 @@ func (n *Node) Channels() *selfheal.Channels {
 // LogSink is told of channels that go out and come back; one of the processes that run the gateway logs each move.
 const LogSink = "log"
 
+// AppsSink tells apps by their webhooks.
+const AppsSink = "apps"
+
 // logMove is an operator's first word of a channel's move; docs/channel-health.md says what is in it.
 func logMove(log *slog.Logger) outbox.Handler {
 	return func(ctx context.Context, m store.OutboxMessage) error {

@@ -82,9 +82,9 @@ type GatewaySink struct {
 	Secret   string   `yaml:"secret"` // file, its owner's alone: what a webhook is signed with, or the password for mail
 }
 
-// Sinks lists who is told of channels, the log first.
+// Sinks lists who is told of channels, the log and apps first.
 func (g *Gateway) Sinks() []string {
-	all := []string{LogSink}
+	all := []string{LogSink, AppsSink}
 	if g != nil {
 		for _, s := range g.Tell {
 			all = append(all, s.Name)
@@ -108,14 +108,14 @@ func (g *Gateway) checkHealth(bad func(string, ...any)) {
 			bad("gateway.health: %w", err)
 		}
 	}
-	seen := []string{LogSink}
+	seen := []string{LogSink, AppsSink}
 	for i, s := range g.Tell {
 		field := fmt.Sprintf("gateway.tell[%d]", i)
 		if err := ids.Check(s.Name); err != nil {
 			bad("%s.name: %w", field, err)
 		}
 		if slices.Contains(seen, s.Name) {
-			bad("%s.name: %q stands twice, or is the log's", field, s.Name)
+			bad("%s.name: %q stands twice, or is one of log and apps, which are there always", field, s.Name)
 		}
 		seen = append(seen, s.Name)
 		switch s.Kind {
@@ -150,7 +150,7 @@ func (s GatewaySink) mail(secret []byte) sinks.Mail {
 
 // tell makes a relay for each sink: one that hangs holds up no other.
 func (n *Node) tell() (run []func(context.Context) error, _ error) {
-	handlers := map[string]outbox.Handler{LogSink: logMove(n.cfg.Log)}
+	handlers := map[string]outbox.Handler{LogSink: logMove(n.cfg.Log), AppsSink: sinks.Apps(n.store)}
 	for _, s := range n.cfg.Scheme.Gateway.Tell {
 		var h outbox.Handler
 		err := errors.New("its secret is not read")
@@ -174,5 +174,6 @@ func (n *Node) tell() (run []func(context.Context) error, _ error) {
 		}
 		run = append(run, relay.Run)
 	}
-	return run, nil
+	left := sinks.Leftovers{Store: n.store, Sinks: n.cfg.Scheme.Gateway.Sinks(), Clock: n.cfg.Clock, Log: n.cfg.Log}
+	return append(run, left.Run), nil
 }

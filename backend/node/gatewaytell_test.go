@@ -31,17 +31,17 @@ func TestHealthAndWhoIsTold(t *testing.T) {
 	require.Equal(t, []time.Duration{5 * time.Second, 3 * time.Minute, 3 * time.Minute}, []time.Duration{w.Slow, w.BackOff, w.MaxOff})
 	require.Equal(t, 0.02, w.First)
 	require.Equal(t, health.Defaults().Growth, w.Growth)
-	require.Equal(t, []string{node.LogSink, "ops", "bank"}, s.Gateway.Sinks())
+	require.Equal(t, []string{node.LogSink, node.AppsSink, "ops", "bank"}, s.Gateway.Sinks())
 	var none *node.Gateway
 	require.Equal(t, health.Defaults(), none.HealthOf(health.Cell{}))
-	require.Equal(t, []string{node.LogSink}, none.Sinks())
+	require.Equal(t, []string{node.LogSink, node.AppsSink}, none.Sinks())
 
 	for _, c := range []struct{ old, new, says string }{
 		{"mode: semi-automatic", "mode: half", "gateway.health.mode"},
 		{"{mode: manual}", "{mode: by-hand}", "gateway.health.channels.a.mode"},
 		{"slow: 5s", "slow: -5s", "gateway.health: channel health: slow"},
 		{"first: 0.02", "first: 2", "first is 2"},
-		{"name: ops", "name: log", "stands twice, or is the log's"},
+		{"name: ops", "name: log", "stands twice, or is one of log and apps"},
 		{"kind: webhook", "kind: pigeon", "gateway.tell[0].kind"},
 		{"https://ops", "http://ops", "gateway.tell[0].url"},
 		{", secret: ops.secret", "", "gateway.tell[0].secret"},

@@ -85,6 +85,7 @@ func (s Mail) letter(m store.OutboxMessage, n keeper.Notice) []byte {
 	}
 	if n.Incident > 0 {
 		line("Incident %d. When it is over it wants a cause: purselane channels close.", n.Incident)
+		line("What to do: docs/runbook-channels.md, also linked from the console's page of channels.")
 	}
 	return []byte(b.String())
 }
