@@ -32,6 +32,7 @@ type payoutChannel struct {
 	run      func()                    // what is due by the clock
 	sent     func(number string) int64 // minor units that the payee has
 	refuses  func()                    // the next payee does not get it
+	confirms bool                      // the payee must
 	comeback func(number string)       // nil: what has arrived does not come back, or nobody tells
 }
 
@@ -40,7 +41,7 @@ var payoutChannels = map[string]func(t *testing.T, d *desk) payoutChannel{
 		s := wechat.New(wechat.Options{Clock: d.clock, Seed: 1})
 		a, err := wechatadapter.New(s.Settings())
 		require.NoError(t, err)
-		return payoutChannel{adapter: a, weather: s.Weather, notices: s.Notices, payee: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6p", run: func() { s.Run(t.Context()) },
+		return payoutChannel{adapter: a, weather: s.Weather, notices: s.Notices, payee: "oUpF8uMuAJO_M2pxb1Q9zNjWeS6p", confirms: true, run: func() { s.Run(t.Context()) },
 			sent:    func(n string) int64 { _, fen := s.Transferred(n); return fen },
 			refuses: func() { s.AddPayee("oUpF8uMuAJO_M2pxb1Q9zNjWeS6p", wechat.Payee{Takes: 2 * wechat.ConfirmWithin}) }}
 	},
@@ -126,6 +127,7 @@ func TestPayOutsOverRealAdapters(t *testing.T) {
 			day := d.clock.Now().In(x.adapter.Capabilities().DayZone).Format(time.DateOnly)
 
 			told := d.paysOutTo("told", x.payee, 1000)
+			require.Equal(t, x.confirms, told.Operations[0].Action.Params["package"] != "")
 			d.clock.Advance(30 * time.Second)
 			x.run()
 			require.Equal(t, order.Paid, d.now(told.ID).State)

@@ -465,6 +465,11 @@ func (c *change) moveOperation(ctx context.Context, o *store.GatewayOperation, e
 	if o.ChannelID == "" {
 		o.ChannelID = r.ChannelID
 	}
+	if paysOut(o.Kind) && o.Action == "" {
+		if o.Action, err = actionText(r.Action); err != nil {
+			return err
+		}
+	}
 	switch {
 	case paysOut(o.Kind):
 		o.Ask = c.s.askPayoutAt(*o, c.at)

@@ -104,7 +104,8 @@ type Operation struct {
 	Payment   string
 	Key       string
 	Kind      code.Action
-	Account   string // our account at the channel
+	Action    channel.Action // of a pay-out: what its payee needs to take it, such as to confirm it in the channel's app
+	Account   string         // our account at the channel
 	Context   string
 	Money     channel.Money
 	Reason    string
@@ -140,7 +141,7 @@ func operationOf(o store.GatewayOperation) Operation {
 	if err != nil {
 		panic(fmt.Sprintf("gateway: operation %s is kept as %q", o.Number, o.Kind))
 	}
-	return Operation{Number: o.Number, Order: o.Order, Payment: o.Payment, Key: o.IdempotencyKey, Kind: kind, Account: o.Channel, Context: o.Context,
+	return Operation{Number: o.Number, Order: o.Order, Payment: o.Payment, Key: o.IdempotencyKey, Kind: kind, Action: actionOf(o.Action), Account: o.Channel, Context: o.Context,
 		Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Reason: o.Reason, State: order.OperationState(o.State), ChannelID: o.ChannelID, Code: o.Code,
 		Class: channel.Class(o.Class), Message: o.Message, Created: o.Created, Changed: o.Changed, DoneAt: o.DoneAt}
 }

@@ -96,6 +96,7 @@ type GatewayOperation struct {
 	DoneAt         time.Time
 	Sent           time.Time // of a pay-out: when the channel was called; zero: never
 	PayTo          string    // of a pay-out: where it is kept whom it goes to
+	Action         string    // of a pay-out: JSON, what its payee needs to take it; "" for nothing
 	Asking
 }
 
@@ -258,7 +259,7 @@ func (o *GatewayOperation) columns() []column {
 	return []column{{"number", &o.Number}, {"order_id", &o.Order}, {"payment", &o.Payment}, {"kind", &o.Kind}, {"idem", &o.IdempotencyKey}, {"digest", &o.Digest}, {"channel", &o.Channel},
 		{"context", &o.Context}, {"amount", &o.Amount}, {"currency", &o.Currency}, {"reason", &o.Reason},
 		{"source", &o.Source}, {"fee", &o.Fee}, {"state", &o.State}, {"channel_id", &o.ChannelID}, {"code", &o.Code}, {"class", &o.Class}, {"message", &o.Message},
-		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"done_ms", &o.DoneAt}, {"sent_ms", &o.Sent}, {"pay_to", &o.PayTo}, {"slice", &o.Slice}, {"tries", &o.Tries}, {"ask_ms", &o.Ask}}
+		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"done_ms", &o.DoneAt}, {"sent_ms", &o.Sent}, {"pay_to", &o.PayTo}, {"action", &o.Action}, {"slice", &o.Slice}, {"tries", &o.Tries}, {"ask_ms", &o.Ask}}
 }
 
 // AddGatewayOrder, AddGatewayPayment and AddGatewayOperation write what is new; the Set methods write what is known already.

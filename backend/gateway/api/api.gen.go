@@ -382,6 +382,9 @@ type NewWithdrawal struct {
 
 // Operation A step of a reservation, or a pay-out.
 type Operation struct {
+	// Action What the payer's device needs.
+	Action *Action `json:"action,omitempty"`
+
 	// Amount Decimal, two places.
 	//
 	// Example: 50.00

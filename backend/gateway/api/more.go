@@ -107,5 +107,5 @@ func payToOf(p *PayTo) *gateway.PayTo {
 
 func operationOf(o gateway.Operation) Operation {
 	return Operation{Number: o.Number, Key: appsKey(o), Payment: unlessEmpty(o.Payment), Kind: o.Kind.String(), Amount: o.Money.Amount, Currency: o.Money.Currency, State: string(o.State),
-		Code: unlessEmpty(o.Code), Message: unlessEmpty(o.Message), Created: o.Created.UTC(), Changed: o.Changed.UTC(), Done: moment(o.DoneAt)}
+		Action: actionOf(o.Action), Code: unlessEmpty(o.Code), Message: unlessEmpty(o.Message), Created: o.Created.UTC(), Changed: o.Changed.UTC(), Done: moment(o.DoneAt)}
 }

@@ -38,7 +38,7 @@ func (a able) Release(ctx context.Context, r channel.RefundRequest) (channel.Res
 	return a.Refund(ctx, r)
 }
 func (able) Payout(_ context.Context, r channel.PayoutRequest) (channel.Result, error) {
-	return channel.Result{Outcome: channel.Succeeded, Number: r.Number, Money: r.Money, ChannelID: "out-" + r.Number, At: noon}, nil
+	return channel.Result{Outcome: channel.Succeeded, Number: r.Number, Money: r.Money, ChannelID: "out-" + r.Number, At: noon, Action: channel.Action{Params: map[string]string{"package": "confirm"}}}, nil
 }
 func (able) QueryPayout(context.Context, channel.Ref) (channel.Result, error) {
 	return channel.Result{}, nil
@@ -113,7 +113,9 @@ func TestAWithdrawalGoesItsWay(t *testing.T) {
 	require.Equal(t, "paid", o["state"])
 	require.Equal(t, "withdraw", o["type"])
 	require.NotContains(t, fmt.Sprint(o), "tok_ann")
-	require.Equal(t, "done", o["payouts"].([]any)[0].(map[string]any)["state"])
+	out := o["payouts"].([]any)[0].(map[string]any)
+	require.Equal(t, "done", out["state"])
+	require.Equal(t, map[string]any{"params": map[string]any{"package": "confirm"}}, out["action"], "what the payee needs to take it")
 	d.refused(d.shop, "POST", "/v1/withdrawals", strings.Replace(aWithdrawal, "4.00", "5.00", 1), 409, "key-reused")
 	d.refused(d.shop, "POST", "/v1/withdrawals", strings.Replace(aWithdrawal, `"shop"`, `"cafe"`, 1), 403, "merchant")
 	d.refused(d.shop, "POST", "/v1/withdrawals", strings.NewReplacer("w1", "w2", "tok_ann", "4111111111111111").Replace(aWithdrawal), 400, "card-number")
