@@ -252,7 +252,7 @@ func (p *process) night(ctx context.Context) error {
 			return err
 		}
 	}
-	for range 400 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // of this machine's time, however busy it is
 		if err := p.works(ctx, 30*time.Second); err != nil {
 			return err
 		}
