@@ -132,7 +132,7 @@ func wrongKeys(t *testing.T, s *alipay.Simulator, mode alipay.Mode) []channeltes
 			set.PublicKey, set.AppCertificate, set.RootCertificates, set.Certificates = nil, k.AppCertificate, k.Roots, []*x509.Certificate{k.Retired}
 		})
 		return []channeltest.WrongKey{
-			{Name: "another private key", Says: "isv.invalid-signature", Channel: with(func(set *adapter.Settings) { set.Key = k.Other })},
+			{Name: "another private key", Says: "isv.invalid-signature", Signature: true, Channel: with(func(set *adapter.Settings) { set.Key = k.Other })},
 			{Name: "another app", Says: "isv.invalid-app-id", Channel: with(func(set *adapter.Settings) { set.AppID = "2021000118604127" })},
 			{Name: "another public key", Says: "another key has signed", Channel: with(func(set *adapter.Settings) { set.PublicKey = &k.Other.PublicKey })},
 			{Name: "another public key, in a notification", Says: "another key has signed", Notify: true, Channel: with(func(set *adapter.Settings) { set.PublicKey = &k.Other.PublicKey })},

@@ -45,6 +45,8 @@ type WrongKey struct {
 	Channel channel.Channel
 	Says    string // what the answer, the error or the ForgedError must name
 	Notify  bool   // it shows when a notification is read; else when a payment is asked for
+
+	Signature bool // the channel refuses what is signed with it, refunds too
 }
 
 // Bench is an adapter in front of its simulator, made anew for each test. The fields below "may be nil" may be left out.

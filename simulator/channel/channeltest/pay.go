@@ -201,7 +201,20 @@ func wrongKeys(s *stand) {
 			if errors.Is(err, channel.ErrNotSent) { // a channel that wants a sign-on first never got the payment
 				require.Zero(s.t, s.Truth(n), w.Name)
 			}
+			signatureOfARefund(s, w)
 		}
 		require.Contains(s.t, said, w.Says, w.Name)
 	}
+}
+
+// signatureOfARefund: a refund is owed whatever our keys are. That a channel refuses the signature of its request ends the request and not the refund.
+func signatureOfARefund(s *stand, w WrongKey) {
+	if !s.Channel.Capabilities().Refund || !w.Signature {
+		return
+	}
+	r := s.refundOf(s.pay(500), number(), 200)
+	res, err := w.Channel.Refund(s.ctx, r)
+	require.False(s.t, res.Outcome.Final(), "%s: %v, %v", w.Name, res, err)
+	require.Equal(s.t, channel.Succeeded, s.settle(r).Outcome, "%s: with the right key", w.Name)
+	require.Equal(s.t, Truth{Charges: 1, Paid: 500, Refunded: 200}, s.Truth(r.Of.Number), w.Name)
 }

@@ -62,7 +62,7 @@ func wrongKeys(t *testing.T, s *stand) []channeltest.WrongKey {
 	}
 	others := stranger()
 	return []channeltest.WrongKey{
-		{Name: "signed with another merchant's key", Says: "11", Channel: with(func(c *adapter.Settings) { c.Key = others.Merchant })},
+		{Name: "signed with another merchant's key", Says: "11", Signature: true, Channel: with(func(c *adapter.Settings) { c.Key = others.Merchant })},
 		{Name: "another root", Says: "root", Notify: true, Channel: with(func(c *adapter.Settings) { c.Roots = others.Roots() })},
 		{Name: "another root, at once", Says: "root", Channel: with(func(c *adapter.Settings) { c.Roots = x509.NewCertPool() })},
 	}

@@ -128,8 +128,8 @@ func wrongKeys(t *testing.T, s *wechat.Simulator, mode wechat.Mode) []channeltes
 	k := keys(t)
 	with := func(change func(*adapter.Settings)) channel.Channel { return adapterOf(t, s, change) }
 	out := []channeltest.WrongKey{
-		{Name: "another private key", Says: "SIGN_ERROR", Channel: with(func(set *adapter.Settings) { set.Key = k.Other })},
-		{Name: "another serial of ours", Says: "SIGN_ERROR", Channel: with(func(set *adapter.Settings) { set.Serial = "00FF" })},
+		{Name: "another private key", Says: "SIGN_ERROR", Signature: true, Channel: with(func(set *adapter.Settings) { set.Key = k.Other })},
+		{Name: "another serial of ours", Says: "SIGN_ERROR", Signature: true, Channel: with(func(set *adapter.Settings) { set.Serial = "00FF" })},
 	}
 	if mode == wechat.ByPublicKey {
 		out = append(out,

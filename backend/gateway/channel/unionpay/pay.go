@@ -181,7 +181,11 @@ func (a *Adapter) giveBack(ctx context.Context, kind string, r channel.RefundReq
 		return channel.Result{}, err
 	}
 	f.set("origQryId", r.Of.ChannelID, "backUrl", r.NotifyURL)
-	return a.ask(ctx, f, channel.Ref{Number: r.Number, Money: r.Money, Sent: r.Sent})
+	out, err := a.ask(ctx, f, channel.Ref{Number: r.Number, Money: r.Money, Sent: r.Sent})
+	if out.Code == "11" { // our signature is refused, which says nothing of a refund that is owed
+		out.Outcome = channel.Unknown
+	}
+	return out, err
 }
 
 // QueryRefund asks what became of a refund or a void.

@@ -55,7 +55,11 @@ func (c *Channel) refusedRefund(ctx context.Context, no *refusal, r channel.Refu
 		now, err := c.QueryRefund(ctx, channel.RefundRef{Number: r.Number, Of: r.Of})
 		return no.settled(now, err, r.Number, r.Money)
 	default:
-		return no.result(r.Number), nil
+		out := no.result(r.Number)
+		if no.Code == "SIGN_ERROR" { // our key or our clock is wrong, which says nothing of a refund that is owed
+			out.Outcome = channel.Unknown
+		}
+		return out, nil
 	}
 }
 
