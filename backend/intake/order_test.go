@@ -54,6 +54,10 @@ func drawEvents(r *rapid.T, s *scheme) []event {
 			p.card, p.amount, p.at, p.state, p.evidence, serial = last.card, last.amount, last.at, wire.State_STATE_COMPLETED, 1, lastSerial
 			other = p.terminal != "bus-1"
 		}
+		if last != nil && rapid.IntRange(0, 5).Draw(r, "follows") == 0 { // the card's next debit, from a balance near the one it was left with
+			p.card, p.counter, p.state, p.evidence, p.forged, other = last.card, last.counter+1, wire.State_STATE_COMPLETED, 1, false, false
+			p.before = last.before - last.amount + rapid.SampledFrom([]int64{-100, 0, 100}).Draw(r, "off")
+		}
 		if p.state == wire.State_STATE_COMPLETED && (other || p.terminal == "bus-1") {
 			last, lastSerial = &p, serial
 		}
