@@ -1568,6 +1568,12 @@ type ListTransactionsParams struct {
 // RequestCardEndJSONRequestBody defines body for RequestCardEnd for application/json ContentType.
 type RequestCardEndJSONRequestBody = NewCardEnd
 
+// EndCardJSONRequestBody defines body for EndCard for application/json ContentType.
+type EndCardJSONRequestBody = CardInit
+
+// EndECCardJSONRequestBody defines body for EndECCard for application/json ContentType.
+type EndECCardJSONRequestBody = ECCard
+
 // LookupCardJSONRequestBody defines body for LookupCard for application/json ContentType.
 type LookupCardJSONRequestBody = CardInit
 
@@ -1642,6 +1648,12 @@ type ServerInterface interface {
 	// CancelCardEnd End an order whose value has not moved
 	// (POST /v1/card-ends/{order}/cancel)
 	CancelCardEnd(w http.ResponseWriter, r *http.Request, order CardEndOrder)
+	// EndCard End the card in the field, and order its value to be paid out at the caller's desk
+	// (POST /v1/cards/end)
+	EndCard(w http.ResponseWriter, r *http.Request)
+	// EndECCard End the electronic cash card in the field, and order its value to be paid out at the caller's desk
+	// (POST /v1/cards/end-ec)
+	EndECCard(w http.ResponseWriter, r *http.Request)
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(w http.ResponseWriter, r *http.Request)
@@ -2033,6 +2045,34 @@ func (siw *ServerInterfaceWrapper) CancelCardEnd(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CancelCardEnd(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndCard operation middleware
+func (siw *ServerInterfaceWrapper) EndCard(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndCard(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndECCard operation middleware
+func (siw *ServerInterfaceWrapper) EndECCard(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndECCard(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3439,6 +3479,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/openapi.yaml", wrapper.GetOpenAPI)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/lookup", wrapper.LookupCard)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/lookup-ec", wrapper.LookupECCard)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/end", wrapper.EndCard)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/cards/end-ec", wrapper.EndECCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}", wrapper.GetCard)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/transactions", wrapper.ListCardTransactions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cards/{token}/statement", wrapper.GetCardStatement)
@@ -3838,6 +3880,84 @@ type CancelCardEnddefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelCardEnddefaultApplicationProblemPlusJSONResponse) VisitCancelCardEndResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndCardRequestObject struct {
+	Body *EndCardJSONRequestBody
+}
+
+type EndCardResponseObject interface {
+	VisitEndCardResponse(w http.ResponseWriter) error
+}
+
+type EndCard200JSONResponse CardEnd
+
+func (response EndCard200JSONResponse) VisitEndCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndCarddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndCarddefaultApplicationProblemPlusJSONResponse) VisitEndCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndECCardRequestObject struct {
+	Body *EndECCardJSONRequestBody
+}
+
+type EndECCardResponseObject interface {
+	VisitEndECCardResponse(w http.ResponseWriter) error
+}
+
+type EndECCard200JSONResponse CardEnd
+
+func (response EndECCard200JSONResponse) VisitEndECCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndECCarddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndECCarddefaultApplicationProblemPlusJSONResponse) VisitEndECCardResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5492,6 +5612,12 @@ type StrictServerInterface interface {
 	// CancelCardEnd End an order whose value has not moved
 	// (POST /v1/card-ends/{order}/cancel)
 	CancelCardEnd(ctx context.Context, request CancelCardEndRequestObject) (CancelCardEndResponseObject, error)
+	// EndCard End the card in the field, and order its value to be paid out at the caller's desk
+	// (POST /v1/cards/end)
+	EndCard(ctx context.Context, request EndCardRequestObject) (EndCardResponseObject, error)
+	// EndECCard End the electronic cash card in the field, and order its value to be paid out at the caller's desk
+	// (POST /v1/cards/end-ec)
+	EndECCard(ctx context.Context, request EndECCardRequestObject) (EndECCardResponseObject, error)
 	// LookupCard What the scheme knows of the card in the field, before a load
 	// (POST /v1/cards/lookup)
 	LookupCard(ctx context.Context, request LookupCardRequestObject) (LookupCardResponseObject, error)
@@ -5885,6 +6011,68 @@ func (sh *strictHandler) CancelCardEnd(w http.ResponseWriter, r *http.Request, o
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CancelCardEndResponseObject); ok {
 		if err := validResponse.VisitCancelCardEndResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndCard operation middleware
+func (sh *strictHandler) EndCard(w http.ResponseWriter, r *http.Request) {
+	var request EndCardRequestObject
+
+	var body EndCardJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndCard(ctx, request.(EndCardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndCard")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndCardResponseObject); ok {
+		if err := validResponse.VisitEndCardResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndECCard operation middleware
+func (sh *strictHandler) EndECCard(w http.ResponseWriter, r *http.Request) {
+	var request EndECCardRequestObject
+
+	var body EndECCardJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndECCard(ctx, request.(EndECCardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndECCard")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndECCardResponseObject); ok {
+		if err := validResponse.VisitEndECCardResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

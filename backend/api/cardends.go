@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/ids"
 )
 
@@ -47,11 +49,58 @@ func (s *server) RequestCardEnd(ctx context.Context, r RequestCardEndRequestObje
 	return RequestCardEnd200JSONResponse(s.endOf(o)), nil
 }
 
-// GetCardEnd finds an order.
+// EndCard ends a card that is in the caller's field: its MAC1 has said so.
+func (s *server) EndCard(ctx context.Context, r EndCardRequestObject) (EndCardResponseObject, error) {
+	c, err := initOf(*r.Body)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.TopUp.Lookup(ctx, agentOf(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.endAtDesk(ctx, c.Card, info.Open != nil)
+	if err != nil {
+		return nil, err
+	}
+	return EndCard200JSONResponse(o), nil
+}
+
+// EndECCard ends an electronic cash card that is in the caller's field: its cryptogram has said so.
+func (s *server) EndECCard(ctx context.Context, r EndECCardRequestObject) (EndECCardResponseObject, error) {
+	c, err := ecCardOf(*r.Body)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.TopUp.LookupEC(ctx, agentOf(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.endAtDesk(ctx, ids.CardNumber(c.PAN), info.Open != "")
+	if err != nil {
+		return nil, err
+	}
+	return EndECCard200JSONResponse(o), nil
+}
+
+// endAtDesk orders that a card's value is paid out where the card is. One whose load is open is refused while it can still say what became of it.
+func (s *server) endAtDesk(ctx context.Context, card ids.CardNumber, open bool) (CardEnd, error) {
+	if open {
+		return CardEnd{}, fmt.Errorf("end card %v: %w", card, topup.ErrOpenLoad)
+	}
+	c := callerOf(ctx)
+	o, err := s.Life.Request(ctx, cardlife.Request{Kind: cardlife.Cash, Card: card, Agent: c.Acquirer, Reason: "given back at the desk", By: c.Name, Present: true})
+	return s.endOf(o), err
+}
+
+// GetCardEnd finds an order. An agent's are those at its own desk; another's is not there for it.
 func (s *server) GetCardEnd(ctx context.Context, r GetCardEndRequestObject) (GetCardEndResponseObject, error) {
 	o, err := s.Life.Order(ctx, r.Order)
 	if err != nil {
 		return nil, err
+	}
+	if desk := agentOf(ctx); desk != "" && o.Agent != desk {
+		return nil, cardlife.ErrUnknownOrder
 	}
 	return GetCardEnd200JSONResponse(s.endOf(o)), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/purselane/purselane/backend/cardlife"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/card/ep"
 )
 
 // ends runs every operation on the ends of cards: a lost card with 30.00 on it goes to another card, and one order is taken back.
@@ -127,4 +128,58 @@ func TestAWriteOff(t *testing.T) {
 	require.Equal(t, 200, a.status, "%s", a.raw)
 	require.NotContains(t, a.json, "acquirer")
 	require.Equal(t, "0.00", a.text("amount"), "nothing has moved yet")
+}
+
+// atDesk gives a card of each family back at the bus's desk.
+func (c *city) atDesk(t *testing.T) {
+	t.Helper()
+	ok := func(a answer) answer { t.Helper(); require.Equal(t, 200, a.status, "%s", a.raw); return a }
+	f := c.present(c.newCard(stranger))
+	order := ok(c.call(c.bus, "POST", "/v1/cards/end", f.init("0.01", kiosk)))
+	require.Equal(t, []string{"cash", "requested", "bus", "kiosk-bus"}, []string{order.text("kind"), order.text("state"), order.text("acquirer"), order.text("requested_by")})
+	require.Equal(t, store.Token(tokenKey, stranger), order.text("card"))
+	require.Equal(t, order.text("id"), ok(c.call(c.bus, "POST", "/v1/cards/end", f.init("0.01", kiosk))).text("id"), "the same once more")
+	require.Equal(t, string(order.raw), string(ok(c.call(c.bus, "GET", "/v1/card-ends/"+order.text("id"), nil)).raw))
+
+	_, _, said := ecSession(t, ecBank().blank.Clone())
+	require.Equal(t, "requested", ok(c.call(c.bus, "POST", "/v1/cards/end-ec", said)).text("state"))
+}
+
+// TestOnlyACardThatIsThereEndsAtADesk: what does not verify, what is open and what was blocked is refused, and nothing is blocked by it.
+func TestOnlyACardThatIsThereEndsAtADesk(t *testing.T) {
+	c := start(t)
+	c.load(c.bus, "sale-1", "50.00")
+	token := store.Token(tokenKey, number)
+	end := func(who string, body map[string]any) answer { return c.call(who, "POST", "/v1/cards/end", body) }
+	active := func() {
+		t.Helper()
+		require.Equal(t, "active", c.call(c.operator, "GET", "/v1/cards/"+token, nil).text("status"))
+	}
+
+	forged := c.present(c.card).init("0.01", kiosk)
+	forged["mac1"] = "00000000"
+	requireProblem(t, end(c.bus, forged), 422, "mac1")
+	active()
+	_, _, said := ecSession(t, ecBank().blank.Clone())
+	said["chip_data"] = "9F2600"
+	requireProblem(t, c.call(c.bus, "POST", "/v1/cards/end-ec", said), 422, "chip-data")
+	requireProblem(t, end(c.operator, c.present(c.card).init("0.01", kiosk)), 403, "forbidden")
+
+	id := c.order(c.bus, "sale-2", "20.00")
+	f := c.present(c.card)
+	require.Equal(t, 200, c.call(c.bus, "POST", "/v1/loads/"+id+"/authorise", f.init("20.00", kiosk)).status)
+	requireProblem(t, end(c.bus, f.init("0.01", kiosk)), 409, "open-load")
+	active()
+	challenge := c.call(c.bus, "POST", "/v1/cards/lookup", f.init("0.01", kiosk)).json["open_load"].(map[string]any)["challenge"].(string)
+	var asked ep.TerminalNumber
+	require.NoError(t, (*hexText)(&asked).UnmarshalText([]byte(challenge)))
+	require.Equal(t, "paid", c.call(c.bus, "POST", "/v1/loads/"+id+"/resolve", map[string]any{"init": f.init("0.01", asked)}).text("state"))
+
+	order := end(c.bus, f.init("0.01", kiosk))
+	require.Equal(t, 200, order.status, "%s", order.raw)
+	requireProblem(t, end(c.metro, f.init("0.01", kiosk)), 409, "open-order")
+	requireProblem(t, c.call(c.metro, "GET", "/v1/card-ends/"+order.text("id"), nil), 404, "unknown-order")
+	requireProblem(t, c.call(c.bus, "POST", "/v1/card-ends/"+order.text("id")+"/approve", nil), 403, "forbidden")
+	require.Equal(t, "cancelled", c.call(c.second, "POST", "/v1/card-ends/"+order.text("id")+"/cancel", nil).text("state"))
+	requireProblem(t, end(c.bus, f.init("0.01", kiosk)), 422, "card-blocked")
 }

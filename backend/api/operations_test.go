@@ -118,6 +118,7 @@ func TestEveryOperation(t *testing.T) {
 	require.Len(t, ok(c.call(c.operator, "GET", "/v1/findings/watched?state=all", nil)).json["findings"], 3)
 	c.issue(stranger)
 	c.ends(t, token, store.Token(tokenKey, stranger))
+	c.atDesk(t)
 	c.cases(t)
 	c.online(t)
 

@@ -75,7 +75,7 @@ var kinds = []Kind{
 	{Code: codeUnknownCard, Status: http.StatusNotFound, Title: "the scheme has not issued this card",
 		Remedy: "Check that it is a card of this scheme.", is: []error{topup.ErrUnknownCard, cardlife.ErrUnknownCard}, quiet: true},
 	{Code: "card-blocked", Status: http.StatusUnprocessableEntity, Title: "the card is blocked",
-		Remedy: "Do not load it; an open load of it can be resolved. Send the holder to the operator.", is: []error{topup.ErrCardBlocked}},
+		Remedy: "Do not load it; an open load of it can be resolved. Send the holder to the operator.", is: []error{topup.ErrCardBlocked, cardlife.ErrBlocked}},
 	{Code: "card-data", Status: http.StatusUnprocessableEntity, Title: "the card shows other data than it was issued with",
 		Remedy: "Check the key levels your kiosk is set to; if they are right, keep the card's details for the operator.", is: []error{topup.ErrCardData}},
 	{Code: "unknown-key", Status: http.StatusUnprocessableEntity, Title: "the card's load key is not known",

@@ -60,6 +60,7 @@ var ends = map[string]struct {
 	"ErrUnknownCard":  {cardlife.ErrUnknownCard, 404, "unknown-card"},
 	"ErrUnknownAgent": {cardlife.ErrUnknownAgent, 422, "unknown-acquirer"},
 	"ErrTarget":       {cardlife.ErrTarget, 422, "target-card"},
+	"ErrBlocked":      {cardlife.ErrBlocked, 422, "card-blocked"},
 	"ErrOpen":         {cardlife.ErrOpen, 409, "open-order"},
 	"ErrSamePerson":   {cardlife.ErrSamePerson, 422, "same-person"},
 	"ErrNotIdle":      {cardlife.ErrNotIdle, 422, "not-idle"},

@@ -13,14 +13,18 @@ import (
 	"github.com/purselane/purselane/internal/ids"
 )
 
-// Request is what an operator asks for.
+// Request is what an operator, or a desk with the card in its field, asks for.
 type Request struct {
 	Kind   Kind
 	Card   ids.CardNumber
 	Target *ids.CardNumber // of a transfer
 	Agent  ids.AcquirerID  // at whose desk the value is handed over; of breakage none
 	Reason string          // for people, required
-	By     string          // operator
+	By     string          // operator, or the desk's token
+
+	// Present says that the card itself was at the desk and has proved who it is. One that is blocked already is refused then: whoever brings it
+	// may have found it.
+	Present bool
 }
 
 func (r Request) check() error {
@@ -65,6 +69,9 @@ func (s *Service) Request(ctx context.Context, r Request) (Order, error) {
 			return fmt.Errorf("order %s, %s by %s: %w", have.ID, have.Kind, have.RequestedBy, ErrOpen)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
+		}
+		if r.Present && card.Status != store.CardActive {
+			return fmt.Errorf("card %v is %s: %w", r.Card, card.Status, ErrBlocked)
 		}
 		if err := s.allow(ctx, tx, r); err != nil {
 			return err

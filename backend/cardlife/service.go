@@ -94,6 +94,8 @@ var (
 	ErrUnknownAgent = errors.New("no such acquirer is registered")
 	// ErrTarget: the card that the value should go to cannot have it.
 	ErrTarget = errors.New("the value cannot go to that card")
+	// ErrBlocked: the card at the desk was blocked before.
+	ErrBlocked = errors.New("card is blocked")
 	// ErrOpen: the card has another open order.
 	ErrOpen = errors.New("card has an open order")
 	// ErrSamePerson: who asked for an order cannot approve it.
