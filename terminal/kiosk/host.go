@@ -145,6 +145,7 @@ var (
 	ErrTAC          = errors.New("the card's TAC does not verify")
 	ErrOtherCard    = errors.New("the order belongs to another card")
 	ErrOpenLoad     = errors.New("the card has an open load")
+	ErrOpenEnd      = errors.New("the card has another order for its end")
 	ErrStale        = errors.New("the card's answer is out of date")
 	ErrChallenge    = errors.New("the card was not asked with the challenge")
 	ErrState        = errors.New("the order's state does not allow it")
@@ -155,6 +156,12 @@ var (
 	ErrAccess       = errors.New("the backend does not accept the token")
 	ErrRequest      = errors.New("the backend does not understand the request")
 )
+
+// ErrOtherSeen says that the card in the field is not the one that was looked at a moment ago. It was left alone.
+var ErrOtherSeen = errors.New("this is another card than the one just shown: hold one card alone")
+
+// ErrNotCash says that the value of a card that ended is for another card.
+var ErrNotCash = errors.New("its value is for another card: load that with the order's load order")
 
 // ErrUnavailable says that the backend could not be reached or could not do its work, after every try. Whether the last
 // try had its effect is not known.

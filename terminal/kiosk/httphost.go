@@ -97,6 +97,7 @@ var problems = map[string]error{
 	"tac":                  ErrTAC,
 	"other-card":           ErrOtherCard,
 	"open-load":            ErrOpenLoad,
+	"open-order":           ErrOpenEnd,
 	"stale":                ErrStale,
 	"challenge":            ErrChallenge,
 	"state":                ErrState,
@@ -131,7 +132,7 @@ func Decided(err error) bool { return decided(err) }
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
 	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
-		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrOnlineOff, ErrNoChannel, ErrNoRefund, ErrAccess, ErrRequest} {
+		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrOpenEnd, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrOnlineOff, ErrNoChannel, ErrNoRefund, ErrAccess, ErrRequest} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -61,8 +61,8 @@ func TestBackendAddresses(t *testing.T) {
 	}
 }
 
-// notOfLoads are codes of settlement, of the ends of cards, of balances, and of cases.
-var notOfLoads = []string{"not-closed", "unknown-acquirer", "target-card", "open-order", "same-person", "not-idle", "unknown-merchant", "unknown-account", "external-account", "unknown-case", "unknown-tap", "nothing-to-decide", "too-much", "running-case"}
+// notOfLoads are codes of settlement, of what operators alone do with cards that end, of balances, and of cases.
+var notOfLoads = []string{"not-closed", "unknown-acquirer", "target-card", "same-person", "not-idle", "unknown-merchant", "unknown-account", "external-account", "unknown-case", "unknown-tap", "nothing-to-decide", "too-much", "running-case"}
 
 // TestOneListOfCodes: what the API can answer an agent with is what the kiosk knows.
 func TestOneListOfCodes(t *testing.T) {
@@ -112,6 +112,7 @@ func TestBadAnswers(t *testing.T) {
 		_, err := h.LookupCash(t.Context(), kiosk.CashRequest{})
 		return err
 	}
+	end := func(h *kiosk.HTTPHost) error { _, err := h.End(t.Context(), "E1"); return err }
 	cases := []struct {
 		name   string
 		status int
@@ -143,6 +144,10 @@ func TestBadAnswers(t *testing.T) {
 		{"half a byte of a script", 200, `{"issuer_authentication":"00112233445566773030","script":"720"}`, authoriseCash},
 		{"cash without a balance", 200, `{"token":"0123456789abcdef"}`, lookupCash},
 		{"cash without a token", 200, `{"balance":"1.00"}`, lookupCash},
+		{"an end without a state", 200, `{"id":"E1","card":"0123456789abcdef","due_at":"2026-12-01T12:00:00Z"}`, end},
+		{"an end that tells no card", 200, `{"id":"E1","state":"requested","due_at":"2026-12-01T12:00:00Z"}`, end},
+		{"a released end without its order", 200, `{"id":"E1","state":"released","card":"0123456789abcdef","amount":"1.00"}`, end},
+		{"a released end of nothing", 200, `{"id":"E1","state":"released","card":"0123456789abcdef","amount":"0.00","load_order":"L1"}`, end},
 		{"an outcome without a state", 200, `{"id":"L1"}`, resolve},
 	}
 	for _, c := range cases {
@@ -201,6 +206,7 @@ func FuzzAnswer(f *testing.F) {
 		`{"date_time":"20261124120000","mac2":"00112233","challenge":"112233445566"}`, `{"token":"0123456789abcdef","balance":"1.00","open_load":"L1"}`,
 		`{"issuer_authentication":"00112233445566773030","script":"720F9F1804010203048606841E00000401"}`, `{"code":"state"}`,
 		`{"payment":"O01M89HQRXEXCYXMR9HQ673JQ02","amount":"50.00","way":"wechat","state":"waiting","qr":"weixin://1","expires_at":"2026-11-25T12:00:00Z"}`, `{"payment":"O1","amount":"1.00","state":"paid","load":"../x"}`,
+		`{"id":"E1","kind":"cash","state":"released","card":"0123456789abcdef","amount":"1.00","load_order":"L1"}`, `{"id":"E1","state":"released","card":"0","amount":"1.00","load_order":"../x"}`,
 		`{"currency":"CNY","max_amount":"500.00","max_balance":"1000.00","ways":["wechat"]}`} {
 		f.Add(200, []byte(seed))
 		f.Add(422, []byte(seed))
@@ -227,6 +233,11 @@ func FuzzAnswer(f *testing.F) {
 			_, commands, err := ec.ParseScript(a.Script)
 			require.NoError(t, err)
 			require.NotEmpty(t, commands)
+		}
+		if e, err := h.End(t.Context(), "E1"); err == nil {
+			require.NotEmpty(t, e.Token)
+			require.False(t, e.State == kiosk.EndReleased && (e.Load == "" || e.Amount.Sign() <= 0))
+			require.NotContains(t, e.Load, "/")
 		}
 		if s, err := h.Sale(t.Context(), "O1"); err == nil {
 			require.NotEmpty(t, s.Payment)

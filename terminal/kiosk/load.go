@@ -228,6 +228,8 @@ type purse interface {
 	present(ctx context.Context, order Order) error
 	// look reads the card, and settles an open load.
 	look(ctx context.Context) (Seen, error)
+	// end has the backend end the card, if it is the one that a look has shown.
+	end(ctx context.Context, host EndHost, token string) (End, error)
 }
 
 // choose selects the card's purse. One that has none of ours says so as an EP purse does, whatever else it is.
