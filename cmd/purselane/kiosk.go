@@ -20,10 +20,12 @@ import (
 	"github.com/purselane/purselane/terminal/reader"
 )
 
-// KioskCmd are the commands of a load kiosk.
+// KioskCmd are the commands of a load kiosk, and of the desk it stands on.
 type KioskCmd struct {
-	Load  KioskLoadCmd  `cmd:"" help:"Load a card with cash that an agent has taken."`
-	Relay KioskRelayCmd `cmd:"" help:"Load a card that lies elsewhere (docs/relay.md)."`
+	Load   KioskLoadCmd   `cmd:"" help:"Load a card with cash that an agent has taken."`
+	Relay  KioskRelayCmd  `cmd:"" help:"Load a card that lies elsewhere (docs/relay.md)."`
+	End    KioskEndCmd    `cmd:"" help:"Take a card back: block it, and give a receipt for what is left of it (docs/card-life.md)."`
+	Payout KioskPayoutCmd `cmd:"" help:"Pay the holder of such a receipt, once, when its time has come."`
 }
 
 // KioskLoadCmd is `purselane kiosk load`.
