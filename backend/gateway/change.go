@@ -188,7 +188,7 @@ func (c *change) hear(ctx context.Context, p *store.GatewayPayment, r channel.Re
 func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money.Amount, by Source) error {
 	c.o.Payment, c.o.Received, c.o.Fee, c.o.PaidAt, c.o.Context = p.Number, amount, p.Fee, c.at, p.Context
 	e := order.MoneyCame
-	if c.escrow() {
+	if c.escrow() || c.packet() {
 		e = order.MoneyHeld
 	}
 	if err := c.move(ctx, e, by, ""); err != nil {
@@ -196,6 +196,11 @@ func (c *change) paid(ctx context.Context, p *store.GatewayPayment, amount money
 	}
 	if c.waits(); c.escrow() {
 		c.o.Due = c.at.Add(c.s.cfg.HoldFor)
+	}
+	if c.packet() {
+		if err := c.claimable(ctx); err != nil {
+			return err
+		}
 	}
 	if err := c.postPaid(ctx, p, c.earns(), amount); err != nil {
 		return err

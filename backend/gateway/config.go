@@ -134,6 +134,11 @@ type Config struct {
 	// Default 15 days.
 	HoldFor time.Duration
 
+	// ClaimFor is how long a red packet may be claimed once it is paid. What nobody has claimed then goes back to its payer.
+	//
+	// Default a day.
+	ClaimFor time.Duration
+
 	// CallTimeout bounds one call of a channel, and MissingAfter is how long after it a request may still be on its way: only then a channel that
 	// does not know a payment will never know it.
 	//
@@ -191,7 +196,7 @@ func (c Config) withDefaults() (Config, error) {
 		name string
 		v    *time.Duration
 		d    time.Duration
-	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day}, {"EarnAfter", &c.EarnAfter, day}, {"HoldFor", &c.HoldFor, 15 * day},
+	}{{"Expires", &c.Expires, 30 * time.Minute}, {"MaxExpires", &c.MaxExpires, day}, {"CodeWait", &c.CodeWait, 45 * time.Second}, {"ReserveFor", &c.ReserveFor, 7 * day}, {"EarnAfter", &c.EarnAfter, day}, {"HoldFor", &c.HoldFor, 15 * day}, {"ClaimFor", &c.ClaimFor, day},
 		{"CallTimeout", &c.CallTimeout, 10 * time.Second},
 		{"MissingAfter", &c.MissingAfter, 5 * time.Minute}, {"Lease", &c.Lease, time.Minute}} {
 		if *f.v < 0 {

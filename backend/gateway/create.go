@@ -22,10 +22,11 @@ import (
 type NewOrder struct {
 	Key      string // names the order at the app, for ever; 1 to 64 characters
 	Type     code.Action
-	Mode     code.Mode // zero: instant; or reserved, for [Service.Capture]
+	Mode     code.Mode // zero: instant, of a red packet deferred; or reserved, for [Service.Capture]
 	Product  code.Product
 	Merchant ids.MerchantID // who is paid; of a transfer the sender
 	Payee    ids.MerchantID // of a transfer a merchant, or a holder as APP.NAME; of a top-up the holder whose balance it fills, "" where it loads a card
+	Packet   *NewPacket     `json:",omitempty"` // of a red packet; as it was before there was such a field, for digests
 	Money    channel.Money
 	Subject  string        // for the payer's eyes, 1 to 127 bytes
 	Attach   string        // the app's own, at most 1,024 bytes; comes back in messages
@@ -36,13 +37,19 @@ type NewOrder struct {
 // finding. Errors: [ErrRequest], [ErrUnsupported], [ErrConflict], [code.ErrUnknown].
 func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, error) {
 	if n.Mode == 0 {
-		n.Mode = code.Instant
+		if n.Mode = code.Instant; n.Type == code.RedPacket {
+			n.Mode = code.Deferred
+		}
 	}
 	digest, err := digestOf(n)
 	if err != nil {
 		return Order{}, err
 	}
 	id, err := s.number(order.OfOrder)
+	if err != nil {
+		return Order{}, err
+	}
+	seed, err := s.seed(n)
 	if err != nil {
 		return Order{}, err
 	}
@@ -66,6 +73,10 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 		if err := s.checkOrder(app, n); err != nil {
 			return err
 		}
+		shares, err := n.draw(seed)
+		if err != nil {
+			return err
+		}
 		at := s.now()
 		expires := n.Expires
 		if expires == 0 {
@@ -77,12 +88,20 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 		if err := tx.AddGatewayOrder(ctx, row); err != nil {
 			return err
 		}
+		if n.Packet != nil {
+			if err := tx.AddGatewayPacket(ctx, store.GatewayPacket{Order: row.ID, Split: string(n.Packet.Split)}, shares); err != nil {
+				return err
+			}
+		}
 		ch := change{s: s, tx: tx, at: at, o: row}
 		if err := ch.tell(ctx, row.ID, "created", "", row.State, ByRequest, row.Context, ""); err != nil {
 			return err
 		}
-		out = orderOf(ch.o)
-		return tx.SetGatewayOrder(ctx, ch.o)
+		if err := tx.SetGatewayOrder(ctx, ch.o); err != nil {
+			return err
+		}
+		out, err = whole(ctx, tx, ch.o)
+		return err
 	})
 	if err != nil {
 		return Order{}, fmt.Errorf("create order: %w", err)
@@ -104,10 +123,11 @@ func (s *Service) checkOrder(app string, n NewOrder) error {
 		return fmt.Errorf("top-up: nobody here loads cards: %w", ErrUnsupported)
 	case n.Type == code.TopUp && s.cfg.OnTopUp != nil && s.cfg.OnTopUp(n.Money) != nil:
 		return s.cfg.OnTopUp(n.Money)
-	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp:
-		return fmt.Errorf("%v: want pay, transfer or top-up: %w", n.Type, ErrUnsupported)
-	case n.Mode != code.Instant && (n.Mode != code.Reserved && n.Mode != code.Escrow || n.Type != code.Pay):
-		return fmt.Errorf("%v of a %v: want instant, or of a payment reserved or escrow: %w", n.Mode, n.Type, ErrUnsupported)
+	case n.Type == code.RedPacket && n.Mode == code.Deferred: // its shares are checked when they are drawn
+	case n.Type != code.Pay && n.Type != code.Transfer && n.Type != code.TopUp && n.Type != code.RedPacket:
+		return fmt.Errorf("%v: want pay, transfer, top-up or red-packet: %w", n.Type, ErrUnsupported)
+	case n.Type == code.RedPacket || n.Mode != code.Instant && (n.Mode != code.Reserved && n.Mode != code.Escrow || n.Type != code.Pay):
+		return fmt.Errorf("%v of a %v: want instant, of a payment also reserved or escrow, and of a red packet deferred: %w", n.Mode, n.Type, ErrUnsupported)
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ func (s *Service) Confirm(ctx context.Context, app, id string) (Order, error) {
 
 // confirm hands over what is held.
 func (c *change) confirm(ctx context.Context, by Source) error {
+	if c.packet() {
+		return fmt.Errorf("a red packet is claimed: %w", order.ErrState)
+	}
 	if !c.o.Refunding.IsZero() {
 		return fmt.Errorf("a refund is on its way: %w", order.ErrState)
 	}

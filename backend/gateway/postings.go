@@ -36,6 +36,8 @@ func (c *change) earns() books.Account {
 			return books.HolderBalance(string(c.o.Payee))
 		}
 		return Available(c.o.Payee)
+	case code.RedPacket: // what is not claimed; a share that is has left
+		return Held(c.o.Merchant)
 	}
 	if c.o.State == string(order.Held) {
 		return Held(c.o.Merchant)

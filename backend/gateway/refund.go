@@ -100,6 +100,9 @@ func (s *Service) orderRefund(ctx context.Context, app, id string, n NewRefund, 
 			row = instead(all, o)
 			return nil
 		}
+		if c.packet() {
+			return fmt.Errorf("a red packet goes back by itself, as far as nobody claims it in time: %w", ErrUnsupported)
+		}
 		if !order.State(c.o.State).Refundable() {
 			return fmt.Errorf("order is %s: %w", c.o.State, order.ErrState)
 		}
@@ -547,7 +550,10 @@ func (c *change) refused(ctx context.Context, o *store.GatewayOperation) error {
 			return err
 		}
 	}
-	if p.Surplus || c.loads() {
+	if c.packet() && !p.Surplus {
+		c.o.Due = c.at.Add(day) // it is held still, and tried again
+	}
+	if p.Surplus || c.loads() || c.packet() {
 		return c.s.find(ctx, c.tx, c.o.ID, FindStuck, fmt.Sprintf("%s %s over %v: the channel says %s", o.Kind, o.Number, o.Amount, o.Code))
 	}
 	return nil

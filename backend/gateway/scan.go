@@ -219,12 +219,15 @@ func (s *Service) endOrders(ctx context.Context) (int, error) {
 	}
 	var errs []error
 	for _, o := range due {
-		errs = append(errs, s.change(ctx, o.ID, func(c *change) error {
+		err := s.change(ctx, o.ID, func(c *change) error {
 			if c.o.Due.IsZero() || c.o.Due.After(c.at) {
 				return nil
 			}
 			if c.o.State == string(order.Authorised) {
 				return c.releaseLate(ctx)
+			}
+			if c.packet() && c.o.State == string(order.Held) {
+				return c.unclaimed(ctx)
 			}
 			if c.o.State == string(order.Held) {
 				return c.confirmLate(ctx)
@@ -233,7 +236,11 @@ func (s *Service) endOrders(ctx context.Context) (int, error) {
 				return c.earn(ctx)
 			}
 			return c.close(ctx, ByTime)
-		}))
+		})
+		if errors.Is(err, errLater) {
+			err = s.unclaimedLater(ctx, o.ID)
+		}
+		errs = append(errs, err)
 	}
 	return len(due), errors.Join(errs...)
 }

@@ -71,6 +71,7 @@ type Order struct {
 	PaidAt     time.Time
 	Payments   []Payment
 	Operations []Operation
+	Packet     *Packet // of a red packet
 }
 
 // Payment is one attempt to pay an order.
@@ -159,6 +160,9 @@ func whole(ctx context.Context, tx *store.Tx, row store.GatewayOrder) (Order, er
 	operations, err := tx.GatewayOperations(ctx, o.ID)
 	for _, x := range operations {
 		o.Operations = append(o.Operations, operationOf(x))
+	}
+	if err == nil && o.Type == code.RedPacket {
+		o.Packet, err = packetOf(ctx, tx, row)
 	}
 	return o, err
 }

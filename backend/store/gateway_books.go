@@ -40,7 +40,7 @@ func (t *Tx) GatewayChannelSums(ctx context.Context) ([]GatewayChannelSum, error
 }
 
 // VerifyGateway compares the gateway's payments and operations with the journal, each with its entry, and names what else moved an account of a channel that
-// the gateway uses.
+// the gateway uses. Claims of red packets are compared too.
 func (t *Tx) VerifyGateway(ctx context.Context) ([]string, error) {
 	var faults []string
 	err := t.rows(ctx, "entries of the gateway", func(scan func(...any) error) error {
@@ -79,5 +79,9 @@ func (t *Tx) VerifyGateway(ctx context.Context) ([]string, error) {
 				OR e.kind >= 'balance-' AND e.kind < 'balance.' OR e.kind >= 'combined-' AND e.kind < 'combined.')
 			AND (e.id, l.account) NOT IN (SELECT entry, 'channel:' || channel FROM (`+gatewayMoves+`) m)
 		ORDER BY e.id, l.account`)
-	return faults, err
+	if err != nil {
+		return nil, err
+	}
+	packets, err := t.verifyPackets(ctx)
+	return append(faults, packets...), err
 }

@@ -87,6 +87,25 @@ type Agreements struct {
 // Example: 50.00
 type Amount = money.Amount
 
+// Claim defines model for Claim.
+type Claim struct {
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount    `json:"amount"`
+	At     time.Time `json:"at"`
+
+	// Currency Example: CNY
+	Currency Currency `json:"currency"`
+	Holder   string   `json:"holder"`
+
+	// Key Of the request that got it.
+	Key string `json:"key"`
+
+	// Share 1, 2, 3 …
+	Share int `json:"share"`
+}
+
 // Currency Example: CNY
 type Currency = string
 
@@ -199,6 +218,15 @@ type NewAgreement struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewClaim defines model for NewClaim.
+type NewClaim struct {
+	// Holder Whose balance gets it, as the app names him.
+	Holder string `json:"holder"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+}
+
 // NewConsent defines model for NewConsent.
 type NewConsent struct {
 	// Amount Decimal, two places.
@@ -229,11 +257,14 @@ type NewOrder struct {
 	// Key Names it at the app, for ever. The same key with other content is refused.
 	Key Key `json:"key"`
 
-	// Merchant Who is paid, of a transfer the sender. The app's terms name those that it may order for.
+	// Merchant Who is paid, of a transfer or a red packet the sender. The app's terms name those that it may order for.
 	Merchant string `json:"merchant"`
 
-	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most. Default: instant.
+	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most. deferred: of red packets, and of nothing else. Default: instant, of a red packet deferred.
 	Mode *string `json:"mode,omitempty"`
+
+	// Packet Of a red packet.
+	Packet *NewPacket `json:"packet,omitempty"`
 
 	// Payee Of a transfer. Of a top-up the holder, as the app names him, whose balance it fills; without one it loads a card.
 	Payee *string `json:"payee,omitempty"`
@@ -244,6 +275,15 @@ type NewOrder struct {
 	// Subject For the payer's eyes.
 	Subject string `json:"subject"`
 	Type    string `json:"type"`
+}
+
+// NewPacket Of a red packet.
+type NewPacket struct {
+	// Shares How many holders may claim one. Each is 0.01 or more.
+	Shares int `json:"shares"`
+
+	// Split even: all are the same, to 0.01. lucky: drawn by chance. Default: even.
+	Split *string `json:"split,omitempty"`
 }
 
 // NewPayment defines model for NewPayment.
@@ -433,10 +473,13 @@ type Order struct {
 	Id       string    `json:"id"`
 
 	// Key Names it at the app, for ever. The same key with other content is refused.
-	Key      Key        `json:"key"`
-	Merchant string     `json:"merchant"`
-	Mode     string     `json:"mode"`
-	Paid     *time.Time `json:"paid,omitempty"`
+	Key      Key    `json:"key"`
+	Merchant string `json:"merchant"`
+	Mode     string `json:"mode"`
+
+	// Packet What is not claimed tells nobody how much it is.
+	Packet *Packet    `json:"packet,omitempty"`
+	Paid   *time.Time `json:"paid,omitempty"`
 
 	// Payee Also the holder, where it goes to one.
 	Payee *string `json:"payee,omitempty"`
@@ -483,6 +526,20 @@ type Orders struct {
 	// Next `after` of the next page. The last page has none.
 	Next   *string `json:"next,omitempty"`
 	Orders []Order `json:"orders"`
+}
+
+// Packet What is not claimed tells nobody how much it is.
+type Packet struct {
+	// Claimed Decimal, two places.
+	//
+	// Example: 50.00
+	Claimed Amount  `json:"claimed"`
+	Claims  []Claim `json:"claims"`
+	Shares  int     `json:"shares"`
+	Split   string  `json:"split"`
+
+	// Until When what nobody has claimed goes back to the payer: a day after it was paid.
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // Part defines model for Part.
@@ -690,6 +747,9 @@ type SetPriceJSONRequestBody = NewPrice
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = NewOrder
 
+// ClaimShareJSONRequestBody defines body for ClaimShare for application/json ContentType.
+type ClaimShareJSONRequestBody = NewClaim
+
 // PayOrderJSONRequestBody defines body for PayOrder for application/json ContentType.
 type PayOrderJSONRequestBody = NewPayment
 
@@ -743,6 +803,9 @@ type ServerInterface interface {
 	// GetOrder An order with its payments and refunds
 	// (GET /v1/orders/{order})
 	GetOrder(w http.ResponseWriter, r *http.Request, order OrderID)
+	// ClaimShare Of a red packet: give a holder a share
+	// (POST /v1/orders/{order}/claims)
+	ClaimShare(w http.ResponseWriter, r *http.Request, order OrderID)
 	// CloseOrder End an order that is not to be paid any more
 	// (POST /v1/orders/{order}/close)
 	CloseOrder(w http.ResponseWriter, r *http.Request, order OrderID)
@@ -1117,6 +1180,32 @@ func (siw *ServerInterfaceWrapper) GetOrder(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ClaimShare operation middleware
+func (siw *ServerInterfaceWrapper) ClaimShare(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "order" -------------
+	var order OrderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "order", r.PathValue("order"), &order, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "order", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ClaimShare(w, r, order)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // CloseOrder operation middleware
 func (siw *ServerInterfaceWrapper) CloseOrder(w http.ResponseWriter, r *http.Request) {
 
@@ -1426,6 +1515,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/price", wrapper.SetPrice)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/consent", wrapper.Consent)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/confirm", wrapper.ConfirmOrder)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/claims", wrapper.ClaimShare)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/close", wrapper.CloseOrder)
 
 	return m
@@ -1930,6 +2020,46 @@ func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderR
 	return err
 }
 
+type ClaimShareRequestObject struct {
+	Order OrderID `json:"order"`
+	Body  *ClaimShareJSONRequestBody
+}
+
+type ClaimShareResponseObject interface {
+	VisitClaimShareResponse(w http.ResponseWriter) error
+}
+
+type ClaimShare200JSONResponse Claim
+
+func (response ClaimShare200JSONResponse) VisitClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClaimSharedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ClaimSharedefaultApplicationProblemPlusJSONResponse) VisitClaimShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseOrderRequestObject struct {
 	Order OrderID `json:"order"`
 }
@@ -2247,6 +2377,9 @@ type StrictServerInterface interface {
 	// GetOrder An order with its payments and refunds
 	// (GET /v1/orders/{order})
 	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// ClaimShare Of a red packet: give a holder a share
+	// (POST /v1/orders/{order}/claims)
+	ClaimShare(ctx context.Context, request ClaimShareRequestObject) (ClaimShareResponseObject, error)
 	// CloseOrder End an order that is not to be paid any more
 	// (POST /v1/orders/{order}/close)
 	CloseOrder(ctx context.Context, request CloseOrderRequestObject) (CloseOrderResponseObject, error)
@@ -2662,6 +2795,39 @@ func (sh *strictHandler) GetOrder(w http.ResponseWriter, r *http.Request, order 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetOrderResponseObject); ok {
 		if err := validResponse.VisitGetOrderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ClaimShare operation middleware
+func (sh *strictHandler) ClaimShare(w http.ResponseWriter, r *http.Request, order OrderID) {
+	var request ClaimShareRequestObject
+
+	request.Order = order
+
+	var body ClaimShareJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ClaimShare(ctx, request.(ClaimShareRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClaimShare")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ClaimShareResponseObject); ok {
+		if err := validResponse.VisitClaimShareResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -66,3 +66,39 @@ func TestATransferGoesToAHolder(t *testing.T) {
 	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"transfer"`, `"pay"`).Replace(ask), 400, "request")
 	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("o1", "o2", `"holder":"bob"`, `"payee":"cafe.bob"`).Replace(ask), 400, "request")
 }
+
+const aRedPacket = `{"key":"k1","type":"red-packet","product":1,"merchant":"shop","packet":{"shares":2},"amount":"10.01","currency":"CNY","subject":"new year"}`
+
+// TestARedPacketIsClaimedByHolders of the same app, one share each.
+func TestARedPacketIsClaimedByHolders(t *testing.T) {
+	d := newDesk(t)
+	o := d.good(d.shop, "POST", "/v1/orders", aRedPacket)
+	require.Equal(t, "deferred", o["mode"])
+	require.Equal(t, map[string]any{"shares": 2., "split": "even", "claimed": "0.00", "claims": []any{}}, o["packet"])
+	at := "/v1/orders/" + o["id"].(string)
+	d.refused(d.shop, "POST", at+"/claims", `{"key":"c1","holder":"ann"}`, 409, "order-state")
+	number := d.good(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`)["number"].(string)
+	d.bank.pays(number)
+	status, _ := d.notify("one", "good", number)
+	require.Equal(t, 200, status)
+	first := d.good(d.shop, "POST", at+"/claims", `{"key":"c1","holder":"ann"}`)
+	require.Equal(t, "5.01", first["amount"])
+	require.Equal(t, first, d.good(d.shop, "POST", at+"/claims", `{"key":"c2","holder":"ann"}`))
+	require.Equal(t, "5.01", d.good(d.shop, "GET", "/v1/holders/ann", "")["available"])
+	d.refused(d.shop, "POST", at+"/claims", `{"key":"c1","holder":"bob"}`, 409, "key-reused")
+	d.refused(d.cafe, "POST", at+"/claims", `{"key":"c3","holder":"bob"}`, 404, "unknown-order")
+	d.refused(d.shop, "POST", at+"/claims", `{"key":"c3","holder":"Bob"}`, 400, "request")
+	d.refused(d.shop, "POST", at+"/refunds", `{"key":"r1","amount":"10.01"}`, 422, "unsupported")
+	d.good(d.shop, "POST", at+"/claims", `{"key":"c3","holder":"bob"}`)
+	d.refused(d.shop, "POST", at+"/claims", `{"key":"c4","holder":"cid"}`, 409, "order-state")
+	o = d.good(d.shop, "GET", at, "")
+	require.Equal(t, "paid", o["state"])
+	packet := o["packet"].(map[string]any)
+	require.Equal(t, "10.01", packet["claimed"])
+	require.Equal(t, first, packet["claims"].([]any)[0])
+	require.NotEmpty(t, packet["until"])
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("k1", "k2", `"packet":{"shares":2},`, "").Replace(aRedPacket), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("k1", "k2", `"shares":2`, `"shares":101`).Replace(aRedPacket), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.NewReplacer("k1", "k2", `"shares":2`, `"shares":2,"split":"fair"`).Replace(aRedPacket), 400, "request")
+	d.refused(d.shop, "POST", "/v1/orders", strings.Replace(anOrder, `"product"`, `"mode":"deferred","product"`, 1), 422, "unsupported")
+}

@@ -41,7 +41,7 @@ func (s *server) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (C
 	if err != nil {
 		return nil, err
 	}
-	mode := code.Instant
+	var mode code.Mode
 	if r.Body.Mode != nil {
 		if mode, err = code.ParseMode(*r.Body.Mode); err != nil {
 			return nil, err
@@ -49,6 +49,12 @@ func (s *server) CreateOrder(ctx context.Context, r CreateOrderRequestObject) (C
 	}
 	n := gateway.NewOrder{Key: r.Body.Key, Type: kind, Mode: mode, Product: code.Product(r.Body.Product), Merchant: ids.MerchantID(r.Body.Merchant), Payee: ids.MerchantID(orDefault(r.Body.Payee)),
 		Money: channel.Money{Amount: r.Body.Amount, Currency: r.Body.Currency}, Subject: r.Body.Subject, Attach: orDefault(r.Body.Attach), Expires: time.Duration(orDefault(r.Body.ExpiresIn)) * time.Second}
+	if p := r.Body.Packet; p != nil {
+		n.Packet = &gateway.NewPacket{Shares: p.Shares, Split: gateway.Even}
+		if p.Split != nil {
+			n.Packet.Split = gateway.Split(*p.Split)
+		}
+	}
 	if !c.Terms.For(n.Merchant) {
 		return nil, errMerchant
 	}
@@ -167,6 +173,7 @@ func orderOf(o gateway.Order) Order {
 	if payouts != nil {
 		out.Payouts = &payouts
 	}
+	out.Packet = packetOf(o)
 	return out
 }
 

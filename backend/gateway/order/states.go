@@ -30,7 +30,9 @@ const (
 	CloseAsked    Event = "close-asked"   // by the merchant, or its time is over
 	Ended         Event = "ended"         // no attempt is open any more
 	Released      Event = "released"      // what was reserved is free again
-	Confirmed     Event = "confirmed"     // the payer has what was bought, or somebody claimed the red packet
+	Confirmed     Event = "confirmed"     // the payer has what was bought
+	Claimed       Event = "claimed"       // somebody has claimed a share of the red packet, and others are left
+	ClaimedAll    Event = "claimed-all"   // … and it was the last one
 	GivenPart     Event = "refunded-part" // a refund was made, and something is left
 	GivenAll      Event = "refunded"      // a refund was made, and nothing is left
 	Bounced       Event = "bounced"       // the pay-out came back
@@ -40,7 +42,7 @@ const (
 )
 
 // Events lists every event of an order.
-var Events = []Event{MoneyReserved, MoneyHeld, MoneyCame, CloseAsked, Ended, Released, Confirmed, GivenPart, GivenAll, Bounced, Resent, BackAgainPart, BackAgain}
+var Events = []Event{MoneyReserved, MoneyHeld, MoneyCame, CloseAsked, Ended, Released, Confirmed, Claimed, ClaimedAll, GivenPart, GivenAll, Bounced, Resent, BackAgainPart, BackAgain}
 
 // arrows is every move of an order; all others are refused.
 var arrows = []arrow[State, Event]{
@@ -56,6 +58,9 @@ var arrows = []arrow[State, Event]{
 	{Authorised, MoneyCame, Paid},
 	{Authorised, Released, Closed},
 	{Held, Confirmed, Paid},
+	{Held, Claimed, Held},
+	{Held, ClaimedAll, Paid},
+	{Held, GivenPart, PartRefunded}, // what nobody claimed in time
 	{Held, GivenAll, Refunded},
 	{Paid, GivenPart, PartRefunded},
 	{Paid, GivenAll, Refunded},
