@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -88,19 +89,43 @@ type Fact struct {
 
 // KeepFacts keeps facts; one that is kept stays as it is.
 func (t *Tx) KeepFacts(ctx context.Context, all []Fact) error {
-	for _, f := range all {
-		psam := []byte{}
-		if f.PSAM != nil {
-			psam = f.PSAM[:]
+	for part := range slices.Chunk(all, factsAtOnce) {
+		query := keepFactsQuery
+		if len(part) < factsAtOnce {
+			query = keepFactQuery
 		}
-		if _, err := t.exec(ctx, "keep fact", `INSERT INTO watch_fact (terminal, epoch, seq, tap, at_ms, error_ms, sure, spot, psam, psam_serial, deny_version, received_ms, ahead_ms)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, string(f.Terminal), int64(f.Epoch), int64(f.Seq), int64(f.Tap), f.AtMS, f.ErrorMS, int(f.Sure),
-			f.Spot, psam, int64(f.Serial), int64(f.DenyVersion), f.ReceivedMS, f.Ahead()); err != nil {
-			return err
+		args := make([]any, 0, 13*factsAtOnce)
+		for i, f := range part {
+			psam := []byte{}
+			if f.PSAM != nil {
+				psam = f.PSAM[:]
+			}
+			args = append(args, string(f.Terminal), int64(f.Epoch), int64(f.Seq), int64(f.Tap), f.AtMS, f.ErrorMS, int(f.Sure), f.Spot, psam, int64(f.Serial), int64(f.DenyVersion), f.ReceivedMS, f.Ahead())
+			if len(part) == factsAtOnce && i < factsAtOnce-1 {
+				continue
+			}
+			if _, err := t.exec(ctx, "keep facts", query, args...); err != nil {
+				return err
+			}
+			args = args[:0]
 		}
 	}
 	return nil
 }
+
+// factsAtOnce is how many facts a statement writes: one costs as much to begin and to end as a row.
+const factsAtOnce = 32
+
+const (
+	factInto   = `INSERT INTO watch_fact (terminal, epoch, seq, tap, at_ms, error_ms, sure, spot, psam, psam_serial, deny_version, received_ms, ahead_ms) VALUES `
+	factValues = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	factOnce   = ` ON CONFLICT DO NOTHING`
+)
+
+var (
+	keepFactQuery  = factInto + factValues + factOnce
+	keepFactsQuery = factInto + factValues + strings.Repeat(", "+factValues, factsAtOnce-1) + factOnce
+)
 
 // WatchedCard reads a card as the watch sees it, with its token and what the audit says of it. place names where a tap was taken, from the
 // spot in its record and where its terminal is registered.

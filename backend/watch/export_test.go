@@ -20,3 +20,12 @@ func (w *Watch) Look(ctx context.Context, find func(*store.Tx) ([]store.Notes, e
 
 // Where is where, for the tests.
 func (s Settings) Where() func(spot, terminal string) string { return s.where() }
+
+// Card is card, and Plain what passes cards over, for the tests.
+func (w *Watch) Card(ctx context.Context, tx *store.Tx, n ids.CardNumber) ([]store.Notes, error) {
+	return w.card(ctx, tx, n, nil)
+}
+
+func (w *Watch) Plain(ctx context.Context, tx *store.Tx, all []ids.CardNumber) (map[ids.CardNumber]bool, error) {
+	return tx.PlainCards(ctx, all, w.limits)
+}

@@ -72,6 +72,23 @@ func runs(numbers []uint64) []run {
 	return out
 }
 
+// cards looks at cards; the plain ones, most of an honest group, need no look.
+func (w *Watch) cards(ctx context.Context, tx *store.Tx, all []ids.CardNumber, out []store.Notes) ([]store.Notes, error) {
+	plain, err := tx.PlainCards(ctx, all, w.limits)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
+		if plain[n] {
+			continue
+		}
+		if out, err = w.card(ctx, tx, n, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // card looks at one card. One that is not registered has nothing to be looked at.
 func (w *Watch) card(ctx context.Context, tx *store.Tx, n ids.CardNumber, out []store.Notes) ([]store.Notes, error) {
 	token, card, audit, err := tx.WatchedCard(ctx, n, w.where)

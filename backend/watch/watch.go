@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -206,10 +208,8 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 			}
 		}
 		cards = len(touched)
-		for n := range touched { // each is about a subject of its own, so their order does not matter
-			if out, err = w.card(ctx, tx, n, out); err != nil {
-				return nil, err
-			}
+		if out, err = w.cards(ctx, tx, slices.Collect(maps.Keys(touched)), out); err != nil { // each is about a subject of its own, so their order does not matter
+			return nil, err
 		}
 		return w.clocks(ctx, tx, seen, out)
 	}, func(tx *store.Tx) error {
