@@ -57,8 +57,8 @@ func (t *Tx) PlainCards(ctx context.Context, cards []ids.CardNumber, l shadowacc
 		return nil, err
 	}
 	for _, c := range crowds {
-		if err := t.ofCards(ctx, "crowded cards", fmt.Sprintf(`SELECT DISTINCT card FROM (SELECT card, at_ms - LAG(at_ms, %d) OVER (PARTITION BY card ORDER BY at_ms) AS span
-			FROM claim WHERE at_ms >= 0 AND at_ms <= `+lastMS+` AND card `, c.Taps), `) AS spans WHERE span <= ?`, many, []any{c.WithinMS}, func(scan func(...any) error) error {
+		if err := t.ofCards(ctx, "crowded cards", fmt.Sprintf(`SELECT DISTINCT card FROM (SELECT card, LAG(card, %[1]d) OVER (ORDER BY card, at_ms) AS whose, at_ms - LAG(at_ms, %[1]d) OVER (ORDER BY card, at_ms) AS span
+			FROM claim WHERE at_ms >= 0 AND at_ms <= `+lastMS+` AND card `, c.Taps), `) AS spans WHERE whose = card AND span <= ?`, many, []any{c.WithinMS}, func(scan func(...any) error) error {
 			var raw []byte
 			err := scan(&raw)
 			delete(out, numberFrom(raw))
