@@ -81,6 +81,9 @@ func TestAPlainCardIsOneOfWhomTheLongWayFindsNothing(t *testing.T) {
 		s.clock.Advance(400 * 24 * time.Hour)
 		s.plainAsTheLongWay(r, name, passed)
 	})
+	if pgtest.Postgres {
+		return // fewer runs are made there
+	}
 	for name := range rulesOfAll {
 		require.NotZero(t, passed[name], "no card was plain under the rules %s", name)
 	}
