@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/browsertest"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -156,32 +156,6 @@ func artifacts(t *testing.T) string {
 	return dir
 }
 
-// chromium starts the browser with a fresh profile.
-func chromium(t *testing.T) context.Context {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const how = "chromium is missing: the page is not tried in a browser. Install it with scripts/setup.sh test"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-	// The profile is not the test's own temporary folder: the dying browser may still write to it when that is taken away.
-	profile, err := os.MkdirTemp("", "purselane-chromium-")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(profile) })
-	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Flag("force-color-profile", "srgb")}
-	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "disable-quic", "disable-dev-shm-usage", "hide-scrollbars"} {
-		opts = append(opts, chromedp.Flag(flag, true))
-	}
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")), "start chromium")
-	return ctx
-}
-
 // weakContrast lists the words that stand out too little from what is behind them, and how little.
 const weakContrast = `(() => {
 	const rgb = (s) => { const n = s.match(/[\d.]+/g).map(Number); return n.length === 3 ? [...n, 1] : n; };
@@ -205,7 +179,7 @@ const weakContrast = `(() => {
 // TestThePageInABrowser looks at the page as an operator does: figures, news without a reload, both languages, wide and
 // narrow windows, the keyboard. Its screenshots are kept where PURSELANE_ARTIFACTS says.
 func TestThePageInABrowser(t *testing.T) {
-	ctx := chromium(t)
+	ctx := browsertest.Chromium(t)
 	c := newCity(t)
 	server := httptest.NewServer(New(c.store, Config{Location: time.UTC, Poll: 50 * time.Millisecond}))
 	t.Cleanup(server.Close)

@@ -21,6 +21,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/panel"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/internal/browsertest"
 )
 
 // switches is a page's Channels that keeps what was asked for.
@@ -166,7 +167,7 @@ func TestTheRunbookIsOneClickAway(t *testing.T) {
 }
 
 func TestTheChannelsPageInABrowser(t *testing.T) {
-	ctx := chromium(t)
+	ctx := browsertest.Chromium(t)
 	x := &switches{}
 	server := httptest.NewServer(New(nil, Config{Location: time.UTC, Channels: x}))
 	t.Cleanup(server.Close)

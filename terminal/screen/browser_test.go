@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
+	"github.com/purselane/purselane/internal/browsertest"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/terminal/api"
@@ -27,32 +27,6 @@ import (
 	"github.com/purselane/purselane/terminal/tap"
 	"github.com/purselane/purselane/uplink/wire"
 )
-
-// chromium starts the browser with a fresh profile.
-func chromium(t *testing.T) context.Context {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const how = "chromium is missing: the pages are not tried in a browser. Install it with scripts/setup.sh test"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-	// The profile is not the test's own temporary folder: the dying browser may still write to it when that is taken away.
-	profile, err := os.MkdirTemp("", "purselane-chromium-")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(profile) })
-	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Flag("force-color-profile", "srgb")}
-	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "disable-quic", "disable-dev-shm-usage", "hide-scrollbars"} {
-		opts = append(opts, chromedp.Flag(flag, true))
-	}
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")), "start chromium")
-	return ctx
-}
 
 // shop is a terminal whose till waits for a card until the test presents one.
 type shop struct {
@@ -107,7 +81,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{t: t, ctx: chromium(t), hub: api.NewHub([]string{"bus-flat", "sale"}), dir: os.Getenv("PURSELANE_ARTIFACTS")}
+	b := &bench{t: t, ctx: browsertest.Chromium(t), hub: api.NewHub([]string{"bus-flat", "sale"}), dir: os.Getenv("PURSELANE_ARTIFACTS")}
 	b.shop = &shop{sales: map[string]edge.Sale{}, asked: make(chan string, 10), card: make(chan tap.Outcome)}
 	server := httptest.NewServer(api.New(api.Options{Terminal: b.shop, Hub: b.hub, Log: slog.New(slog.DiscardHandler), Screens: screen.New(screen.Default())}))
 	t.Cleanup(server.CloseClientConnections) // open streams do not end by themselves

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,34 +12,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/purselane/purselane/internal/browsertest"
 	"github.com/purselane/purselane/internal/money"
 )
-
-// chromium starts the browser with a fresh profile.
-func chromium(t *testing.T) context.Context {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const how = "chromium is missing: the kiosk's page is not tried in a browser. Install it with scripts/setup.sh test"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-	// The profile is not the test's own temporary folder: the dying browser may still write to it when that is taken away.
-	profile, err := os.MkdirTemp("", "purselane-chromium-")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(profile) })
-	opts := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Flag("force-color-profile", "srgb")}
-	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync", "no-first-run", "disable-quic", "disable-dev-shm-usage", "hide-scrollbars"} {
-		opts = append(opts, chromedp.Flag(flag, true))
-	}
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")), "start chromium")
-	return ctx
-}
 
 // bench is a browser before a kiosk.
 type bench struct {
@@ -53,7 +27,7 @@ type bench struct {
 func newBench(t *testing.T) *bench { return benchIn(t, newTown(t)) }
 
 func benchIn(t *testing.T, w *town) *bench {
-	b := &bench{town: w, browser: chromium(t), dir: os.Getenv("PURSELANE_ARTIFACTS")}
+	b := &bench{town: w, browser: browsertest.Chromium(t), dir: os.Getenv("PURSELANE_ARTIFACTS")}
 	b.keep = b.dir != ""
 	if b.dir == "" {
 		b.dir = t.TempDir()
