@@ -1,7 +1,6 @@
 package risk
 
 import (
-	"slices"
 	"time"
 
 	"github.com/purselane/purselane/internal/money"
@@ -31,30 +30,6 @@ func Free(balance money.Amount, in []Lot, age time.Duration, now time.Time) (mon
 		return money.Minor(0), err
 	}
 	return free, nil
-}
-
-// FreeAt is when an amount of a balance may be withdrawn if nothing else happens; false is that there is not so much.
-func FreeAt(amount, balance money.Amount, in []Lot, age time.Duration, now time.Time) (time.Time, bool, error) {
-	if amount.Cmp(balance) > 0 {
-		return time.Time{}, false, nil
-	}
-	moments := []time.Time{now}
-	for _, l := range in {
-		if old := l.At.Add(age); old.After(now) {
-			moments = append(moments, old)
-		}
-	}
-	slices.SortFunc(moments, time.Time.Compare)
-	for _, at := range moments {
-		free, err := Free(balance, in, age, at)
-		if err != nil {
-			return time.Time{}, false, err
-		}
-		if amount.Cmp(free) <= 0 {
-			return at, true, nil
-		}
-	}
-	return time.Time{}, false, nil
 }
 
 // Young is how much of a withdrawal is not free yet, in minor units: the fact of that name.

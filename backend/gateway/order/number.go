@@ -1,7 +1,6 @@
 package order
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -14,12 +13,9 @@ const (
 	OfAgreement byte = 'A'
 )
 
-// NumberLen is the length of a number: a letter, ten characters of time, sixteen of chance.
-const NumberLen = 27
-
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Number makes a number: numbers of one kind sort by the millisecond they were made in, and tell nothing else. Channels take 20 to 32
+// Number makes a number of 27 characters: a letter, ten characters of time, sixteen of chance. Numbers of one kind sort by the millisecond they were made in, and tell nothing else. Channels take 20 to 32
 // characters of letters and digits, and keep them for ever, so 80 bits of chance make them unique without a counter that would tell how much is sold.
 func Number(kind byte, at time.Time, chance [10]byte) string {
 	var b strings.Builder
@@ -38,12 +34,4 @@ func Number(kind byte, at time.Time, chance [10]byte) string {
 		}
 	}
 	return b.String()
-}
-
-// CheckNumber reports whether s has the form of a number of a kind.
-func CheckNumber(kind byte, s string) error {
-	if len(s) != NumberLen || s[0] != kind || strings.Trim(s[1:], crockford) != "" {
-		return fmt.Errorf("%q: want %c and %d characters of 0-9 and A-Z", s, kind, NumberLen-1)
-	}
-	return nil
 }
