@@ -27,6 +27,7 @@ type ChannelsCmd struct {
 	Close     ChannelsCloseCmd     `cmd:"" help:"Note the cause of a fault that is over."`
 	Bill      ChannelsBillCmd      `cmd:"" help:"Fetch the channels' bills of a day and match them with what we hold."`
 	Seal      ChannelsSealCmd      `cmd:"" help:"Seal a secret of a channel under the scheme's key file."`
+	SignBins  ChannelsSignBinsCmd  `cmd:"" help:"Sign a BIN table."`
 	Reload    ChannelsReloadCmd    `cmd:"" help:"Have running backends read rules, routing plan and BIN table anew, and say what each of them makes of it."`
 	Watch     ChannelsWatchCmd     `cmd:"" help:"Show channels live in the terminal: state, share and success over the last minutes."`
 	Score     ChannelsScoreCmd     `cmd:"" help:"Say of each account what it is chosen by: stability, success, time, fee and limits, as they were."`

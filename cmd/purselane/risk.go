@@ -5,10 +5,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -306,18 +304,9 @@ func (c *RiskSignCmd) Run(k *kong.Kong) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	secret, err := readKeyFile(c.Key, true)
+	key, err := readEd25519(c.Key)
 	if err != nil {
 		return err
-	}
-	var key ed25519.PrivateKey
-	if b, _ := pem.Decode(secret); b != nil {
-		if any, err := x509.ParsePKCS8PrivateKey(b.Bytes); err == nil {
-			key, _ = any.(ed25519.PrivateKey)
-		}
-	}
-	if key == nil {
-		return fmt.Errorf("%s: holds no Ed25519 private key without a passphrase (PKCS #8)", c.Key)
 	}
 	sealed, err := risk.Seal(set, key)
 	if err != nil {
