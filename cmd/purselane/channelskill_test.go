@@ -34,33 +34,15 @@ func TestAKilledBackendReversesWhatNobodyAnswered(t *testing.T) {
 	at, door := address(backend, "gateway"), address(backend, "cards")
 	backend.says(t, `broker +tcp://`)
 	till := x.till(t)
-	ask := func(method, path, body string) (map[string]any, error) {
-		r, err := http.NewRequestWithContext(t.Context(), method, at+path, strings.NewReader(body))
-		require.NoError(t, err)
-		r.Header.Set("Content-Type", "application/json")
-		answer, err := till.Do(r)
-		if err != nil {
-			return nil, err
-		}
-		defer answer.Body.Close()
-		var said map[string]any
-		return said, json.NewDecoder(answer.Body).Decode(&said)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, bankCard)))
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+vaultBearer)
-	answer, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	var card struct{ Token string }
-	require.NoError(t, json.NewDecoder(answer.Body).Decode(&card))
-	require.NoError(t, answer.Body.Close())
+	ask := func(method, path, body string) (map[string]any, error) { return askAs(t, till, method, at+path, body) }
+	token := cardToken(t, door)
 	o, err := ask(http.MethodPost, "/v1/orders", `{"key":"1","type":"top-up","product":1,"merchant":"kiosk","amount":"20.00","currency":"CNY","subject":"load"}`)
 	require.NoError(t, err)
 	order, is := o["id"].(string)
 	require.True(t, is, "%v", o)
 
 	pay := func(key string) (map[string]any, error) {
-		return ask(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprintf(`{"key":%q,"product":"card","token":%q}`, key, card.Token))
+		return ask(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprintf(`{"key":%q,"product":"card","token":%q}`, key, token))
 	}
 	x.bank.Withhold(1)
 	lost := make(chan error, 1)
@@ -114,4 +96,33 @@ func (x *everyKind) till(t *testing.T) *http.Client {
 		return nil
 	}))
 	return &http.Client{Transport: &client.Signer{App: "till", KeyID: key.Key.ID, Key: *key.Secret}}
+}
+
+// askAs sends JSON as an app, and reads the answer's.
+func askAs(t *testing.T, till *http.Client, method, url, body string) (map[string]any, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := till.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var said map[string]any
+	return said, json.NewDecoder(answer.Body).Decode(&said)
+}
+
+// cardToken hands the bank card in at the vault's door.
+func cardToken(t *testing.T, door string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, bankCard)))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+vaultBearer)
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	var card struct{ Token string }
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&card))
+	return card.Token
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -86,31 +85,14 @@ func TestAKilledBackendUndoesWhatWasPaidInPart(t *testing.T) {
 		_, err = h.Approve(t.Context(), c.ID, "bob")
 		return err
 	}))
-	ask := func(method, path, body string) (said map[string]any, err error) {
-		r, err := http.NewRequestWithContext(t.Context(), method, at+path, strings.NewReader(body))
-		require.NoError(t, err)
-		r.Header.Set("Content-Type", "application/json")
-		answer, err := till.Do(r)
-		if err != nil {
-			return nil, err
-		}
-		defer answer.Body.Close()
-		return said, json.NewDecoder(answer.Body).Decode(&said)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, bankCard)))
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+vaultBearer)
-	answer, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	var card struct{ Token string }
-	require.NoError(t, json.NewDecoder(answer.Body).Decode(&card))
-	require.NoError(t, answer.Body.Close())
+	ask := func(method, path, body string) (map[string]any, error) { return askAs(t, till, method, at+path, body) }
+	token := cardToken(t, door)
 	o, err := ask(http.MethodPost, "/v1/orders", `{"key":"1","type":"pay","product":1,"merchant":"kiosk","amount":"50.00","currency":"CNY","subject":"a meal"}`)
 	require.NoError(t, err)
 	order, is := o["id"].(string)
 	require.True(t, is, "%v", o)
 	pay := func(key string) (map[string]any, error) {
-		return ask(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprintf(`{"key":%q,"product":"combined","parts":[{"with":"balance","account":"ann","amount":"20.00","currency":"CNY"},{"with":"bank/card","account":%q,"amount":"30.00","currency":"CNY"}]}`, key, card.Token))
+		return ask(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprintf(`{"key":%q,"product":"combined","parts":[{"with":"balance","account":"ann","amount":"20.00","currency":"CNY"},{"with":"bank/card","account":%q,"amount":"30.00","currency":"CNY"}]}`, key, token))
 	}
 	has := func() string {
 		h, err := ask(http.MethodGet, "/v1/holders/ann", "")
