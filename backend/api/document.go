@@ -5,7 +5,6 @@ import (
 	_ "embed" // the document
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -74,15 +73,4 @@ func rolesOf(op *openapi3.Operation) ([]Role, error) {
 		roles = append(roles, Role(s))
 	}
 	return roles, nil
-}
-
-// pathParams are the names in braces of a path.
-func pathParams(path string) []string {
-	var out []string
-	for part := range strings.SplitSeq(path, "/") {
-		if name, is := strings.CutPrefix(part, "{"); is {
-			out = append(out, strings.TrimSuffix(name, "}"))
-		}
-	}
-	return out
 }

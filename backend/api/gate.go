@@ -9,12 +9,9 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strings"
-
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"github.com/purselane/purselane/backend/topup"
+	"github.com/purselane/purselane/internal/openapi"
 )
 
 // maxBody bounds a request's body, in bytes; real ones are below 1 KiB.
@@ -69,16 +66,11 @@ func check(op operation, w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: map[string]string{}, Route: op.route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}}
-	for _, name := range pathParams(op.route.Path) {
-		in.PathParams[name] = r.PathValue(name)
-	}
-	if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
-		return refusal{codeRequest, whatIsWrong(err)}
+	if wrong := openapi.Check(r, op.route); wrong != "" {
+		return refusal{codeRequest, wrong}
 	}
 	// An id that cannot be one goes no further: it may be anything, a card number too, and later steps name the order.
-	if id, has := in.PathParams["id"]; has && !topup.IsOrderID(id) {
+	if id := r.PathValue("id"); id != "" && !topup.IsOrderID(id) {
 		return refusal{code: codeOrder}
 	}
 	return nil
@@ -102,31 +94,4 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 	r.Body = io.NopCloser(bytes.NewReader(raw))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
 	return nil
-}
-
-// whatIsWrong says where a request leaves the document, without its values and without names that the caller made up.
-func whatIsWrong(err error) string {
-	where := "the request"
-	if e, is := errors.AsType[*openapi3filter.RequestError](err); is {
-		switch {
-		case e.Parameter != nil:
-			where = "parameter " + e.Parameter.Name
-		case e.RequestBody != nil:
-			where = "the body"
-		}
-	}
-	e, is := errors.AsType[*openapi3.SchemaError](err)
-	switch {
-	case errors.Is(err, openapi3filter.ErrInvalidRequired):
-		return where + ": is missing"
-	case !is:
-		return where + ": cannot be read"
-	}
-	if path := e.JSONPointer(); len(path) > 0 {
-		where += ", /" + strings.Join(path, "/")
-	}
-	if e.SchemaField == "properties" {
-		return where + ": holds a field that the document does not know"
-	}
-	return where + ": " + e.Reason
 }

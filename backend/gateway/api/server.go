@@ -16,13 +16,13 @@ import (
 	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/openapi"
 )
 
 //go:embed openapi.yaml
@@ -131,15 +131,8 @@ func (s *server) check(route *routers.Route, next http.Handler) http.Handler {
 				return
 			}
 		}
-		in := &openapi3filter.RequestValidationInput{Request: r, PathParams: map[string]string{}, Route: route,
-			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}}
-		for _, name := range []string{"order", "agreement", "merchant", "holder"} {
-			if id := r.PathValue(name); id != "" {
-				in.PathParams[name] = id
-			}
-		}
-		if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
-			s.fail(w, r, refusal{"request", http.StatusBadRequest, whatIsWrong(err)})
+		if wrong := openapi.Check(r, route); wrong != "" {
+			s.fail(w, r, refusal{"request", http.StatusBadRequest, wrong})
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -158,33 +151,6 @@ func jsonBody(r *http.Request) error {
 	r.Body = io.NopCloser(bytes.NewReader(raw))
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
 	return nil
-}
-
-// whatIsWrong says where a request leaves the document, without its values and without names that the caller made up.
-func whatIsWrong(err error) string {
-	where := "the request"
-	if e, is := errors.AsType[*openapi3filter.RequestError](err); is {
-		switch {
-		case e.Parameter != nil:
-			where = "parameter " + e.Parameter.Name
-		case e.RequestBody != nil:
-			where = "the body"
-		}
-	}
-	e, is := errors.AsType[*openapi3.SchemaError](err)
-	switch {
-	case errors.Is(err, openapi3filter.ErrInvalidRequired):
-		return where + ": is missing"
-	case !is:
-		return where + ": cannot be read"
-	}
-	if path := e.JSONPointer(); len(path) > 0 {
-		where += ", /" + strings.Join(path, "/")
-	}
-	if e.SchemaField == "properties" {
-		return where + ": holds a field that the document does not know"
-	}
-	return where + ": " + e.Reason
 }
 
 // maxNotification bounds a channel's notification, in bytes.
