@@ -71,7 +71,7 @@ func (c *kioskConfig) check() error {
 	if _, err := kiosk.ParseAddress("backend", c.Backend); err != nil {
 		f.bad("%w", err)
 	}
-	f.want("token_file", c.TokenFile, "a file with the agent's token, as \"purselane keys token\" makes it")
+	f.want("token_file", c.TokenFile, "a file with an agent's token of the backend, such as the agent.token that \"purselane init\" makes")
 	f.want("journal", c.Journal, "a file on a disk that keeps what it promised")
 	term, err := hex.DecodeString(c.Terminal)
 	if err != nil || len(term) != len(c.request.Terminal) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -69,9 +70,16 @@ func (c *ChannelsListCmd) Run(ctx context.Context, k *kong.Kong) error {
 		if err := s.View(ctx, func(tx *store.Tx) (err error) { all, err = tx.ChannelStates(ctx); return err }); err != nil {
 			return err
 		}
-		return printChannels(k, c.JSON, withQuiet(all, names)...)
+		if all = withQuiet(all, names); len(all) == 0 && !c.JSON {
+			_, err := io.WriteString(k.Stdout, noChannels)
+			return err
+		}
+		return printChannels(k, c.JSON, all...)
 	})
 }
+
+// noChannels is all there is to tell of a scheme that pays over none.
+const noChannels = "the scheme's routing names no channel: scheme.yaml says which in its section gateway\n"
 
 // channelNames lists the channels that the scheme's routing names.
 func (f schemeFolder) channelNames() ([]string, error) {

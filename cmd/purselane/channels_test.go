@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,31 @@ func TestCausesAreTheStores(t *testing.T) {
 		}
 	}
 	t.Fatal("close has no cause")
+}
+
+// TestASchemeWithoutChannels is told so, and where they would be named.
+func TestASchemeWithoutChannels(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "scheme")
+	run := func(cmd any, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		parser, err := kong.New(cmd, kong.Writers(&out, &out), kong.BindTo(t.Context(), (*context.Context)(nil)))
+		require.NoError(t, err)
+		k, err := parser.Parse(append(args, "--dir", dir))
+		require.NoError(t, err)
+		require.NoError(t, k.Run())
+		return out.String()
+	}
+	run(&InitCmd{})
+	c, err := schemeFolder{Dir: dir}.config(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c.Store = store.Options{NoSync: true}
+	n, err := node.Open(t.Context(), c)
+	require.NoError(t, err)
+	require.NoError(t, n.Close())
+	require.Equal(t, noChannels, run(&ChannelsListCmd{}))
+	require.Empty(t, run(&ChannelsListCmd{}, "--json"), "one line a channel")
+	require.Contains(t, run(&ChannelsWatchCmd{}, "--once"), noChannels)
 }
 
 // TestPaymentsAreRoutedByTheFileAlone: a backend runs and ends; then neither it nor its database is needed.

@@ -161,6 +161,9 @@ func (c *ChannelsWatchCmd) lines(ctx context.Context, out io.Writer, look func()
 			}
 			seen[x.Cell] = x.Status
 		}
+		if whole && len(p.Channels) == 0 {
+			b.WriteString(noChannels)
+		}
 		if whole {
 			all = p.At
 		}
@@ -226,7 +229,7 @@ func watchPicture(p panel.Panel, colours bool) string {
 		fmt.Fprintf(&b, "  success %s%s\n  share   %s\n", paint("36", plot(success)), pace, paint(code, plot(share)))
 	}
 	if len(p.Channels) == 0 {
-		b.WriteString("the scheme's routing names no channel\n")
+		b.WriteString(noChannels)
 	}
 	if len(p.Incidents) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", paint("1", "faults that are not closed"))
