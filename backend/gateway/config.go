@@ -86,11 +86,11 @@ type Config struct {
 	// Default a day.
 	EarnAfter time.Duration
 
-	// Rate is what an app's merchants pay us of a payment over one of our accounts, in millionths. It is taken when what a payment earned becomes available. An
-	// [ErrRate] leaves that pending for a day, with a finding.
+	// Rate is what an app's merchants pay us for a payment over one of our accounts; each standard of it has passed [CheckRate]. It is taken when what the payment
+	// earned becomes available. An [ErrRate] leaves that pending for a day, with a finding.
 	//
 	// Default nil: nothing.
-	Rate func(ctx context.Context, tx *store.Tx, app, account string) (ppm int64, err error)
+	Rate func(context.Context, *store.Tx, Rated) (Rate, error)
 
 	// Own is which of our accounts an app has for itself, and which other apps have for themselves. Those are never used for it; and where it has one of its own,
 	// no other account at the same company is.

@@ -42,33 +42,30 @@ func (c *change) earn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fee := money.Amount{}
-	if c.s.cfg.Rate != nil {
-		ppm, err := c.s.cfg.Rate(ctx, c.tx, c.o.App, p.Channel)
-		if errors.Is(err, ErrRate) {
-			c.o.Due = c.at.Add(day)
-			return c.s.find(ctx, c.tx, c.o.ID, FindRate, err.Error())
-		}
-		if err != nil {
-			return err
-		}
-		if fee, err = left.MulRatio(ppm, 1_000_000); err != nil {
-			return err
-		}
+	parts, err := c.fees(ctx, p, left)
+	if errors.Is(err, ErrRate) {
+		c.o.Due = c.at.Add(day)
+		return c.s.find(ctx, c.tx, c.o.ID, FindRate, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	lines, fee, err := c.book(ctx, earnedEntry(c.o.ID), parts)
+	if err != nil {
+		return err
 	}
 	net, err := left.Sub(fee)
 	if err != nil {
 		return err
 	}
 	minusNet, err1 := net.Neg()
-	minusFee, err2 := fee.Neg()
-	clearing, err3 := c.tx.ClearingDay(ctx, c.at.In(c.s.cfg.Location))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	clearing, err2 := c.tx.ClearingDay(ctx, c.at.In(c.s.cfg.Location))
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	// A frozen account keeps its money where it is: the entry is refused, and tried again.
-	err = c.tx.Post(ctx, books.Entry{ID: "gateway:" + c.o.ID + ":earned", Kind: "gateway-earned", Day: clearing, Ref: c.o.ID + " " + c.o.Context, Lines: []books.Line{
-		{Account: Pending(c.o.Merchant), Amount: left}, {Account: Available(c.o.Merchant), Amount: minusNet}, {Account: books.FeeMerchant, Amount: minusFee}}})
+	err = c.tx.Post(ctx, books.Entry{ID: earnedEntry(c.o.ID), Kind: "gateway-earned", Day: clearing, Ref: c.o.ID + " " + c.o.Context,
+		Lines: append(lines, books.Line{Account: Pending(c.o.Merchant), Amount: left}, books.Line{Account: Available(c.o.Merchant), Amount: minusNet})})
 	if errors.Is(err, books.ErrSwitched) {
 		c.o.Due = c.at.Add(earnAgain)
 		return nil

@@ -34,11 +34,11 @@ func (d *desk) earnings() string {
 
 // rated takes 1 % of what is paid over account one.
 func rated(c *gateway.Config) {
-	c.Rate = func(_ context.Context, _ *store.Tx, app, account string) (int64, error) {
-		if app != "app" || account != "one" {
-			return 0, fmt.Errorf("app %s over %s: %w", app, account, gateway.ErrRate)
+	c.Rate = func(_ context.Context, _ *store.Tx, of gateway.Rated) (gateway.Rate, error) {
+		if of.App != "app" || of.Account != "one" || of.Product != channel.QR {
+			return gateway.Rate{}, fmt.Errorf("%v: %w", of, gateway.ErrRate)
 		}
-		return 10_000, nil
+		return gateway.Plain(10_000), nil
 	}
 }
 

@@ -82,9 +82,12 @@ func (c *change) postPaid(ctx context.Context, p *store.GatewayPayment, to books
 	return c.post(ctx, "gateway:"+p.Number+":paid", books.KindPaidOnline, p.Context, to, p.Channel, amount, p.Fee, true)
 }
 
-// postOut books a refund when it is ordered, and postBack books it back when the channel has refused it. What was set aside for a card is not made
+// postOut books a refund, with what comes back of the merchant's fee, when it is ordered, and postBack books it back when the channel has refused it. What was set aside for a card is not made
 // ready for one again: nobody knows what became of its load order meanwhile.
 func (c *change) postOut(ctx context.Context, o *store.GatewayOperation) error {
+	if err := c.giveFees(ctx, o); err != nil {
+		return err
+	}
 	return c.post(ctx, "gateway:"+o.Number+":out", "gateway-"+o.Kind, o.Context, o.Source, o.Channel, o.Amount, o.Fee, false)
 }
 func (c *change) postBack(ctx context.Context, o *store.GatewayOperation) error {
@@ -95,5 +98,8 @@ func (c *change) postBack(ctx context.Context, o *store.GatewayOperation) error 
 	case Pending(c.o.Merchant):
 		to = c.earned()
 	}
-	return c.post(ctx, "gateway:"+o.Number+":back", books.KindBackOnline, o.Context, to, o.Channel, o.Amount, o.Fee, true)
+	if err := c.post(ctx, "gateway:"+o.Number+":back", books.KindBackOnline, o.Context, to, o.Channel, o.Amount, o.Fee, true); err != nil {
+		return err
+	}
+	return c.keepFees(ctx, o)
 }

@@ -175,6 +175,13 @@ func (c *change) source(ctx context.Context, all []store.GatewayOperation, amoun
 		}
 		return from, c.s.cfg.OnRefund(ctx, c.tx, orderOf(c.o), amount)
 	}
+	_, fee, err := c.feesBack(ctx, amount)
+	if err != nil {
+		return from, err
+	}
+	if amount, err = amount.Sub(fee); err != nil { // the fee comes back first
+		return from, err
+	}
 	return from, c.holds(ctx, from, amount)
 }
 

@@ -72,6 +72,7 @@ type Order struct {
 	Payments   []Payment
 	Operations []Operation
 	Packet     *Packet // of a red packet
+	Fees       []Fee   // what it costs its merchant, once that is booked
 }
 
 // Payment is one attempt to pay an order.
@@ -163,6 +164,13 @@ func whole(ctx context.Context, tx *store.Tx, row store.GatewayOrder) (Order, er
 	}
 	if err == nil && o.Type == code.RedPacket {
 		o.Packet, err = packetOf(ctx, tx, row)
+	}
+	if err != nil || row.Earned.IsZero() {
+		return o, err
+	}
+	fees, err := tx.GatewayFees(ctx, o.ID)
+	for _, f := range fees {
+		o.Fees = append(o.Fees, feeOf(f))
 	}
 	return o, err
 }

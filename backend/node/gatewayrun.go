@@ -123,7 +123,7 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 			return loadError(n.topup.GiveBackOnline(ctx, tx, o.ID, back))
 		},
 		OnTopUp: func(m channel.Money) error { return loadError(n.topup.MayLoad(m.Amount)) },
-		Rate:    rate,
+		Rate:    g.rate,
 		Own: func(ctx context.Context, id string) (own, others []string, err error) {
 			return owners.Own(ctx, n.store, id)
 		},

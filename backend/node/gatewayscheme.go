@@ -28,6 +28,8 @@ type Gateway struct {
 	Rules    []GatewayRule    `yaml:"rules"`
 	Plan     string           `yaml:"plan"` // file with a routing plan, beside this one, in place of Rules
 
+	Rates []GatewayRate `yaml:"rates"` // that apps' terms may name
+
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
 
 	Traces string `yaml:"traces"` // file in the data folder that gets a line for each step of a payment; empty: none
@@ -96,6 +98,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 	if (len(g.Rules) == 0) == (g.Plan == "") {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}
+	g.checkRates(bad)
 	g.Risk.check(bad)
 	if g.Traces != "" && !filepath.IsLocal(g.Traces) {
 		bad("gateway.traces: %q: want a file in the data folder, such as traces/gateway.jsonl", g.Traces)

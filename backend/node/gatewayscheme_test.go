@@ -29,6 +29,12 @@ gateway:
   accounts:
     - {id: w, kind: wechat, company: 1, number: 1, fee_ppm: 6000, settings: w.yaml}
     - {id: a, kind: alipay, company: 2, number: 2, settings: a.yaml}
+  rates:
+    - id: city-1
+      refunds: give-back
+      terms:
+        - {from: 2026-01-01, standards: [{name: usual, side: inside, charges: [{kind: service, model: rate, ppm: 6000, min: 0.01}]}]}
+        - {from: 2026-12-01, standards: []}
   rules:
     - {product: qr, currency: CNY, accounts: [w, a]}
     - {accounts: [a]}
@@ -39,6 +45,8 @@ func TestAGatewaySectionIsReadStrictly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, node.GatewayAccount{ID: "w", Kind: node.WeChat, Company: 1, Number: 1, FeePPM: 6000, Settings: "w.yaml"}, s.Gateway.Accounts[0])
 	require.Equal(t, "127.0.0.1:8082", s.Gateway.Address)
+	require.Equal(t, "city-1", s.Gateway.Rates[0].ID)
+	require.Equal(t, "usual", s.Gateway.Rates[0].Terms[0].Standards[0].Name)
 	none, err := node.ParseScheme([]byte(whole))
 	require.NoError(t, err)
 	require.Nil(t, none.Gateway)
@@ -65,6 +73,11 @@ func TestAGatewaySectionIsReadStrictly(t *testing.T) {
 		{"a product of no way", "product: qr", "product: smoke", "gateway.rules[0].product"},
 		{"a currency", "currency: CNY", "currency: yuan", "gateway.rules[0].currency"},
 		{"rules and a plan", "  rules:", "  plan: p.json\n  rules:", "rules or a plan"},
+		{"a rate of no name", "id: city-1", "id: ''", "gateway.rates[0].id"},
+		{"a rate that does what with refunds", "give-back", "lose", "gateway.rates[0].refunds"},
+		{"a rate of no fee", "ppm: 6000, min", "ppm: -1, min", "gateway.rates[0]: fee schedule: terms[0].standards[0]"},
+		{"a rate that payers bear", "usual, side: inside", "usual, side: outside", "the app adds what they bear"},
+		{"a rate with a time for taps", "from: 2026-01-01,", "from: 2026-01-01, expire_after: 3,", "expire_after: is of taps"},
 		{"an acquirer that has the gateway's name", "id: bus, name: Bus,", "id: online, name: Bus,", "give the acquirer another id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

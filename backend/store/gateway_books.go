@@ -40,7 +40,7 @@ func (t *Tx) GatewayChannelSums(ctx context.Context) ([]GatewayChannelSum, error
 }
 
 // VerifyGateway compares the gateway's payments and operations with the journal, each with its entry, and names what else moved an account of a channel that
-// the gateway uses. Claims of red packets are compared too.
+// the gateway uses. Claims of red packets and fees of merchants are compared too.
 func (t *Tx) VerifyGateway(ctx context.Context) ([]string, error) {
 	var faults []string
 	err := t.rows(ctx, "entries of the gateway", func(scan func(...any) error) error {
@@ -83,5 +83,9 @@ func (t *Tx) VerifyGateway(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	packets, err := t.verifyPackets(ctx)
-	return append(faults, packets...), err
+	if err != nil {
+		return nil, err
+	}
+	fees, err := t.verifyFees(ctx)
+	return append(append(faults, packets...), fees...), err
 }

@@ -143,6 +143,30 @@ type Event struct {
 	Was string `json:"was"`
 }
 
+// Fee defines model for Fee.
+type Fee struct {
+	// About The order, or the refund that gave it back.
+	About string `json:"about"`
+
+	// Amount Decimal, two places.
+	//
+	// Example: 50.00
+	Amount Amount    `json:"amount"`
+	At     time.Time `json:"at"`
+
+	// GivenBack The merchant has it back.
+	GivenBack *bool `json:"given_back,omitempty"`
+
+	// Kind Of the fee standard's charge or tax, or rounding. A fee in basis points has none.
+	Kind *string `json:"kind,omitempty"`
+
+	// Rate The operator's name for the fee standards.
+	Rate *string `json:"rate,omitempty"`
+
+	// Since First day of the term that was in force.
+	Since *string `json:"since,omitempty"`
+}
+
 // Holder defines model for Holder.
 type Holder struct {
 	// Available Decimal, two places.
@@ -470,7 +494,10 @@ type Order struct {
 	// Currency Example: CNY
 	Currency Currency  `json:"currency"`
 	Expires  time.Time `json:"expires"`
-	Id       string    `json:"id"`
+
+	// Fees What it costs its merchant, part by part, once what it earned is available.
+	Fees *[]Fee `json:"fees,omitempty"`
+	Id   string `json:"id"`
 
 	// Key Names it at the app, for ever. The same key with other content is refused.
 	Key      Key    `json:"key"`

@@ -118,6 +118,7 @@ type desk struct {
 	store   *store.Store
 	apps    *app.Service
 	gateway *gateway.Service
+	rate    gateway.Rate
 	shop    *http.Client
 	cafe    *http.Client
 }
@@ -136,6 +137,7 @@ func newDesk(t testing.TB) *desk {
 		Accounts: []gateway.Account{{ID: "one", Company: 1, Number: 1, Channel: able{d.bank}, NotifyURL: "https://gateway.example/notify/one"}},
 		OnPaid:   func(context.Context, *store.Tx, gateway.Order) error { return nil },
 		OnRefund: func(context.Context, *store.Tx, gateway.Order, money.Amount) error { return gateway.ErrLoadState },
+		Rate:     func(context.Context, *store.Tx, gateway.Rated) (gateway.Rate, error) { return d.rate, nil },
 		OnTopUp: func(m channel.Money) error {
 			if m.Amount.Minor() > 500_00 {
 				return gateway.ErrLoadAmount

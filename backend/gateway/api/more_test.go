@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
+	"github.com/purselane/purselane/shadowaccount/fee"
 )
 
 // able is the bank that also reserves and pays out. Whatever it is asked for is done at once.
@@ -89,6 +91,28 @@ func TestWhatIsHeldIsConfirmed(t *testing.T) {
 	d.refused(d.cafe, "POST", at+"/confirm", "", 404, "unknown-order")
 	require.Equal(t, "paid", d.good(d.shop, "POST", at+"/confirm", "")["state"])
 	require.Equal(t, "10.00", d.good(d.shop, "GET", "/v1/merchants/shop/earnings", "")["pending"])
+}
+
+// TestAnOrderTellsWhatItCosts its merchant, and what a refund gave back of it.
+func TestAnOrderTellsWhatItCosts(t *testing.T) {
+	d := newDesk(t)
+	d.rate = gateway.Rate{Name: "city-1", Since: "2026-01-01", Standards: []fee.Standard{fee.Percent("usual", "service", 6000)}, GivesBack: true}
+	o := d.good(d.shop, "POST", "/v1/orders", anOrder)
+	at := "/v1/orders/" + o["id"].(string)
+	number := d.good(d.shop, "POST", at+"/payments", `{"key":"p1","product":"qr"}`)["number"].(string)
+	d.bank.pays(number)
+	status, _ := d.notify("one", "good", number)
+	require.Equal(t, 200, status)
+	require.NotContains(t, d.good(d.shop, "GET", at, ""), "fees")
+	d.clock.Advance(25 * time.Hour)
+	_, err := d.gateway.Scan(t.Context())
+	require.NoError(t, err)
+	d.good(d.shop, "POST", at+"/refunds", `{"key":"r1","amount":"5.00"}`)
+	fees := d.good(d.shop, "GET", at, "")["fees"].([]any)
+	first, second := fees[0].(map[string]any), fees[1].(map[string]any)
+	require.Equal(t, map[string]any{"about": o["id"], "kind": "service", "amount": "0.06", "rate": "city-1", "since": "2026-01-01", "at": first["at"]}, first)
+	require.Equal(t, map[string]any{"about": second["about"], "kind": "service", "amount": "0.03", "given_back": true, "rate": "city-1", "since": "2026-01-01", "at": second["at"]}, second)
+	require.Equal(t, "4.97", d.good(d.shop, "GET", "/v1/merchants/shop/earnings", "")["available"])
 }
 
 const aWithdrawal = `{"key":"w1","product":1,"merchant":"shop","amount":"4.00","currency":"CNY","subject":"takings","to":{"account":"tok_ann","name":"Ann"}}`

@@ -174,6 +174,17 @@ func orderOf(o gateway.Order) Order {
 		out.Payouts = &payouts
 	}
 	out.Packet = packetOf(o)
+	if len(o.Fees) > 0 {
+		fees := feesOf(o.Fees)
+		out.Fees = &fees
+	}
+	return out
+}
+
+func feesOf(all []gateway.Fee) (out []Fee) {
+	for _, f := range all {
+		out = append(out, Fee{About: f.About, Kind: unlessEmpty(f.Kind), Amount: f.Amount, GivenBack: unlessEmpty(f.GivenBack), Rate: unlessEmpty(f.Rate), Since: unlessEmpty(string(f.Since)), At: f.At.UTC()})
+	}
 	return out
 }
 

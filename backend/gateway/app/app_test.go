@@ -26,6 +26,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/app"
 	"github.com/purselane/purselane/backend/gateway/app/sign"
+	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
@@ -648,17 +649,19 @@ func FuzzVerify(f *testing.F) {
 
 func TestRatesAreThoseOfTheTerms(t *testing.T) {
 	d := newDesk(t)
-	_, err := d.Apply(t.Context(), "shop", app.Filing{Name: "x"}, app.Terms{Channels: []app.ChannelTerms{{Channel: "wechat", Account: "m1", BasisPoints: 60}, {Channel: "alipay", Account: "m2", Fee: "city-1"}}}, "ann", "papers")
+	_, err := d.Apply(t.Context(), "shop", app.Filing{Name: "x"}, app.Terms{Channels: []app.ChannelTerms{{Channel: "wechat", Account: "m1", BasisPoints: 60, Products: []app.ProductTerms{{Product: channel.H5, Fee: "city-h5"}, {Product: channel.Code, BasisPoints: 38}}}, {Channel: "alipay", Account: "m2", Fee: "city-1"}}}, "ann", "papers")
 	require.NoError(t, err)
 	require.NoError(t, d.store.View(t.Context(), func(tx *store.Tx) error {
 		for _, c := range []struct {
-			app, channel, standard string
-			ppm                    int64
-		}{{"shop", "wechat", "", 6000}, {"shop", "alipay", "city-1", 0}, {"shop", "stripe", "", 0}, {"nobody", "wechat", "", 0}} {
-			ppm, standard, err := app.Rate(t.Context(), tx, c.app, c.channel)
+			app, channel string
+			product      channel.Product
+			rate         string
+			ppm          int64
+		}{{"shop", "wechat", channel.QR, "", 6000}, {"shop", "wechat", channel.H5, "city-h5", 0}, {"shop", "wechat", channel.Code, "", 3800}, {"shop", "alipay", channel.QR, "city-1", 0}, {"shop", "stripe", channel.Quick, "", 0}, {"nobody", "wechat", channel.QR, "", 0}} {
+			ppm, rate, err := app.Rate(t.Context(), tx, c.app, c.channel, c.product)
 			require.NoError(t, err)
 			require.Equal(t, c.ppm, ppm)
-			require.Equal(t, c.standard, standard)
+			require.Equal(t, c.rate, rate)
 		}
 		return nil
 	}))

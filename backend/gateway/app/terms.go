@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/purselane/purselane/backend/gateway/channel"
+	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
 )
@@ -25,9 +27,20 @@ type ChannelTerms struct {
 	// Shared is whether other apps may use the account too. One that is not shared is this app's alone.
 	Shared bool `json:"shared,omitempty" yaml:"shared"`
 
-	// Fee is the id of a fee standard, BasisPoints the fee in hundredths of a percent of the amount: one of the two. Zero basis points without a standard are no fee.
+	// Fee is the id of one of the operator's rates, BasisPoints the fee in hundredths of a percent of the amount: one of the two. Zero basis points without a
+	// rate are no fee.
 	Fee         string `json:"fee,omitempty" yaml:"fee"`
 	BasisPoints int    `json:"basis_points,omitempty" yaml:"basis_points"`
+
+	// Products have fees of their own, in place of the line's.
+	Products []ProductTerms `json:"products,omitempty" yaml:"products"`
+}
+
+// ProductTerms are what one product costs at a channel, as [ChannelTerms] does.
+type ProductTerms struct {
+	Product     channel.Product `json:"product" yaml:"product"`
+	Fee         string          `json:"fee,omitempty" yaml:"fee"`
+	BasisPoints int             `json:"basis_points,omitempty" yaml:"basis_points"`
 }
 
 // ErrTerms says that terms are none.
@@ -66,16 +79,39 @@ func (t Terms) check() error {
 			return bad("channel %s is there twice", c.Channel)
 		case !termName.MatchString(c.Account):
 			return bad("channel %s: account %.70q: want the merchant number there", c.Channel, c.Account)
-		case c.Fee != "" && !termName.MatchString(c.Fee):
-			return bad("channel %s: fee %.70q: want the id of a fee standard", c.Channel, c.Fee)
-		case c.Fee != "" && c.BasisPoints != 0:
-			return bad("channel %s: want a fee standard or basis points, not both", c.Channel)
-		case c.BasisPoints < 0 || c.BasisPoints > 10_000:
-			return bad("channel %s: %d basis points: want 0 to 10000", c.Channel, c.BasisPoints)
+		}
+		if why := feeFault(c.Fee, c.BasisPoints); why != "" {
+			return bad("channel %s: %s", c.Channel, why)
+		}
+		priced := map[channel.Product]bool{}
+		for _, p := range c.Products {
+			if _, err := code.WayOf(string(p.Product)); err != nil {
+				return bad("channel %s: %v", c.Channel, err)
+			}
+			if priced[p.Product] {
+				return bad("channel %s: product %s is there twice", c.Channel, p.Product)
+			}
+			if why := feeFault(p.Fee, p.BasisPoints); why != "" {
+				return bad("channel %s: product %s: %s", c.Channel, p.Product, why)
+			}
+			priced[p.Product] = true
 		}
 		seen[c.Channel] = true
 	}
 	return nil
+}
+
+// feeFault says what is wrong with a fee, "" for nothing.
+func feeFault(rate string, points int) string {
+	switch {
+	case rate != "" && !termName.MatchString(rate):
+		return fmt.Sprintf("fee %.70q: want the id of a fee standard", rate)
+	case rate != "" && points != 0:
+		return "want a fee standard or basis points, not both"
+	case points < 0 || points > 10_000:
+		return fmt.Sprintf("%d basis points: want 0 to 10000", points)
+	}
+	return ""
 }
 
 // For reports whether the app may order for a merchant.
@@ -105,13 +141,20 @@ func (t Terms) String() string {
 		if c.Shared {
 			whose = "shared"
 		}
-		fee := fmt.Sprintf("%d.%02d %%", c.BasisPoints/100, c.BasisPoints%100)
-		if c.Fee != "" {
-			fee = "standard " + c.Fee
+		line := fmt.Sprintf("%s at %s account %s, fee %s", c.Channel, whose, c.Account, feeText(c.Fee, c.BasisPoints))
+		for _, p := range c.Products {
+			line += fmt.Sprintf(", of %s %s", p.Product, feeText(p.Fee, p.BasisPoints))
 		}
-		out = append(out, fmt.Sprintf("%s at %s account %s, fee %s", c.Channel, whose, c.Account, fee))
+		out = append(out, line)
 	}
 	return strings.Join(out, "; ")
+}
+
+func feeText(rate string, points int) string {
+	if rate != "" {
+		return "standard " + rate
+	}
+	return fmt.Sprintf("%d.%02d %%", points/100, points%100)
 }
 
 // clash reports the first account that one side has for itself and the other uses.
