@@ -63,3 +63,12 @@ func (t *Tx) PutJournal(ctx context.Context, number int64, body []byte) error {
 	_, err := t.exec(ctx, "write journal", `INSERT INTO posting_journal (number, lanes, body) VALUES (?, 0, ?)`, number, body)
 	return err
 }
+
+// Coming is how many callers of Together wait for their turn.
+func (s *Store) Coming() int64 { return s.coming.Load() }
+
+// Undo undoes the whole transaction behind the store's back, as the engine does when the disk is full.
+func (t *Tx) Undo(ctx context.Context) error {
+	_, err := t.tx.ExecContext(ctx, `ROLLBACK`)
+	return err
+}

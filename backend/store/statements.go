@@ -22,8 +22,8 @@ func (s *statements) find(query string) *sql.Stmt {
 
 // learn prepares, now that its transaction has given the connection back, what a transaction had to prepare for itself. A
 // failure costs speed only.
-func (s *statements) learn(t *Tx) {
-	for query := range t.own {
+func (s *statements) learn(own map[string]*sql.Stmt) {
+	for query := range own {
 		if s.find(query) != nil {
 			continue
 		}

@@ -3,7 +3,7 @@
 // do not agree about stands in dialect.go, sqlite.go and postgres.go.
 //
 // Start with [Open], [Store.Update] and the methods of [Tx], one file an area. On SQLite there is one writer: Update runs in
-// BEGIN IMMEDIATE on a connection of its own, so that a transaction never fails half way for a lock. On PostgreSQL Update is
+// BEGIN IMMEDIATE on a connection of its own, so that a transaction never fails half way for a lock, and small changes of many callers may share one ([Store.Together]). On PostgreSQL Update is
 // SERIALIZABLE and is run again when it collides with another one, and posters post beside it and beside each other ([Store.Posting]). A commit is durable unless Options say otherwise, because a
 // receipt leaves right after it.
 package store
@@ -29,8 +29,8 @@ type Options struct {
 	// BooksKey seals the rows of accounts, so that nobody changes one by SQL unseen. Nil: sealed books can be read, not written.
 	BooksKey []byte
 
-	// Fault, when set, is called at "commit:before" and "commit:after" of every Update, and its error is returned: before the
-	// commit the transaction is rolled back, after it the commit stands. This is how tests let the backend die.
+	// Fault, when set, is called at "commit:before" and "commit:after" of every Update, of each caller of Together too, and its error is returned: before the
+	// commit the transaction is rolled back, of Together the caller's own changes, after it the commit stands. This is how tests let the backend die.
 	//
 	// An error that is [ErrRunAgain] before the commit has the Update run again, as a collision in PostgreSQL does.
 	Fault func(point string) error
@@ -49,6 +49,8 @@ type Store struct {
 	opt     Options
 
 	mu      sync.Mutex   // one Update at a time
+	coming  atomic.Int64 // callers of Together that wait for mu
+	open    *shared      // that callers of Together share; under mu
 	posting sync.RWMutex // held by Postings; an Update that collides again and again takes it alone
 	changes atomic.Uint64
 
@@ -112,6 +114,7 @@ type Tx struct {
 	seal    sealer                       // of account rows
 	edited  []books.Account              // rows found whose seal does not fit
 	lane    int                          // whose chain a group goes into
+	shared  bool                         // with other callers: see [Store.Together]
 	beside  bool                         // it is a Posting: only rows that it has locked stay as it read them
 	opened  map[books.Account]bool       // accounts that got their row from this Posting
 	ahead   map[books.Account]accountRow // rows that this Posting has locked and read for the entry at hand
@@ -131,6 +134,7 @@ func (s *Store) Apart(ctx context.Context, f func(*Tx) error) (err error) {
 	defer func() { err = s.freezeEdited(ctx, edited(), err) }() // after the lock is gone
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.commitShared()
 	return s.untilDone(ctx, func(run int) (rerun, error) {
 		if run > sharedRuns {
 			s.posting.Lock()
@@ -185,7 +189,7 @@ func (s *Store) update(ctx context.Context, on *sql.DB, how *sql.TxOptions, f fu
 	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}, beside: on == s.posters}
 	defer func() {
 		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
-		s.writing.learn(t)
+		s.writing.learn(t.own)
 	}()
 	if err := f(t); err != nil {
 		return max(t.rerun, rerunOf(err)), err
@@ -241,13 +245,14 @@ func (s *Store) Glance(ctx context.Context, f func(*Tx) error) (err error) {
 	t := &Tx{tx: tx, dialect: s.dialect, known: &s.reading, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}}
 	defer func() {
 		_ = tx.Rollback() // nothing was written
-		s.reading.learn(t)
+		s.reading.learn(t.own)
 	}()
 	return f(t)
 }
 
 // exec runs a statement and names it in the error.
 func (t *Tx) exec(ctx context.Context, what, query string, args ...any) (sql.Result, error) {
+	ctx = t.steady(ctx)
 	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return nil, t.failed(what, err)
@@ -261,6 +266,7 @@ func (t *Tx) exec(ctx context.Context, what, query string, args ...any) (sql.Res
 
 // rows runs a query and calls each with a scanner for every row. each must not ask the database.
 func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) error) error, query string, args ...any) error {
+	ctx = t.steady(ctx)
 	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return t.failed(what, err)
@@ -283,6 +289,7 @@ func (t *Tx) rows(ctx context.Context, what string, each func(scan func(...any) 
 
 // one reads a single row and reports whether there was one.
 func (t *Tx) one(ctx context.Context, what string, query string, args []any, into ...any) (bool, error) {
+	ctx = t.steady(ctx)
 	st, args, err := t.prepare(ctx, query, args)
 	if err != nil {
 		return false, t.failed(what, err)
@@ -295,6 +302,14 @@ func (t *Tx) one(ctx context.Context, what string, query string, args []any, int
 		return false, t.failed(what, err)
 	}
 	return true, nil
+}
+
+// steady is a ctx whose end does not interrupt a statement that would take other callers' changes with it.
+func (t *Tx) steady(ctx context.Context) context.Context {
+	if t.shared {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // failed names a statement in its error, and remembers an error that means run again: f may bury it under one of its own.
