@@ -25,7 +25,7 @@ type change struct {
 
 // change runs f on an order in one transaction and writes the order's row.
 func (s *Service) change(ctx context.Context, id string, f func(*change) error) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
+	return s.store.Together(ctx, func(tx *store.Tx) error {
 		o, err := tx.GatewayOrder(ctx, id)
 		if err != nil {
 			return err

@@ -55,7 +55,7 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 	}
 	var out Order
 	conflict := false
-	err = s.store.Update(ctx, func(tx *store.Tx) error {
+	err = s.store.Together(ctx, func(tx *store.Tx) error {
 		conflict = false
 		have, err := tx.GatewayOrderByKey(ctx, app, n.Key)
 		if err == nil {

@@ -202,7 +202,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 		return nil
 	}); err != nil {
 		if errors.Is(err, ErrConflict) {
-			err = errors.Join(err, s.store.Update(ctx, func(tx *store.Tx) error {
+			err = errors.Join(err, s.store.Together(ctx, func(tx *store.Tx) error {
 				return s.find(ctx, tx, id, FindConflict, fmt.Sprintf("payment key %q came again with other content", n.Key))
 			}))
 		}
@@ -245,7 +245,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 	}
 	seen := len(tried)
 	err = s.step(ctx, "create", id, o.Context, func(ctx context.Context) error {
-		return s.store.Update(ctx, func(tx *store.Tx) error {
+		return s.store.Together(ctx, func(tx *store.Tx) error {
 			if err := look(ctx, tx); err != nil {
 				return err
 			}
