@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,8 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -30,8 +28,6 @@ import (
 	"github.com/purselane/purselane/internal/money"
 	sim "github.com/purselane/purselane/simulator/channel"
 	"github.com/purselane/purselane/simulator/channel/wechat"
-
-	_ "modernc.org/sqlite" // the driver that backend/store uses
 )
 
 const (
@@ -39,7 +35,13 @@ const (
 	tick    = 250 * time.Millisecond
 	within  = 5 * time.Second
 	amount  = 500
-	sample  = 2000 // orders whose rows the floor writes
+
+	floors = 10  // times in which the floor is measured, spread over the run
+	sample = 200 // orders whose rows it writes each time
+	alone  = 500 // orders that the simulator and the signatures are measured with
+
+	atOnce  = 32 // orders that are made at the same time
+	senders = 16 // notifications that come at the same time
 
 	sayEvery = 10 * time.Second
 )
@@ -48,11 +50,34 @@ func main() {
 	orders := flag.Int("orders", 100_000, "orders to sell")
 	lost := flag.Float64("lost", 0.01, "part of the notifications that never come")
 	doubled := flag.Float64("doubled", 0.01, "part of the notifications that come twice")
+	profile := flag.String("cpuprofile", "", "file to write a processor profile of the run to")
 	flag.Parse()
-	if err := run(context.Background(), *orders, *lost, *doubled); err != nil {
+	stop, err := profiled(*profile)
+	if err == nil {
+		err = errors.Join(run(context.Background(), *orders, *lost, *doubled), stop())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchorders:", err)
 		os.Exit(1)
 	}
+}
+
+// profiled writes a profile into a file until it is stopped; of an empty name none.
+func profiled(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // sold is an order on its way, as the payer knows it.
@@ -88,36 +113,54 @@ func run(ctx context.Context, orders int, lost, doubled float64) (err error) {
 	if err := s.begin(ctx, doubled); err != nil {
 		return err
 	}
-	start := time.Now()
-	said := start
+	bare, err := openFloor(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	defer bare.Close()
+	said := time.Now()
+	var took, worked time.Duration
+	step := func(n int) error {
+		start, before := time.Now(), processorTime()
+		err := s.tick(ctx, n)
+		took, worked = took+time.Since(start), worked+processorTime()-before
+		return err
+	}
 	for len(s.all) < orders || len(s.open) > 0 {
-		if err := s.tick(ctx, min(perTick, orders-len(s.all))); err != nil {
+		if err := step(min(perTick, orders-len(s.all))); err != nil {
 			return err
+		}
+		if bare.rounds < floors && len(s.all) >= max(sample, (bare.rounds+1)*orders/floors) {
+			if err := bare.measure(ctx, s.all[len(s.all)-sample:]); err != nil {
+				return err
+			}
 		}
 		if time.Since(said) >= sayEvery {
 			said = time.Now()
-			fmt.Fprintf(os.Stderr, "%d of %d orders, %.0f a second\n", len(s.all), orders, float64(len(s.all))/time.Since(start).Seconds())
+			fmt.Fprintf(os.Stderr, "%d of %d orders, %.0f a second\n", len(s.all), orders, float64(len(s.all))/took.Seconds())
 		}
 	}
 	for range 4 * 30 { // half a minute for the last ones
-		if err := s.tick(ctx, 0); err != nil {
+		if err := step(0); err != nil {
 			return err
 		}
 	}
-	took := time.Since(start)
 	known, twice, unpaid, slowest, err := s.check(ctx)
 	if err != nil {
 		return err
 	}
-	floor, err := s.floor(ctx)
+	simulator, signatures, err := apart(ctx)
 	if err != nil {
 		return err
 	}
-	own := took.Seconds() / float64(orders)
+	own, floor := took.Seconds()/float64(orders), bare.took.Seconds()/float64(bare.orders)
 	fmt.Printf("%d orders over WeChat Pay's adapter and simulator, %.1f %% of notifications lost, %.1f %% doubled, %v on the clock, %v in truth\n",
 		orders, 100*lost, 100*doubled, s.clock.Now().Sub(time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)).Round(time.Second), took.Round(time.Second))
 	fmt.Printf("  known within %v   %d of %d, the slowest after %v\n  paid twice          %d\n  lost                %d\n  orders a second     %.0f, each with a signed request, a signed answer and a signed notification\n",
 		within, known, orders, slowest, twice, unpaid, 1/own)
+	each := worked / time.Duration(orders)
+	fmt.Printf("  processor time      %v an order: %v the simulator, %v signatures and seals of our side, %v gateway and store\n",
+		each.Round(10*time.Microsecond), simulator.Round(10*time.Microsecond), signatures.Round(10*time.Microsecond), (each - simulator - signatures).Round(10*time.Microsecond))
 	fmt.Printf("BENCH orders-known-5s ratio=%.6f own=%d floor=%d\n", float64(known)/float64(orders), known, orders)
 	fmt.Printf("BENCH orders ratio=%.4f own=%.1f floor=%.1f\n", floor/own, 1/own, 1/floor)
 	if twice+unpaid > 0 {
@@ -166,15 +209,22 @@ func (s *shop) begin(ctx context.Context, doubled float64) error {
 	return nil
 }
 
-// tick lets a quarter of a second pass: orders come and notifications arrive, payers pay (the channel tells of it in the next tick), doubts are asked about.
+// tick lets a quarter of a second pass: orders come and notifications arrive, doubts are asked about, all beside each other as in life, and payers pay,
+// of which the channel tells in the next tick.
 func (s *shop) tick(ctx context.Context, n int) error {
 	s.clock.Advance(tick)
 	now := s.clock.Now()
-	var work errgroup.Group
-	work.SetLimit(8)
-	work.Go(func() error { // beside the orders, as in life: a notification's signature is a third of what an order costs
-		s.sim.Run(ctx)
-		return nil
+	var work, beside errgroup.Group
+	work.SetLimit(atOnce)
+	for range senders {
+		beside.Go(func() error {
+			s.sim.Run(ctx)
+			return nil
+		})
+	}
+	beside.Go(func() error {
+		_, err := s.svc.Scan(ctx)
+		return err
 	})
 	for range n {
 		o := &sold{pays: now.Add(500*time.Millisecond + time.Duration(s.random.Int64N(int64(3*time.Second))))}
@@ -182,7 +232,7 @@ func (s *shop) tick(ctx context.Context, n int) error {
 		key, drop := fmt.Sprint(len(s.all)), s.random.Float64() < s.lost
 		work.Go(func() error { return s.order(ctx, o, key, drop) })
 	}
-	if err := work.Wait(); err != nil {
+	if err := errors.Join(work.Wait(), beside.Wait()); err != nil {
 		return err
 	}
 	still := s.open[:0]
@@ -197,8 +247,7 @@ func (s *shop) tick(ctx context.Context, n int) error {
 		o.paid = now
 	}
 	s.open = still
-	_, err := s.svc.Scan(ctx)
-	return err
+	return nil
 }
 
 func (s *shop) order(ctx context.Context, o *sold, key string, drop bool) error {
@@ -244,91 +293,4 @@ func (s *shop) check(ctx context.Context) (known, twice, unpaid int, slowest tim
 		}
 	}
 	return known, twice, unpaid, slowest, nil
-}
-
-// floor writes the rows that some of the orders left into tables of the same columns and keys and nothing else, one commit an order, and says how many seconds one
-// took.
-func (s *shop) floor(ctx context.Context) (float64, error) {
-	db, err := sql.Open("sqlite", "file:"+s.path+".bare?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(20000)")
-	if err != nil {
-		return 0, err
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, `ATTACH DATABASE ? AS own`, s.path); err != nil {
-		return 0, err
-	}
-	tables := map[string]string{"gateway_order": "id", "gateway_payment": "order_id", "gateway_timeline": "order_id"}
-	type row struct {
-		insert string
-		values []any
-	}
-	ids := make([]string, 0, sample)
-	for _, o := range s.all[:min(sample, len(s.all))] {
-		ids = append(ids, o.id)
-	}
-	byOrder := map[string][]row{}
-	if _, err := db.ExecContext(ctx, `CREATE TEMP TABLE wanted (id TEXT PRIMARY KEY)`); err != nil { // the rows of all orders are too many to hold
-		return 0, err
-	}
-	for _, id := range ids {
-		if _, err := db.ExecContext(ctx, `INSERT INTO wanted VALUES (?)`, id); err != nil {
-			return 0, err
-		}
-	}
-	for _, table := range slices.Sorted(func(yield func(string) bool) {
-		for t := range tables {
-			if !yield(t) {
-				return
-			}
-		}
-	}) {
-		var ddl string
-		if err := db.QueryRowContext(ctx, `SELECT sql FROM own.sqlite_master WHERE type = 'table' AND name = ?`, table).Scan(&ddl); err != nil {
-			return 0, err
-		}
-		if _, err := db.ExecContext(ctx, ddl); err != nil {
-			return 0, err
-		}
-		rows, err := db.QueryContext(ctx, `SELECT * FROM own.`+table+` WHERE `+tables[table]+` IN (SELECT id FROM wanted)`)
-		if err != nil {
-			return 0, err
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			return 0, errors.Join(err, rows.Close())
-		}
-		of := slices.Index(columns, tables[table])
-		insert := `INSERT INTO main.` + table + ` VALUES (` + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + `)`
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := rows.Scan(into...); err != nil {
-				return 0, errors.Join(err, rows.Close())
-			}
-			id := fmt.Sprint(values[of])
-			byOrder[id] = append(byOrder[id], row{insert, values})
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return 0, err
-		}
-	}
-	start := time.Now()
-	for _, id := range ids {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return 0, err
-		}
-		for _, r := range byOrder[id] {
-			if _, err := tx.ExecContext(ctx, r.insert, r.values...); err != nil {
-				return 0, errors.Join(err, tx.Rollback())
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(start).Seconds() / float64(len(ids)), nil
 }
