@@ -25,8 +25,8 @@ var published = map[health.Mode]struct{ response, recovery, effort, accuracy str
 const publishedResponse = time.Minute // of the automatic mode
 
 func main() {
-	busy := flag.Int("busy", 12, "faults of each shape on channels with ten payments a second")
-	quiet := flag.Int("quiet", 8, "faults of each shape on channels with a payment every ten seconds")
+	busy := flag.Int("busy", 20, "faults of each shape on channels with ten payments a second")
+	quiet := flag.Int("quiet", 12, "faults of each shape on channels with a payment every ten seconds")
 	windows := flag.Int("windows", 2000, "healthy windows of ten minutes")
 	set := flag.String("seeds", "reporting", "tuning or reporting")
 	html := flag.String("html", "", "write a report of one run of each shape, with charts, to this file")

@@ -195,20 +195,24 @@ func (l *life) payment() {
 
 func (l *life) begin(cell health.Cell, bank int, probe bool) {
 	c := l.fault.answer(l.now, bank, l.usual, l.r)
+	if probe { // it waits no longer than Slow, and is none of the calls that come late
+		heap.Push(&l.open, ended{l.now + min(c.takes, l.set.Slow), 0, cell, c.failed || c.takes > l.set.Slow, true})
+		return
+	}
 	number := l.calls.Began(cell, l.time())
-	if !probe && l.fault.active(l.now) && (c.failed || c.takes > l.set.Slow) {
+	if l.fault.active(l.now) && (c.failed || c.takes > l.set.Slow) {
 		l.out.Lost++
 		if l.board.Share(cell) < 1 {
 			l.tried++
 		}
 	}
 	if c.takes < never {
-		heap.Push(&l.open, ended{l.now + c.takes, number, cell, c.failed, probe})
+		heap.Push(&l.open, ended{l.now + c.takes, number, cell, c.failed, false})
 	}
 }
 
 func (l *life) ended(e ended) {
-	if l.calls.Ended(e.number) {
+	if e.probe || l.calls.Ended(e.number) {
 		l.observe(health.Observation{At: l.time(), Cell: e.cell, Failed: e.failed, Probe: e.probe})
 	}
 }

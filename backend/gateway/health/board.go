@@ -85,7 +85,7 @@ type cell struct {
 	part     int
 	detector *Detector
 	trial    Trial
-	probesOK int // in a row
+	spells   spells
 	probed   time.Time
 	alarmed  time.Time // when the fault of the last alarm was seen last; zero: none stands
 	asked    bool      // a move is proposed and neither adopted nor refused
@@ -160,8 +160,8 @@ func (b *Board) Observe(o Observation) (*Move, *Alarm) {
 	} else if m != nil || a != nil {
 		return m, a
 	}
-	if bank.State != Available && wholeWell {
-		return nil, nil // a channel's rate leaves out a bank that is out
+	if wholeWell && (bank.State != Available || bank.standing(o.At)) {
+		return nil, nil // a channel's rate leaves out a bank that is out, or should be
 	}
 	return b.observe(whole, o, bank.part)
 }
@@ -211,13 +211,13 @@ func (b *Board) observe(x *cell, o Observation, part int) (*Move, *Alarm) {
 		}
 	case Unavailable:
 		if o.Probe {
-			x.probesOK++
-			if o.Failed {
-				x.probesOK = 0
-			}
+			x.spells.observe(o.At, o.Failed)
 		}
 		return nil, nil // payments that were on their way when it went out tell nothing new
 	default:
+		if o.Probe {
+			x.spells.observe(o.At, o.Failed)
+		}
 		if o.Probe && x.Traffic*x.set.Interval.Seconds() >= x.set.Seen {
 			return nil, nil // payers are a better proof, and there are enough
 		}
@@ -266,7 +266,7 @@ func (b *Board) Tick(now time.Time) (moves []*Move, probes []Cell) {
 		x := b.cells[s.Cell]
 		switch x.State {
 		case Unavailable:
-			if x.set.Mode == Automatic && !now.Before(x.Due) && x.mayTry() {
+			if x.set.Mode == Automatic && !now.Before(x.Due) && x.mayTry(now) {
 				if m := x.propose(TrialDue, now, "", "", Evidence{}); m != nil {
 					moves = append(moves, m)
 				}
@@ -284,11 +284,10 @@ func (b *Board) Tick(now time.Time) (moves []*Move, probes []Cell) {
 	return moves, probes
 }
 
-// probesBefore is how many probes in a row must be good before payers are let in.
-const probesBefore = 3
-
 // mayTry reports that nothing speaks against a ramp. A single bank cannot be probed.
-func (x *cell) mayTry() bool { return x.Cell.Bank != "" || x.probesOK >= probesBefore }
+func (x *cell) mayTry(now time.Time) bool {
+	return x.Cell.Bank != "" || x.spells.long(now, x.set.MaxOff)
+}
 
 func (x *cell) probeEvery(now time.Time) time.Duration {
 	if x.State != Available || x.detector.Doubtful(now) && x.detector.traffic(now)*x.set.Probe.Seconds() < 1 {
@@ -406,15 +405,15 @@ func (b *Board) take(x *cell, s Status, now time.Time) {
 	x.Status, x.alarmed = s, time.Time{}
 	switch {
 	case s.State == Ramping:
-		x.trial = NewTrial(now, x.set, x.detector.Usual())
+		x.trial = NewTrial(now, x.set, x.detector.Usual(), s.Step)
 	case s.State == Unavailable && was == Available:
-		x.probesOK = 0
+		x.spells = spells{}
 		x.detector.Forget()
 		if x.part != 0 {
 			b.cell(s.Cell.Whole()).detector.drop(x.part)
 		}
 	case s.State == Unavailable:
-		x.probesOK = 0
+		x.spells.broke(now)
 	case s.State == Available:
 		x.detector.Forget()
 	}

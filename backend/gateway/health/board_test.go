@@ -443,3 +443,47 @@ func TestWhatAPersonSwitchedOffWaitsForAPerson(t *testing.T) {
 		require.Equal(t, 1.0, m.Share)
 	}
 }
+
+// TestAChannelThatComesAndGoesIsNotTriedEachTime: after the first time it must be well for longer than it was, so that payers meet it once or twice and not every minute.
+func TestAChannelThatComesAndGoesIsNotTriedEachTime(t *testing.T) {
+	w := newWorld(board(nil), 11)
+	w.pass(3 * time.Minute)
+	began := w.now
+	w.fails = func(health.Cell) float64 {
+		if w.now.Sub(began)/(40*time.Second)%2 == 0 {
+			return 1
+		}
+		return 0.03
+	}
+	w.pass(40 * time.Minute)
+	ramps := 0
+	for _, m := range w.moves {
+		require.NotEqual(t, health.SetNormal, m.Does)
+		if m.Does == health.StartRamp {
+			ramps++
+		}
+	}
+	require.Positive(t, ramps)
+	require.LessOrEqual(t, ramps, 3)
+	over := w.now
+	w.fails = func(health.Cell) float64 { return 0.03 }
+	w.pass(10 * time.Minute)
+	last := w.moves[len(w.moves)-1]
+	require.Equal(t, health.SetNormal, last.Does)
+	require.Less(t, last.At.Sub(over), 5*time.Minute)
+}
+
+// TestABanksFaultIsNoChannelsForPeopleEither: where people switch, a bank whose alarm stands is left out of what its channel is judged by.
+func TestABanksFaultIsNoChannelsForPeopleEither(t *testing.T) {
+	w := newWorld(board(func(s *health.Settings) { s.Mode = health.Manual }), 7)
+	w.pass(3 * time.Minute)
+	w.fails = func(c health.Cell) float64 {
+		if c == icbc {
+			return 0.95
+		}
+		return 0.03
+	}
+	w.pass(9 * time.Minute)
+	require.Len(t, w.alarms, 1)
+	require.Equal(t, icbc, w.alarms[0].Cell)
+}

@@ -11,6 +11,7 @@ const (
 	priorSeen = 300   // observations that the expected rate is worth at first
 	doubted   = 12    // newest observations among which one failure is reason to look closer
 	rateSteps = 100   // tolerated rates are told apart to a hundredth
+	settles   = 5     // minutes that a rate must have been usual for
 )
 
 // Detector finds a fault of one cell in what was seen of it.
@@ -25,7 +26,9 @@ type Detector struct {
 	at     int // where the next goes
 	usual  float64
 	weight float64
-	rate   int // of limits
+	marks  []float64 // the usual rate of the last minutes, the oldest first
+	marked time.Time // the newest of them
+	rate   int       // of limits
 	limits []int
 	tables map[int][]int
 }
@@ -59,7 +62,7 @@ func (d *Detector) Observe(at time.Time, failed bool) (Evidence, bool) {
 
 func (d *Detector) observe(s seen) (Evidence, bool) {
 	if d.n == looked { // the oldest goes out of sight and into the usual rate
-		d.learn(d.ring[d.at].failed)
+		d.learn(s.at, d.ring[d.at].failed)
 	} else {
 		d.n++
 	}
@@ -72,17 +75,31 @@ func (d *Detector) observe(s seen) (Evidence, bool) {
 }
 
 // learn moves the usual rate. What is in sight is not learned yet, so that a fault does not become usual while it is looked for.
-func (d *Detector) learn(failed bool) {
+func (d *Detector) learn(now time.Time, failed bool) {
 	x := 0.0
 	if failed {
 		x = 1
 	}
 	d.weight = min(d.weight+1, halfLife/math.Ln2)
 	d.usual += (x - d.usual) / d.weight
+	if d.weight >= 2*priorSeen && now.Sub(d.marked) >= time.Minute {
+		d.marked = now
+		if d.marks = append(d.marks, d.usual); len(d.marks) > settles {
+			d.marks = d.marks[1:]
+		}
+	}
+}
+
+// settled is the usual rate, or what it was some minutes ago where that was less: a channel that dies slowly does not make its own death usual.
+func (d *Detector) settled() float64 {
+	if len(d.marks) < settles {
+		return d.usual
+	}
+	return min(d.usual, d.marks[0])
 }
 
 func (d *Detector) look(now time.Time) (Evidence, bool) {
-	tolerated := d.set.tolerated(d.usual)
+	tolerated := d.set.tolerated(d.settled())
 	rate := int(math.Ceil(tolerated * rateSteps))
 	if rate != d.rate {
 		if d.tables[rate] == nil {

@@ -127,3 +127,22 @@ func TestBoundHoldsTheShare(t *testing.T) {
 	require.InDelta(t, 0.826, lo, 0.001)
 	require.InDelta(t, 0.945, hi, 0.001)
 }
+
+// TestASlowDeathDoesNotBecomeUsual: failures that grow over ten minutes are found before a quarter of the payments fails.
+func TestASlowDeathDoesNotBecomeUsual(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		d, at := health.NewDetector(health.Defaults()), noon
+		require.Zero(t, feed(d, r, 6000, 0.02, &at, 100*time.Millisecond))
+		began, found := at, 0.0
+		for found == 0 && at.Sub(began) < 10*time.Minute {
+			at = at.Add(100 * time.Millisecond)
+			rate := 0.02 + 0.6*at.Sub(began).Minutes()/10
+			if _, faulty := d.Observe(at, r.Float64() < rate); faulty {
+				found = rate
+			}
+		}
+		require.Positive(t, found)
+		require.Less(t, found, 0.25, "seed %d", seed)
+	}
+}

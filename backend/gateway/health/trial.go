@@ -18,13 +18,18 @@ type Trial struct {
 
 const rampBad = 0.5 // failure rate of a channel that is not back
 
-// NewTrial begins to judge a step at a time, of a cell with a usual failure rate.
-func NewTrial(began time.Time, s Settings, usual float64) Trial {
+// NewTrial begins to judge a step at a time, of a cell with a usual failure rate. Where the step before was good, half of the proof is there: two payments that fail by chance among
+// the first of a later step, when many come, end no ramp, and three do.
+func NewTrial(began time.Time, s Settings, usual float64, step int) Trial {
 	usual = min(max(usual, 0.01), rampBad/2)
-	return Trial{
+	t := Trial{
 		began: began, bad: math.Log(rampBad / usual), good: math.Log((1 - rampBad) / (1 - usual)),
 		limit: math.Log((1 - s.Doubt) / s.Doubt),
 	}
+	if step > 1 {
+		t.sum = -t.limit / 2
+	}
+	return t
 }
 
 // Observe takes one observation of the step in.
