@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/store"
@@ -35,7 +36,15 @@ func (a keep) do(p *player) error {
 func (a keep) tell(m *reference.Model) { m.Keep(a.epoch, a.first, a.bodies) }
 
 func (a keep) String() string {
-	return fmt.Sprintf("keep %v from %d: %s", a.epoch, a.first, a.bodies)
+	records := make([]string, len(a.bodies))
+	for i, body := range a.bodies {
+		r, err := parse(body)
+		records[i] = fmt.Sprintf("%+v", r)
+		if err != nil {
+			records[i] = err.Error()
+		}
+	}
+	return fmt.Sprintf("keep %v from %d: %s", a.epoch, a.first, strings.Join(records, "; "))
 }
 
 // quarantine: a batch comes that cannot be read.
@@ -189,12 +198,22 @@ type nextDay struct{}
 
 func (nextDay) do(p *player) error {
 	p.day = min(p.day+1, len(days)-1)
+	p.now = max(p.now, morningOf(days[p.day]))
 	return nil
 }
 
 func (nextDay) tell(*reference.Model) {}
 
 var days = []string{"2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27", "2026-11-28", "2026-11-29", "2026-11-30", "2026-12-01"}
+
+// morningOf is when a day's first records can come, Unix ms.
+func morningOf(day string) int64 {
+	d, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		panic(fmt.Sprintf("storetest: day %q: %v", day, err)) // all are written above
+	}
+	return d.Add(6 * time.Hour).UnixMilli()
+}
 
 // player does actions to a store as a backend does them.
 type player struct {

@@ -48,7 +48,7 @@ func (s story) end(t testing.TB, m *reference.Model) reference.State {
 
 // begin opens a backend on a database.
 func (s suite) begin(t testing.TB, name string, fault func(string) error) *player {
-	return &player{ctx: context.Background(), store: open(t, name, fault), groups: s.groups, now: 1_700_000_000_000}
+	return &player{ctx: context.Background(), store: open(t, name, fault), groups: s.groups, now: morningOf(days[0])}
 }
 
 // points counts the moments at which a backend can die that is told a story: before and after each commit.

@@ -13,6 +13,12 @@ import (
 	"github.com/purselane/purselane/shadowaccount"
 )
 
+// begun is when histories begin: some days before the first of their records arrives.
+const begun = 1_795_046_400_000 // 2026-11-19, Unix ms
+
+// tick is how far apart two moments of a history are, at least: a few uses of a card are days.
+const tick = 6 * 3600 * 1000 // ms
+
 // history is what happens to a few cards, told in the order in which it happens. What has the same chain is told in that order,
 // however it arrives; chain 0 is none.
 type history struct {
@@ -48,7 +54,7 @@ type maker struct {
 
 // newHistory makes the history of a seed and a shape under a number: its cards, terminals and merchants are the number's own.
 func newHistory(seed uint64, shape, id int) history {
-	m := maker{Rand: chance(seed, uint64(shape)), h: history{id: id}, at: 1_700_000_000_000, seqs: map[reference.Epoch]uint64{}, lost: map[reference.Key]bool{}}
+	m := maker{Rand: chance(seed, uint64(shape)), h: history{id: id}, at: begun, seqs: map[reference.Epoch]uint64{}, lost: map[reference.Key]bool{}}
 	for card := range 1 + m.IntN(2) {
 		if m.oneIn(3) {
 			m.hostile(byte(card))
@@ -187,7 +193,7 @@ func (m *maker) lived(card byte) {
 		uses = 0
 	}
 	for range uses {
-		m.at += int64(m.IntN(3)) * 1000 // two taps may have one time
+		m.at += int64(m.IntN(3)) * tick // two taps may have one time
 		m.use(l)
 	}
 	if m.oneIn(6) {
@@ -195,7 +201,7 @@ func (m *maker) lived(card byte) {
 		if l.issued {
 			chain = l.chain
 		}
-		m.add(chain, block{l.number, m.at - int64(m.IntN(8))*1000})
+		m.add(chain, block{l.number, m.at - int64(m.IntN(8))*tick})
 	}
 	if !l.issued && m.oneIn(2) { // its issue is told after its records
 		m.add(l.chain, issue{store.Card{Number: l.number, Token: token(l.number), Family: l.family, Levels: 1, OpeningCounter: uint32(m.IntN(2))}})
@@ -223,7 +229,7 @@ func (m *maker) use(l *life) {
 	case n < 79: // another card with its keys
 		if r, ok := m.old(); ok {
 			e, merchant := m.terminal()
-			r.Tap, r.Merchant, r.At, r.Amount = m.tap(), merchant, r.At+int64(m.IntN(3))*1000, int64(1+m.IntN(3))*100
+			r.Tap, r.Merchant, r.At, r.Amount = m.tap(), merchant, r.At+int64(m.IntN(3))*tick, int64(1+m.IntN(3))*100
 			r.After = r.Before - r.Amount
 			m.prove(&r)
 			m.upload(e, r)
@@ -356,7 +362,7 @@ func (m *maker) torn(l *life, amount int64) {
 		word.Said = [...]int8{int8(shadowaccount.SaidVoided), int8(shadowaccount.SaidCardLog)}[m.IntN(2)]
 		m.upload(e, word)
 	case 3: // the rider taps again: the same counter if nothing was debited
-		m.at += 1000
+		m.at += tick
 		m.good(l, amount)
 	}
 }
@@ -400,7 +406,7 @@ func (m *maker) hostile(card byte) {
 		if tight { // many records of few taps
 			e, merchant = one, its
 		}
-		r := record{Card: l.number[:], Family: l.family, Counter: uint32(m.IntN(5)), Tap: uint64(1+m.IntN(pool)) + 1000, At: m.at + int64(m.IntN(4))*1000, Merchant: merchant,
+		r := record{Card: l.number[:], Family: l.family, Counter: uint32(m.IntN(5)), Tap: uint64(1+m.IntN(pool)) + 1000, At: m.at + int64(m.IntN(4))*tick, Merchant: merchant,
 			Amount: int64(m.IntN(4)) * 100, Before: int64(4+m.IntN(9)) * 100, Said: int8(1 + m.IntN(5))}
 		if tight {
 			r.Counter %= 2
