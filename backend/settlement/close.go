@@ -298,6 +298,9 @@ func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, stor
 		return store.Item{}, store.SettledState{}, false, fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)
 	}
 	state := store.SettledState{Day: c.day, Acquirer: item.Acquirer, Status: u.Status, Amount: u.Amount, Late: late, Expired: item.Expired}
+	if same {
+		state.Day = u.Was.Day // a correction names the day that told of the tap
+	}
 	// Proved instead of inferred is worth the same; and a tap that never happened was never anybody's, unless a day told of it.
 	return item, state, !same && (class != Void || item.WasDay != ""), nil
 }

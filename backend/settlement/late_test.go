@@ -203,3 +203,29 @@ func TestAContractSaysWhatIsTooLate(t *testing.T) {
 	require.ErrorContains(t, settlement.SetContract(w.ctx, w.store, "acquirer", "bus", contract(days(-1)), at(monday).Now), "expire_after")
 	require.ErrorContains(t, settlement.SetContract(w.ctx, w.store, "channel", "online", contract(days(1)), at(monday).Now), "no tap comes through a channel")
 }
+
+// A day that found a tap proved which an earlier one had inferred says nothing of it: a correction names the day that did.
+func TestACorrectionNamesTheDayThatToldOfTheTap(t *testing.T) {
+	w := opened(t)
+	w.load(1, monday, "100.00", books.AcquirerSoldLoads(metro))
+	torn := w.verified(monday, tap{card: 1, at: metro, amount: "3.00", said: shadowaccount.SaidUnknown})
+	next := w.verified(monday, good(1, metro, "1.00"))
+	proved := w.verified(tuesday, tap{card: 1, at: metro, amount: "3.00", said: shadowaccount.SaidCompleted, proof: shadowaccount.ProofGood, tapNo: torn.Claim.Tap.Tap})
+	proved.Counter, proved.Claim.Before, proved.Claim.After = torn.Counter, torn.Claim.Before, torn.Claim.After
+	older := w.verified(day3, good(1, bus, "3.00"))
+	older.Counter, older.Claim.Before, older.Claim.After, older.Claim.At = torn.Counter, torn.Claim.Before, torn.Claim.After, -1
+	post := func(day string, all ...store.Verified) {
+		w.update(func(tx *store.Tx) error {
+			return tx.PostGroup(w.ctx, store.Group{Day: day, Token: func(n ids.CardNumber) string { return "stranger" + n.String() }}, all)
+		})
+	}
+	post(monday, torn, next)
+	require.Equal(t, "4.00", w.close(monday).Report.Acquirers[1].Accepted.Amount.String())
+	post(tuesday, proved)
+	require.Equal(t, settlement.Sums{}, w.close(tuesday).Report.Acquirers[1].Sums)
+	post(day3, older)
+	out := w.close(day3)
+	require.Equal(t, "-3.00", out.Report.Acquirers[1].Adjustments.Amount.String())
+	require.Contains(t, string(out.CSV[3].Body), ",suspect,clone,3.00,2026-11-23,accepted,3.00\n")
+	w.sound()
+}

@@ -329,6 +329,9 @@ func (w *cardWork) merge(r Verified) bool {
 		if row.Tap != r.Claim.Tap {
 			continue
 		}
+		if r.ReceivedMS < row.receivedMS { // it waited for its card's name, and a later one was posted before it
+			row.receivedMS, row.changed = r.ReceivedMS, true
+		}
 		c := r.Claim
 		c.Merchant = row.Merchant // a tap counts for the merchant its terminal had when its first record came
 		m := shadowaccount.Merge(row.Claim, c)
@@ -522,7 +525,7 @@ func (t *Tx) writeClaim(ctx context.Context, n ids.CardNumber, counter uint32, r
 			said, proof, flags, debit, spent, status, kind, rule, day, received_ms, decision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (card, counter, terminal, epoch, tap) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms, amount = excluded.amount,
 			before = excluded.before, after = excluded.after, said = excluded.said, proof = excluded.proof, flags = excluded.flags,
-			debit = excluded.debit, spent = excluded.spent, status = excluded.status, decision = excluded.decision`,
+			debit = excluded.debit, spent = excluded.spent, status = excluded.status, received_ms = excluded.received_ms, decision = excluded.decision`,
 		n[:], int64(counter), string(r.Tap.Terminal), int64(r.Tap.Epoch), r.Tap.Tap, r.Seq, r.At, string(r.Merchant), r.Amount.Minor(),
 		r.Before.Minor(), r.After.Minor(), int(r.Said), int(r.Proof), int(r.Flags), []byte(r.Debit), r.Spent, int(r.status),
 		r.kind, r.rule, r.day, r.receivedMS, int(r.Decision))

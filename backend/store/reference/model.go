@@ -50,6 +50,18 @@ type Tapped struct {
 	Tap     ids.TapID
 }
 
+// Told lists the records of each tap's claim to a slot, those that wait for a name that is known included.
+func (m *Model) Told() map[Tapped][]Key {
+	out := map[Tapped][]Key{}
+	for n, records := range m.fates(&State{Records: map[Key]Fate{}}) {
+		for _, r := range records {
+			t := Tapped{n, r.Counter, r.Claim.Tap}
+			out[t] = append(out[t], Key{r.Claim.Tap.Terminal, r.Claim.Tap.Epoch, r.Claim.Seq})
+		}
+	}
+	return out
+}
+
 // New is a model of nothing. look reads and verifies a record's bytes: a function of the bytes alone.
 func New(look func(Key, []byte) Looked) *Model {
 	return &Model{look: look, records: map[Key][]byte{}, conflicts: map[Key][][]byte{}, passed: map[Epoch]uint64{}, issued: map[ids.CardNumber]store.Card{},

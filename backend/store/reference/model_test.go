@@ -141,3 +141,11 @@ func TestALoadIsForgottenUnlessItIsOnTheCard(t *testing.T) {
 	m.Forget(one, 0)
 	require.Equal(t, "4.00", state(t, m).Cards[one].Shadow.String())
 }
+
+func TestARecordThatWaitedForItsNameIsOfItsTap(t *testing.T) {
+	torn, proved := tap(1, 0, 10_00, 2_00, shadowaccount.SaidUnknown, shadowaccount.ProofNone), good(2, 0, 10_00, 2_00)
+	torn.Unnamed, proved.Alias, proved.Claim.Tap.Tap = &alias, &alias, 1
+	require.Empty(t, told(torn).Told())
+	require.Equal(t, map[reference.Tapped][]reference.Key{{Card: one, Tap: proved.Claim.Tap}: {{Terminal: bus.Terminal, Epoch: bus.Epoch, Seq: 1},
+		{Terminal: bus.Terminal, Epoch: bus.Epoch, Seq: 2}}}, told(torn, proved).Told())
+}

@@ -27,6 +27,7 @@ func (s suite) operations(t *testing.T) {
 		"a quarantined number can still be told":    quarantinedThenTold,
 		"records wait in the order they came":       waitInOrder,
 		"a record waits for its card's name":        waitForName,
+		"a tap came when its first record came":     cameFirst,
 		"a load on the card stays":                  loadStays,
 		"a card is issued once":                     issuedOnce,
 		"what failed leaves nothing":                failedLeavesNothing,
@@ -277,6 +278,25 @@ func waitForName(t *testing.T, p *player) {
 	require.Equal(t, "inferred", verdict(t, p, 1))
 	err := p.update(func(tx *store.Tx) error { return tx.NameCard(p.ctx, alias, stranger, days[0]) })
 	require.ErrorContains(t, err, "already", "an alias is one card's for ever")
+}
+
+// cameFirst lets a tap's record that names its card come after one that does not, and be posted before it.
+func cameFirst(t *testing.T, p *player) {
+	card, alias := ids.CardNumber{9: 1}, ids.CardNumber{0: 0xA1, 9: 1}
+	torn := record{Alias: alias[:], Family: "ec", Counter: 1, Tap: 1, At: 1, Merchant: "m", Amount: 200, Before: 1000, After: 800, Said: int8(shadowaccount.SaidUnknown)}
+	proved := torn
+	proved.Card, proved.Said, proved.Proof = card[:], int8(shadowaccount.SaidCompleted), int8(shadowaccount.ProofGood)
+	require.NoError(t, p.play([]action{keep{bus, 1, [][]byte{torn.body()}}}))
+	first := p.now
+	require.NoError(t, nextDay{}.do(p))
+	require.NoError(t, p.play([]action{keep{bus, 2, [][]byte{proved.body()}}}))
+	view(t, p, func(tx *store.Tx) error {
+		taps, err := tx.CardTaps(p.ctx, card)
+		require.Len(t, taps, 1)
+		require.Equal(t, shadowaccount.Stands, taps[0].Status)
+		require.Equal(t, first, taps[0].ReceivedMS)
+		return err
+	})
 }
 
 func loadStays(t *testing.T, p *player) {

@@ -28,24 +28,28 @@ const channel = "online"
 // settled is a scheme whose days are closed one after another, and what was seen of them.
 type settled struct {
 	*player
-	t       *testing.T
+	t *testing.T
+	expiry
 	outputs map[string]settlement.Output
-	state   map[string]store.Item // what the days closed so far left each tap or record in
+	items   map[string]store.Item // what the days closed so far left each tap or record in
 	told    map[string]string     // the day that told of it last
 	earned  map[ids.MerchantID]int64
 	seen    map[string]int
 }
 
 // settlement closes every day of random histories. Each must prove, no tap may be settled twice, a correction belongs to a later day,
-// and in the end each merchant was granted what its taps are worth.
+// and in the end each merchant was granted what its taps are worth, but for those that came too late and that officers did not grant.
 func (s suite) settlement(t *testing.T) {
 	seen := map[string]int{}
 	for world := range max(1, *histories/100) {
-		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, state: map[string]store.Item{}, told: map[string]string{}, earned: map[ids.MerchantID]int64{}, seen: seen}
+		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, items: map[string]store.Item{},
+			expiry: expiry{model: reference.New(look), came: map[reference.Key]int64{}, late: map[reference.Tapped]store.Late{}},
+			told:   map[string]string{}, earned: map[ids.MerchantID]int64{}, seen: seen}
 		w.live(world)
 		require.NoError(t, w.store.Close())
 	}
-	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back", "read after all"} {
+	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back", "read after all",
+		"expired", "late-granted", "bad clock", "expired after all"} {
 		require.NotZero(t, seen[want], "no day had %s: the suite proves less than it says", want)
 	}
 }
@@ -53,34 +57,37 @@ func (s suite) settlement(t *testing.T) {
 func (w *settled) live(world int) {
 	const lives = 25
 	r := chance(*seed, uint64(world)<<8)
-	model := reference.New(look)
 	var lists [][]action
 	w.register(world, lives)
 	for id := lives * world; id < lives*(world+1); id++ {
 		h := newHistory(*seed, id, id)
-		tellAll(model, h)
 		lists = append(lists, arrive(h, r))
 	}
 	open := 0 // the first day that is not closed
 	for i, a := range weave(lists, true, r) {
 		require.NoError(w.t, a.do(w.player))
+		w.heard(a, w.now)
 		if _, ended := a.(nextDay); ended && r.IntN(3) > 0 { // else it is closed together with the next
 			for ; open < w.day; open++ {
-				w.close(days[open])
+				w.close(days[open], r.IntN(4)*2)
 			}
+			w.officers(r)
 		}
 		if r.IntN(10) == 0 {
 			w.sell(fmt.Sprint("sale-", i), int64(r.IntN(5000)))
 		}
 	}
 	for ; open <= w.day; open++ {
-		w.close(days[open])
+		w.close(days[open], 3)
 	}
-	want, err := model.State()
+	w.officers(r)
+	w.close("2026-12-02", 3) // what they granted is paid
+	want, err := w.model.State()
 	require.NoError(w.t, err)
 	require.Empty(w.t, w.granted(want))
+	w.expired(want)
 	for day, out := range w.outputs {
-		again, err := settlement.Close(w.ctx, w.store, day, w.at(day))
+		again, err := settlement.Close(w.ctx, w.store, day, w.at(day, 1))
 		require.NoError(w.t, err)
 		require.Equal(w.t, out, again, "a closed day stays as it was, whatever came later")
 	}
@@ -132,19 +139,21 @@ func (w *settled) sell(id string, minor int64) {
 	}))
 }
 
-func (w *settled) at(day string) settlement.Options {
+// at is when a day is closed, and after how many days its taps expire.
+func (w *settled) at(day string, expire int) settlement.Options {
 	d, err := time.Parse(time.DateOnly, day)
 	require.NoError(w.t, err)
-	return settlement.Options{Now: d.Add(23 * time.Hour), Location: time.UTC}
+	return settlement.Options{Now: d.Add(23 * time.Hour), Location: time.UTC, ExpireAfter: expire}
 }
 
-// close closes a day, twice, and looks at all that it says.
-func (w *settled) close(day string) {
+// close closes a day, twice, and looks at all that it says. Taps that came so many days late expire.
+func (w *settled) close(day string, expire int) {
 	t := w.t
 	require.NoError(t, w.drain())
-	out, err := settlement.Close(w.ctx, w.store, day, w.at(day))
+	w.judge(day, expire)
+	out, err := settlement.Close(w.ctx, w.store, day, w.at(day, expire))
 	require.NoError(t, err)
-	again, err := settlement.Close(w.ctx, w.store, day, w.at(days[len(days)-1]))
+	again, err := settlement.Close(w.ctx, w.store, day, w.at(days[len(days)-1], 1))
 	require.NoError(t, err)
 	require.Equal(t, len(out.Files()), len(again.Files()))
 	for i, f := range out.Files() {
@@ -192,19 +201,24 @@ func (w *settled) once(day string) {
 			items = append(items, i)
 			return nil
 		})
+		claims := w.claims()
 		for _, i := range items {
 			number := fmt.Sprintf("record %s/%d/%d", i.Terminal, i.Epoch, i.Seq)
-			name := fmt.Sprintf("%x@%d %s/%d/%d", i.Card, i.Counter, i.Terminal, i.Epoch, i.Tap)
+			k := reference.Tapped{Card: i.CardNumber(), Counter: i.Counter, Tap: ids.TapID{Terminal: i.Terminal, Epoch: i.Epoch, Tap: i.Tap}}
+			name := nameOf(k)
 			if len(i.Card) == 0 {
 				name = number
+			} else {
+				class, reason := classOf(claims[k].Status, w.late[k])
+				require.Equal(w.t, [2]string{class, reason}, [2]string{i.Class, i.Reason}, "%s: %s", day, name)
 			}
-			was, there := w.state[name]
+			was, there := w.items[name]
 			on := w.told[name]
 			require.LessOrEqual(w.t, i.Arrived, day, name)
-			if unread, told := w.state[number]; !there && told { // nobody could read its number, and its good record has come since
+			if unread, told := w.items[number]; !there && told { // nobody could read its number, and its good record has come since
 				require.Equal(w.t, string(reference.Quarantined), unread.Reason, name)
 				was, on, there = unread, w.told[number], true
-				delete(w.state, number)
+				delete(w.items, number)
 				w.seen["read after all"]++
 			}
 			if !there && i.WasDay != "" { // a tap that seemed not to have happened was in no report
@@ -218,8 +232,11 @@ func (w *settled) once(day string) {
 				if i.WasClass == "accepted" && i.Class != "accepted" {
 					w.seen["taken back"]++
 				}
+				if i.Expired && was.Class == "suspect" {
+					w.seen["expired after all"]++
+				}
 			}
-			w.state[name], w.told[name] = i, day
+			w.items[name], w.told[name] = i, day
 			w.seen[i.Class]++
 			w.seen[i.Reason]++
 		}
@@ -229,21 +246,21 @@ func (w *settled) once(day string) {
 
 // granted says how what the closed days came to differs from what the set of records is worth: by merchant, and tap by tap.
 func (w *settled) granted(want reference.State) string {
-	classes := map[shadowaccount.Status]string{shadowaccount.Stands: "accepted", shadowaccount.Inferred: "accepted", shadowaccount.Open: "suspect",
-		shadowaccount.Clone: "suspect", shadowaccount.BadTAC: "rejected", shadowaccount.Void: "void", shadowaccount.Granted: "accepted", shadowaccount.Denied: "rejected"}
 	worth, told := map[ids.MerchantID]int64{}, map[string]bool{}
 	for n, c := range want.Cards {
 		for _, p := range c.Claims {
-			if classes[p.Status] == "accepted" {
+			k := reference.Tapped{Card: n, Counter: p.Counter, Tap: p.Tap}
+			class, _ := classOf(p.Status, w.late[k])
+			if class == "accepted" {
 				worth[p.Merchant] += p.Amount.Minor()
 			}
-			name := fmt.Sprintf("%x@%d %s/%d/%d", n[:], p.Counter, p.Tap.Terminal, p.Tap.Epoch, p.Tap.Tap)
-			item, there := w.state[name]
+			name := nameOf(k)
+			item, there := w.items[name]
 			if !there && p.Status == shadowaccount.Void {
 				continue // never anybody's
 			}
 			told[name] = true
-			if item.Class != classes[p.Status] || item.Amount != p.Amount {
+			if item.Class != class || item.Amount != p.Amount {
 				return fmt.Sprintf("%s is %v with %v, settled as %q with %v", name, p.Status, p.Amount, item.Class, item.Amount)
 			}
 		}
@@ -255,11 +272,11 @@ func (w *settled) granted(want reference.State) string {
 		name := fmt.Sprintf("record %s/%d/%d", k.Terminal, k.Epoch, k.Seq)
 		told[name] = true
 		// One that a day told of while it was garbled keeps that reason.
-		if item := w.state[name]; item.Class != "rejected" || item.Reason != string(fate) && item.Reason != string(reference.Quarantined) {
+		if item := w.items[name]; item.Class != "rejected" || item.Reason != string(fate) && item.Reason != string(reference.Quarantined) {
 			return fmt.Sprintf("%s is %s, settled as %q, %s", name, fate, item.Class, item.Reason)
 		}
 	}
-	for name, i := range w.state { // a day may have told of a garbled record before it came again, whole
+	for name, i := range w.items { // a day may have told of a garbled record before it came again, whole
 		if !told[name] && (i.Reason != string(reference.Quarantined) || !i.Amount.IsZero()) {
 			return fmt.Sprintf("%s is settled as %q, and nothing tells of it", name, i.Class)
 		}
