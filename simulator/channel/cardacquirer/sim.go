@@ -178,6 +178,9 @@ func (s *Sim) talk(conn net.Conn) {
 	signedOn := false
 	for {
 		packed, err := s.c.Framing.Read(conn)
+		if !s.c.Weather.Reachable() {
+			return // what is in the way now cuts lines that were open, too
+		}
 		if err != nil {
 			return
 		}
