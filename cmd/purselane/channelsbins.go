@@ -32,7 +32,7 @@ func (c *ChannelsSignBinsCmd) Run(k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(c.Out, node.SignBins(key, table)); err != nil {
+	if err := replaceFile(c.Out, node.SignBins(key, table), 0o644); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(k.Stdout, "signed   %s: gateway.cards.bins_key is %s\n", c.Out, hex.EncodeToString(key.Public().(ed25519.PublicKey)))

@@ -26,37 +26,37 @@ import (
 
 // wechatFile is the settings file of an account at WeChat Pay; docs/gateway-serve.md is its page. Files that it names lie beside it.
 type wechatFile struct {
-	MerchantID   string   `yaml:"merchant_id"`
-	AppID        string   `yaml:"app_id"`
-	Store        string   `yaml:"store"`
-	Key          string   `yaml:"key"`    // secret file
-	Serial       string   `yaml:"serial"` // of the merchant's API certificate
-	V3Key        string   `yaml:"v3_key"` // secret file
-	PublicKeyID  string   `yaml:"public_key_id"`
-	PublicKey    string   `yaml:"public_key"`
-	Certificates []string `yaml:"certificates"`
-	Hosts        []string `yaml:"hosts"`
+	MerchantID   string   `yaml:"merchant_id,omitempty"`
+	AppID        string   `yaml:"app_id,omitempty"`
+	Store        string   `yaml:"store,omitempty"`
+	Key          string   `yaml:"key,omitempty"`    // secret file
+	Serial       string   `yaml:"serial,omitempty"` // of the merchant's API certificate
+	V3Key        string   `yaml:"v3_key,omitempty"` // secret file
+	PublicKeyID  string   `yaml:"public_key_id,omitempty"`
+	PublicKey    string   `yaml:"public_key,omitempty"`
+	Certificates []string `yaml:"certificates,omitempty"`
+	Hosts        []string `yaml:"hosts,omitempty"`
 	Transfers    struct {
-		Scene      string          `yaml:"scene"`
-		Perception string          `yaml:"perception"`
-		Reports    []wechat.Report `yaml:"reports"`
-		Account    string          `yaml:"account"`
-	} `yaml:"transfers"`
+		Scene      string          `yaml:"scene,omitempty"`
+		Perception string          `yaml:"perception,omitempty"`
+		Reports    []wechat.Report `yaml:"reports,omitempty"`
+		Account    string          `yaml:"account,omitempty"`
+	} `yaml:"transfers,omitempty"`
 }
 
 // alipayFile is the settings file of an account at Alipay.
 type alipayFile struct {
-	AppID            string   `yaml:"app_id"`
-	SellerID         string   `yaml:"seller_id"`
-	Key              string   `yaml:"key"` // secret file
-	MiniApp          string   `yaml:"mini_app"`
-	PublicKey        string   `yaml:"public_key"`
-	AppCertificate   string   `yaml:"app_certificate"`
-	RootCertificates string   `yaml:"root_certificates"`
-	Certificates     []string `yaml:"certificates"`
-	Gateway          string   `yaml:"gateway"`
-	Hosts            []string `yaml:"hosts"`
-	Transfers        bool     `yaml:"transfers"`
+	AppID            string   `yaml:"app_id,omitempty"`
+	SellerID         string   `yaml:"seller_id,omitempty"`
+	Key              string   `yaml:"key,omitempty"` // secret file
+	MiniApp          string   `yaml:"mini_app,omitempty"`
+	PublicKey        string   `yaml:"public_key,omitempty"`
+	AppCertificate   string   `yaml:"app_certificate,omitempty"`
+	RootCertificates string   `yaml:"root_certificates,omitempty"`
+	Certificates     []string `yaml:"certificates,omitempty"`
+	Gateway          string   `yaml:"gateway,omitempty"`
+	Hosts            []string `yaml:"hosts,omitempty"`
+	Transfers        bool     `yaml:"transfers,omitempty"`
 }
 
 // readBeside reads a file that a settings file names. A secret one must be its owner's alone.

@@ -21,41 +21,41 @@ import (
 
 // stripeFile is the settings file of an account at Stripe.
 type stripeFile struct {
-	Key            string   `yaml:"key"`             // secret file
-	WebhookSecrets []string `yaml:"webhook_secrets"` // secret files
-	Currencies     []string `yaml:"currencies"`
-	URL            string   `yaml:"url"`
-	Hosts          []string `yaml:"hosts"`
+	Key            string   `yaml:"key,omitempty"`             // secret file
+	WebhookSecrets []string `yaml:"webhook_secrets,omitempty"` // secret files
+	Currencies     []string `yaml:"currencies,omitempty"`
+	URL            string   `yaml:"url,omitempty"`
+	Hosts          []string `yaml:"hosts,omitempty"`
 }
 
 // unionpayFile is the settings file of an account at UnionPay.
 type unionpayFile struct {
-	Merchant    string   `yaml:"merchant"`
-	Gateway     string   `yaml:"gateway"`
-	Files       string   `yaml:"files"`
-	TokenID     string   `yaml:"token_id"`
-	Key         string   `yaml:"key"` // secret file
-	Certificate string   `yaml:"certificate"`
-	Encrypt     string   `yaml:"encrypt"`
-	Roots       []string `yaml:"roots"`
-	Holder      string   `yaml:"holder"`
-	Hosts       []string `yaml:"hosts"`
+	Merchant    string   `yaml:"merchant,omitempty"`
+	Gateway     string   `yaml:"gateway,omitempty"`
+	Files       string   `yaml:"files,omitempty"`
+	TokenID     string   `yaml:"token_id,omitempty"`
+	Key         string   `yaml:"key,omitempty"` // secret file
+	Certificate string   `yaml:"certificate,omitempty"`
+	Encrypt     string   `yaml:"encrypt,omitempty"`
+	Roots       []string `yaml:"roots,omitempty"`
+	Holder      string   `yaml:"holder,omitempty"`
+	Hosts       []string `yaml:"hosts,omitempty"`
 }
 
 // cardFile is the settings file of a terminal at an acquirer.
 type cardFile struct {
-	Terminal string        `yaml:"terminal"`
-	Merchant string        `yaml:"merchant"`
-	Currency string        `yaml:"currency"`
-	Number   string        `yaml:"currency_number"`
-	Zone     string        `yaml:"zone"`
-	Ends     []string      `yaml:"ends"`
-	TLS      []string      `yaml:"tls"` // certificates that vouch for the ends; none: no TLS
-	Framing  string        `yaml:"framing"`
-	MACKey   string        `yaml:"mac_key"` // secret file
-	Enquiry  bool          `yaml:"enquiry"`
-	Patience time.Duration `yaml:"patience"`
-	Files    string        `yaml:"files"` // folder
+	Terminal string        `yaml:"terminal,omitempty"`
+	Merchant string        `yaml:"merchant,omitempty"`
+	Currency string        `yaml:"currency,omitempty"`
+	Number   string        `yaml:"currency_number,omitempty"`
+	Zone     string        `yaml:"zone,omitempty"`
+	Ends     []string      `yaml:"ends,omitempty"`
+	TLS      []string      `yaml:"tls,omitempty"` // certificates that vouch for the ends; none: no TLS
+	Framing  string        `yaml:"framing,omitempty"`
+	MACKey   string        `yaml:"mac_key,omitempty"` // secret file
+	Enquiry  bool          `yaml:"enquiry,omitempty"`
+	Patience time.Duration `yaml:"patience,omitempty"`
+	Files    string        `yaml:"files,omitempty"` // folder
 }
 
 var framings = map[string]cardacquirer.Framing{"binary2": cardacquirer.Binary2, "binary2-self": cardacquirer.Binary2Self, "ascii4": cardacquirer.ASCII4, "ascii4-self": cardacquirer.ASCII4Self}

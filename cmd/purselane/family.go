@@ -73,11 +73,11 @@ func (a apply) finish(k *kong.Kong, has func(*firmwareconfig.Profile) bool, prof
 		if _, err := node.ParseScheme(raw); err != nil {
 			return fmt.Errorf("%s with %q: %w", a.path(fileScheme), strings.TrimSpace(scheme), err)
 		}
-		if err := replaceFile(a.path(fileScheme), raw); err != nil {
+		if err := replaceFile(a.path(fileScheme), raw, 0o644); err != nil {
 			return err
 		}
 	}
-	if err := replaceFile(a.path(fileProfile), next); err != nil {
+	if err := replaceFile(a.path(fileProfile), next, 0o644); err != nil {
 		return err
 	}
 	sign := ProfileSignCmd{schemeFolder: a.schemeFolder}

@@ -326,6 +326,11 @@ func writeNew(path string, body []byte, mode os.FileMode) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists; it was not touched", path)
 	}
+	return replaceFile(path, body, mode)
+}
+
+// replaceFile puts a whole file in the place of an old one, or leaves the old one.
+func replaceFile(path string, body []byte, mode os.FileMode) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err

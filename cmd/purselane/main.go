@@ -39,7 +39,7 @@ type commands struct {
 	Evidence EvidenceCmd `cmd:"" help:"Write a clearing day as one signed file, and check such a file."`
 	Scan     ScanCmd     `cmd:"" help:"Look for card numbers, verification values and keys in what was written: none may be there."`
 	Keys     KeysCmd     `cmd:"" help:"Make, combine and carry keys, in a sealed file or an HSM."`
-	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware."`
+	Simulate SimulateCmd `cmd:"" help:"Stand in for hardware, and for payment channels."`
 }
 
 func main() {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -193,7 +192,7 @@ func (c *ProfileSignCmd) Run(k *kong.Kong) error {
 	if err := c.newer(p, signed); err != nil {
 		return err
 	}
-	if err := replaceFile(c.Out, signed); err != nil {
+	if err := replaceFile(c.Out, signed, 0o644); err != nil {
 		return err
 	}
 	fmt.Fprintf(k.Stdout, "signed profile %d: %s\npublic key %x\n", p.Version, c.Out, key.Public())
@@ -221,18 +220,4 @@ func (c *ProfileSignCmd) newer(p *firmwareconfig.Profile, signed []byte) error {
 		return fmt.Errorf("%s: version %d is not above %d, which %s has: raise it, or terminals would not know that anything changed", c.File, p.Version, old.Version, c.Out)
 	}
 	return nil
-}
-
-// replaceFile puts a whole file in the place of an old one, or leaves the old one.
-func replaceFile(path string, body []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // after the rename there is nothing of that name
-	_, err = temp.Write(body)
-	if err := errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }

@@ -312,7 +312,7 @@ func (c *RiskSignCmd) Run(k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(c.Out, sealed); err != nil {
+	if err := replaceFile(c.Out, sealed, 0o644); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(k.Stdout, "%s  version %d, signed by %s\n", c.Out, set.Version, hex.EncodeToString(key.Public().(ed25519.PublicKey)))

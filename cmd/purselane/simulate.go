@@ -21,10 +21,11 @@ import (
 	"github.com/purselane/purselane/simulator/vpcd"
 )
 
-// SimulateCmd are the commands that stand in for hardware.
+// SimulateCmd are the commands that stand in for hardware, and for what is somebody else's.
 type SimulateCmd struct {
-	Card SimulateCardCmd `cmd:"" help:"Be a card of any family in a virtual reader (vpcd, or a terminal's socket reader), or at an emulated PN532."`
-	PSAM SimulatePSAMCmd `cmd:"" name:"psam" help:"Be a PSAM in a virtual reader. Its keys lie in a plain file: for development."`
+	Card     SimulateCardCmd     `cmd:"" help:"Be a card of any family in a virtual reader (vpcd, or a terminal's socket reader), or at an emulated PN532."`
+	PSAM     SimulatePSAMCmd     `cmd:"" name:"psam" help:"Be a PSAM in a virtual reader. Its keys lie in a plain file: for development."`
+	Channels SimulateChannelsCmd `cmd:"" help:"Be the payment channels of a scheme, and the payers: at one page somebody pays QR codes and breaks channels."`
 }
 
 // masterKeys says where a new chip's keys come from.
