@@ -56,6 +56,11 @@ type Config struct {
 	// Default: every amount is taken.
 	OnTopUp func(channel.Money) error
 
+	// MaxBalance is what a card may hold after a load. A reload whose card could hold more by it is not agreed to, because its load would be refused every time.
+	//
+	// Default: any.
+	MaxBalance money.Amount
+
 	// Trace is called at the begin of each step of the pipeline; what it returns is called at its end.
 	//
 	// Default: nobody looks.

@@ -54,7 +54,11 @@ func (s *Service) newReload(ctx context.Context, n NewReload) (string, error) {
 	if err := n.rule().Check(); err != nil {
 		return "", fmt.Errorf("%w: %w", err, ErrRequest)
 	}
-	err := s.store.View(ctx, func(tx *store.Tx) error { _, err := tx.CardByToken(ctx, n.Card); return err })
+	full, err := n.Below.Add(n.Amount)
+	if err != nil || !s.cfg.MaxBalance.IsZero() && full.Cmp(s.cfg.MaxBalance) > 0 {
+		return "", fmt.Errorf("reload: below %v and %v more: a card may hold %v: %w", n.Below, n.Amount, s.cfg.MaxBalance, ErrLoadAmount)
+	}
+	err = s.store.View(ctx, func(tx *store.Tx) error { _, err := tx.CardByToken(ctx, n.Card); return err })
 	if errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("reload: no card has this token: %w", ErrRequest)
 	}

@@ -31,6 +31,7 @@ func reloader(t *testing.T) (*desk, *signer, *topup.Service) {
 		c.OnPaid = func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return s.PaidOnline(ctx, tx, o.ID, o.Received)
 		}
+		c.MaxBalance = money.Minor(1000_00)
 		c.OnRefund = func(ctx context.Context, tx *store.Tx, o gateway.Order, a money.Amount) error {
 			return s.GiveBackOnline(ctx, tx, o.ID, a)
 		}
@@ -133,6 +134,13 @@ func TestWhatAReloadMustBe(t *testing.T) {
 	n.Reload.Card = "4111111111111111"
 	_, err := d.Sign(d.ctx, app, n)
 	require.ErrorIs(t, err, gateway.ErrCardNumber)
+	n = aReload("a")
+	n.Reload.Below = money.Minor(950_01)
+	_, err = d.Sign(d.ctx, app, n)
+	require.ErrorIs(t, err, gateway.ErrLoadAmount, "the card may hold 1000.00")
+	n.Reload.Below = money.Minor(950_00)
+	_, err = d.Sign(d.ctx, app, n)
+	require.NoError(t, err)
 }
 
 // TestTheProcessDiesWhileACardIsReloaded: at each commit, before and after it, and before and after each call. The card is loaded once.

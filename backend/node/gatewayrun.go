@@ -122,8 +122,10 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 		OnRefund: func(ctx context.Context, tx *store.Tx, o gateway.Order, back money.Amount) error {
 			return loadError(n.topup.GiveBackOnline(ctx, tx, o.ID, back))
 		},
-		OnTopUp: func(m channel.Money) error { return loadError(n.topup.MayLoad(m.Amount)) },
-		Rate:    g.rate,
+		OnTopUp:    func(m channel.Money) error { return loadError(n.topup.MayLoad(m.Amount)) },
+		MaxBalance: c.Scheme.MaxBalance,
+		EarnAfter:  g.Times.EarnAfter, ClaimFor: g.Times.ClaimFor, HoldFor: g.Times.HoldFor, ReserveFor: g.Times.ReserveFor,
+		Rate: g.rate,
 		Own: func(ctx context.Context, id string) (own, others []string, err error) {
 			return owners.Own(ctx, n.store, id)
 		},

@@ -29,6 +29,7 @@ type Gateway struct {
 	Plan     string           `yaml:"plan"` // file with a routing plan, beside this one, in place of Rules
 
 	Rates []GatewayRate `yaml:"rates"` // that apps' terms may name
+	Times GatewayTimes  `yaml:"times"`
 
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
 
@@ -99,6 +100,7 @@ func (g *Gateway) check(bad func(string, ...any)) {
 		bad("gateway: want rules or a plan, one of the two: without one no account takes a payment")
 	}
 	g.checkRates(bad)
+	g.Times.check(bad)
 	g.Risk.check(bad)
 	if g.Traces != "" && !filepath.IsLocal(g.Traces) {
 		bad("gateway.traces: %q: want a file in the data folder, such as traces/gateway.jsonl", g.Traces)

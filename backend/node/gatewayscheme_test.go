@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,7 @@ gateway:
   accounts:
     - {id: w, kind: wechat, company: 1, number: 1, fee_ppm: 6000, settings: w.yaml}
     - {id: a, kind: alipay, company: 2, number: 2, settings: a.yaml}
+  times: {claim_for: 48h, hold_for: 240h}
   rates:
     - id: city-1
       refunds: give-back
@@ -45,6 +47,7 @@ func TestAGatewaySectionIsReadStrictly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, node.GatewayAccount{ID: "w", Kind: node.WeChat, Company: 1, Number: 1, FeePPM: 6000, Settings: "w.yaml"}, s.Gateway.Accounts[0])
 	require.Equal(t, "127.0.0.1:8082", s.Gateway.Address)
+	require.Equal(t, node.GatewayTimes{ClaimFor: 48 * time.Hour, HoldFor: 240 * time.Hour}, s.Gateway.Times)
 	require.Equal(t, "city-1", s.Gateway.Rates[0].ID)
 	require.Equal(t, "usual", s.Gateway.Rates[0].Terms[0].Standards[0].Name)
 	none, err := node.ParseScheme([]byte(whole))
@@ -73,6 +76,8 @@ func TestAGatewaySectionIsReadStrictly(t *testing.T) {
 		{"a product of no way", "product: qr", "product: smoke", "gateway.rules[0].product"},
 		{"a currency", "currency: CNY", "currency: yuan", "gateway.rules[0].currency"},
 		{"rules and a plan", "  rules:", "  plan: p.json\n  rules:", "rules or a plan"},
+		{"a red packet of no time", "48h", "-1h", "gateway.times.claim_for"},
+		{"escrow for ever", "240h", "9000h", "gateway.times.hold_for"},
 		{"a rate of no name", "id: city-1", "id: ''", "gateway.rates[0].id"},
 		{"a rate that does what with refunds", "give-back", "lose", "gateway.rates[0].refunds"},
 		{"a rate of no fee", "ppm: 6000, min", "ppm: -1, min", "gateway.rates[0]: fee schedule: terms[0].standards[0]"},

@@ -284,7 +284,7 @@ type NewOrder struct {
 	// Merchant Who is paid, of a transfer or a red packet the sender. The app's terms name those that it may order for.
 	Merchant string `json:"merchant"`
 
-	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most. deferred: of red packets, and of nothing else. Default: instant, of a red packet deferred.
+	// Mode reserved: the payment reserves, and `steps` capture. escrow: what is paid is held until it is confirmed, 15 days at most unless the operator has set another time. deferred: of red packets, and of nothing else. Default: instant, of a red packet deferred.
 	Mode *string `json:"mode,omitempty"`
 
 	// Packet Of a red packet.
@@ -565,7 +565,7 @@ type Packet struct {
 	Shares  int     `json:"shares"`
 	Split   string  `json:"split"`
 
-	// Until When what nobody has claimed goes back to the payer: a day after it was paid.
+	// Until When what nobody has claimed goes back to the payer: a day after it was paid, unless the operator has set another time.
 	Until *time.Time `json:"until,omitempty"`
 }
 

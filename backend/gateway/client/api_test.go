@@ -167,6 +167,27 @@ func ExampleSigner_withdrawal() {
 	// 0.00 2.00
 }
 
+// A red packet is paid like an order; its shares go to the balances of holders, and what nobody claims goes back.
+func ExampleSigner_redPacket() {
+	s := openShop()
+	defer s.stop()
+	at := "/v1/orders/" + s.call("POST", "/v1/orders", fields{"key": "o1", "type": "red-packet", "product": 1, "merchant": "shop", "packet": fields{"shares": 3}, "amount": "10.00", "currency": "CNY",
+		"subject": "new year"})["id"].(string)
+	s.call("POST", at+"/payments", fields{"key": "p1", "product": "card", "token": "tok_ann"})
+	for i, holder := range []string{"ben", "cay"} {
+		fmt.Println(holder, s.call("POST", at+"/claims", fields{"key": fmt.Sprint("c", i), "holder": holder})["amount"])
+	}
+	fmt.Println(s.call("GET", "/v1/holders/cay", nil)["available"])
+	s.later(25)
+	o := s.call("GET", at, nil)
+	fmt.Println(o["state"], o["refunded"])
+	// Output:
+	// ben 3.34
+	// cay 3.33
+	// 3.33
+	// part_refunded 3.33
+}
+
 // A payer signs once. The gateway charges what recurs; the app orders debits of its own by the same number.
 func ExampleSigner_agreement() {
 	s := openShop()
