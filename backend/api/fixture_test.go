@@ -26,13 +26,13 @@ import (
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/settlement/delivery"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/simulator/epcard"
 	"github.com/purselane/purselane/simulator/personalise"
 )
@@ -103,7 +103,7 @@ func start(t testing.TB) *city {
 	c := &city{t: t, clock: clock.NewManual(noon), log: &syncBuffer{}, hsm: &hsm{Soft: keys.NewSoft(masters)}}
 	ctx := t.Context()
 	var err error
-	c.store, err = store.Open(ctx, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	c.store, err = store.Open(ctx, emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.store.Close() })
 	c.card = c.newCard(number)

@@ -11,10 +11,10 @@ import (
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
@@ -32,7 +32,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	d := &desk{t: t, store: s, clock: clock.NewManual(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))}

@@ -19,6 +19,7 @@ import (
 	"github.com/purselane/purselane/backend/cases"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/browsertest"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
@@ -87,7 +88,7 @@ func (c *city) good(day, terminal string, card byte, minor int64) {
 }
 
 func newCity(t *testing.T) *city {
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "scheme.db"), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.File(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	c := &city{t: t, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]int64{}}

@@ -17,12 +17,12 @@ import (
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 	uplink "github.com/purselane/purselane/uplink/intake"
@@ -60,7 +60,7 @@ type site struct {
 func start(t testing.TB) *site {
 	s := &site{t: t, ctx: t.Context(), clock: clock.NewManual(noon), hsm: keys.NewSoft(map[keys.ID]keys.Key{tacKey: {0: 0x11, 8: 0x22, 15: 0x33}})}
 	var err error
-	s.store, err = store.Open(s.ctx, pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
+	s.store, err = store.Open(s.ctx, emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.store.Close() })
 	require.NoError(t, s.store.Update(s.ctx, func(tx *store.Tx) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -224,7 +225,7 @@ func newDesk(t require.TestingT, dir string, change func(*gateway.Config)) *desk
 	d := &desk{t: t, ctx: context.Background(), path: filepath.Join(dir, "scheme.db"), clock: c, one: newBank(c), two: newBank(c), cfg: change, key: "k", shop: shop}
 	made.Do(func() { // to make the schema takes longer than most tests do
 		template = filepath.Join(dir, "template.db")
-		s, err := store.Open(d.ctx, pgtest.Store(t, template), store.Options{NoSync: true})
+		s, err := store.Open(d.ctx, emptystore.At(t, template), store.Options{NoSync: true})
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 	})
@@ -256,7 +257,7 @@ func start(t *testing.T, change func(*gateway.Config)) *desk {
 // open starts store and service, as a process does that has just started.
 func (d *desk) open() {
 	var err error
-	d.store, err = store.Open(d.ctx, pgtest.Store(d.t, d.path), store.Options{NoSync: true, Fault: d.faults})
+	d.store, err = store.Open(d.ctx, emptystore.At(d.t, d.path), store.Options{NoSync: true, Fault: d.faults})
 	require.NoError(d.t, err)
 	d.serve()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
@@ -108,7 +109,7 @@ func (s *scheme) populate() {
 func (s *scheme) open(opt store.Options) {
 	var err error
 	opt.NoSync = true
-	s.store, err = store.Open(s.ctx, pgtest.Store(s.t, s.path), opt)
+	s.store, err = store.Open(s.ctx, emptystore.At(s.t, s.path), opt)
 	require.NoError(s.t, err)
 	s.pipe, err = intake.New(s.store, s.hsm, s.clock, s.options())
 	require.NoError(s.t, err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/card/keys"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 // lanes counts the lanes of posters.
@@ -31,7 +31,7 @@ func (s *scheme) lanes(posters ...intake.Poster) []int {
 
 // posterOn is a poster of another backend on the scheme's database.
 func (s *scheme) posterOn(t *testing.T, hsm keys.HSM) intake.Poster {
-	db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true})
+	db, err := store.Open(t.Context(), emptystore.At(t, s.path), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	p, err := intake.New(db, hsm, s.clock, s.options())
@@ -185,7 +185,7 @@ func TestBackendsWithSeveralPostersEndWhereOneDoes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var backends errgroup.Group
 	for range 2 {
-		db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true})
+		db, err := store.Open(t.Context(), emptystore.At(t, s.path), store.Options{NoSync: true})
 		require.NoError(t, err)
 		t.Cleanup(func() { db.Close() })
 		p, err := intake.New(db, s.hsm, s.clock, s.options())
@@ -226,7 +226,7 @@ func TestAPosterThatDiesLeavesItsRecordsToTheOther(t *testing.T) {
 			s := start(t, store.Options{})
 			s.opt.Group = 2
 			dead, dies := errors.New("it is dead"), false
-			db, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true, Fault: func(at string) error {
+			db, err := store.Open(t.Context(), emptystore.At(t, s.path), store.Options{NoSync: true, Fault: func(at string) error {
 				if dies && at == point {
 					return dead
 				}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/purselane/purselane/backend/intake"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 // TestTwoBackendsOnOneDatabasePostEverythingOnce: each accepts and posts what it can, as two processes would. The books are as if there were
@@ -31,7 +31,7 @@ func TestTwoBackendsOnOneDatabasePostEverythingOnce(t *testing.T) {
 
 	s := start(t, store.Options{})
 	s.opt.Group = 3 // many groups
-	other, err := store.Open(t.Context(), pgtest.Store(t, s.path), store.Options{NoSync: true})
+	other, err := store.Open(t.Context(), emptystore.At(t, s.path), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { other.Close() })
 	var pipes [2]*intake.Pipeline

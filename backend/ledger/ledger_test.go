@@ -20,6 +20,7 @@ import (
 	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -73,7 +74,7 @@ func newScheme(t require.TestingT, ctx context.Context, at string) *scheme {
 }
 
 func opened(t *testing.T) *scheme {
-	w := newScheme(t, t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	w := newScheme(t, t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")))
 	t.Cleanup(func() { w.store.Close() })
 	return w
 }
@@ -190,11 +191,11 @@ func TestSoundBooksAreProvedBeforeAndAfterADayIsPaid(t *testing.T) {
 
 func TestAProofWithoutTheKeySaysThatItDidNotLookAtTheSeals(t *testing.T) {
 	dir := t.TempDir()
-	w := newScheme(t, t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")))
+	w := newScheme(t, t.Context(), emptystore.At(t, filepath.Join(dir, "scheme.db")))
 	w.load(1, "2026-11-23", 5_00)
 	require.NotContains(t, string(w.prove("2026-11-23", evening).Text()), "NOT LOOKED AT")
 	require.NoError(t, w.store.Close())
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer s.Close()
 	p, err := ledger.ProveDay(t.Context(), s, "2026-11-24", evening)
@@ -335,7 +336,7 @@ func TestStatementsAddUpAndAgreeWithTheBooks(t *testing.T) {
 	days := []string{"2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"}
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.db") // making a schema takes longer than a history does
-	require.NoError(t, newScheme(t, t.Context(), pgtest.Store(t, empty)).store.Close())
+	require.NoError(t, newScheme(t, t.Context(), emptystore.At(t, empty)).store.Close())
 	run := 0
 	rapid.Check(t, func(r *rapid.T) {
 		run++

@@ -16,9 +16,9 @@ import (
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/card/keys"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/terminal/edge"
 	"github.com/purselane/purselane/terminal/journal"
 	"github.com/purselane/purselane/uplink/wire"
@@ -30,7 +30,7 @@ func config(t *testing.T) node.Config {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	return node.Config{
-		Dir: dir, Database: pgtest.Store(t, node.DatabasePath(dir)), Scheme: s, HSM: keys.NewSoft(nil), TokenKey: make([]byte, 32), ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, 32)),
+		Dir: dir, Database: emptystore.At(t, node.DatabasePath(dir)), Scheme: s, HSM: keys.NewSoft(nil), TokenKey: make([]byte, 32), ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, 32)),
 		Clock: clock.NewManual(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)), Store: store.Options{NoSync: true},
 	}
 }

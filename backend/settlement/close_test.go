@@ -20,6 +20,7 @@ import (
 
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/internal/pgtest"
@@ -71,12 +72,12 @@ var (
 func newScheme(t require.TestingT, ctx context.Context, dir string) *scheme {
 	made.Do(func() { // bringing a schema up to date takes longer than most tests here
 		empty = filepath.Join(dir, "empty.db")
-		s, err := store.Open(ctx, pgtest.Store(t, empty), store.Options{NoSync: true})
+		s, err := store.Open(ctx, emptystore.At(t, empty), store.Options{NoSync: true})
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 	})
 	pgtest.Copy(t, empty, filepath.Join(dir, "scheme.db"))
-	s, err := store.Open(ctx, pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(ctx, emptystore.At(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	w := &scheme{t: t, ctx: ctx, store: s, seq: map[ids.TerminalID]uint64{}, counter: map[byte]uint32{}, balance: map[byte]money.Amount{}, loads: map[byte]uint16{}}
 	w.update(func(tx *store.Tx) error {
@@ -511,7 +512,7 @@ func TestACrashAroundTheCommitLeavesOneClose(t *testing.T) {
 			w.workedExample(monday)
 			require.NoError(t, w.store.Close())
 			dead := false
-			s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true, Fault: func(p string) error {
+			s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(dir, "scheme.db")), store.Options{NoSync: true, Fault: func(p string) error {
 				if p == point && !dead {
 					dead = true
 					return fmt.Errorf("power cut at %s", p)

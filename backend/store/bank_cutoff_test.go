@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/calendar"
 )
 
 func TestARecordIsClearedByItsAcquirersCutOff(t *testing.T) {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer s.Close()
 	ctx := t.Context()

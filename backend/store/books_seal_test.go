@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
@@ -183,7 +183,7 @@ func TestBooksAreSealedWhenTheyAreFirstOpenedWithTheKey(t *testing.T) {
 	require.False(t, account(t, with, books.Trust).Edited)
 	require.True(t, account(t, with, books.Funding).Edited, "a row that does not equal its lines is not sealed as it is")
 
-	_, err := store.Open(t.Context(), pgtest.Store(t, path), store.Options{NoSync: true, BooksKey: []byte("another")})
+	_, err := store.Open(t.Context(), emptystore.At(t, path), store.Options{NoSync: true, BooksKey: []byte("another")})
 	require.ErrorIs(t, err, store.ErrSealed)
 	without := open(t, path, store.Options{})
 	require.Equal(t, "5.00", balance(t, without, books.Trust), "who has no key may read")

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/internal/pgtest"
@@ -113,7 +114,7 @@ func drawStep(r *rapid.T, next map[byte]*[2]int64, seq *uint64) func(ctx context
 func TestToFollowIsToGoTheLongWay(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.db")
-	s, err := store.Open(t.Context(), pgtest.Store(t, empty), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, empty), store.Options{NoSync: true})
 	require.NoError(t, err)
 	update(t, s, func(ctx context.Context, tx *store.Tx) error {
 		for i, family := range []string{"ep", "ep", "desfire"} {

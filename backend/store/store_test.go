@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/internal/pgtest"
@@ -21,7 +22,7 @@ import (
 
 func open(t *testing.T, path string, opt store.Options) *store.Store {
 	opt.NoSync = opt.NoSync || pgtest.Postgres // the tests' server has fsync off
-	s, err := store.Open(t.Context(), pgtest.Store(t, path), opt)
+	s, err := store.Open(t.Context(), emptystore.At(t, path), opt)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/ec"
 	"github.com/purselane/purselane/card/ep"
@@ -95,7 +96,7 @@ func newDesk(t require.TestingT, dir string) *desk {
 		hsm: &hsm{Soft: keys.NewSoft(masters)}, cards: map[byte]*epcard.Card{}}
 	made.Do(func() { // to make the schema takes longer than most tests do
 		template = filepath.Join(dir, "template.db")
-		s, err := store.Open(d.ctx, pgtest.Store(t, template), store.Options{NoSync: true})
+		s, err := store.Open(d.ctx, emptystore.At(t, template), store.Options{NoSync: true})
 		require.NoError(t, err)
 		require.NoError(t, s.Update(d.ctx, func(tx *store.Tx) error {
 			for _, a := range []ids.AcquirerID{bus, metro} {
@@ -129,7 +130,7 @@ func start(t *testing.T) *desk {
 // open opens store and service, as a backend does that has just started.
 func (d *desk) open() {
 	var err error
-	d.store, err = store.Open(d.ctx, pgtest.Store(d.t, d.path), store.Options{NoSync: true, Fault: func(point string) error {
+	d.store, err = store.Open(d.ctx, emptystore.At(d.t, d.path), store.Options{NoSync: true, Fault: func(point string) error {
 		if d.fault == nil {
 			return nil
 		}

@@ -11,11 +11,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 	"github.com/purselane/purselane/uplink/wire"
 )
@@ -36,7 +36,7 @@ func TestHonestRecordsThatComeLate(t *testing.T) {
 	d := &databases{dir: t.TempDir()}
 	cleared := map[shadowaccount.Code]int{}
 	rapid.Check(t, func(r *rapid.T) {
-		s := newScheme(r, pgtest.Store(t, d.next()), store.Options{})
+		s := newScheme(r, emptystore.At(t, d.next()), store.Options{})
 		defer s.store.Close()
 		for _, p := range rapid.Permutation(honestDay()).Draw(r, "arrival") {
 			s.send(p)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/watch"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
@@ -31,7 +32,7 @@ func TestAPlainCardIsOneOfWhomTheLongWayFindsNothing(t *testing.T) {
 	d := &databases{dir: t.TempDir()}
 	passed, found := map[string]int{}, map[shadowaccount.Code]int{}
 	rapid.Check(t, func(r *rapid.T) {
-		s := newScheme(r, pgtest.Store(t, d.next()), store.Options{})
+		s := newScheme(r, emptystore.At(t, d.next()), store.Options{})
 		defer s.store.Close()
 		name := rapid.SampledFrom([]string{"usual", "this one", "no places", "bursts off", "families"}).Draw(r, "rules")
 		var err error

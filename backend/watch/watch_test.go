@@ -12,13 +12,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/watch"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount"
 )
 
 func start(t *testing.T, opt store.Options) *scheme {
-	s := newScheme(t, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), opt)
+	s := newScheme(t, emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), opt)
 	t.Cleanup(func() { s.store.Close() })
 	return s
 }
@@ -149,7 +149,7 @@ func TestARecordThatIsLostAndOneThatConflicts(t *testing.T) {
 // TestArrivalOrderLeavesNoTrace shuffles the records of a bad day, and lets the watch look in between.
 func TestArrivalOrderLeavesNoTrace(t *testing.T) {
 	d := &databases{dir: t.TempDir()}
-	in := newScheme(t, pgtest.Store(t, d.next()), store.Options{})
+	in := newScheme(t, emptystore.At(t, d.next()), store.Options{})
 	defer in.store.Close()
 	in.send(badDay...)
 	in.deny(3)
@@ -168,7 +168,7 @@ func TestArrivalOrderLeavesNoTrace(t *testing.T) {
 	want := rows(in)
 	require.Len(t, want, len(ofBadDay))
 	rapid.Check(t, func(r *rapid.T) {
-		s := newScheme(r, pgtest.Store(t, d.next()), store.Options{})
+		s := newScheme(r, emptystore.At(t, d.next()), store.Options{})
 		defer s.store.Close()
 		denied := rapid.IntRange(0, len(badDay)).Draw(r, "denied")
 		for i, p := range rapid.Permutation(badDay).Draw(r, "arrival") {

@@ -44,6 +44,13 @@ func Store(t require.TestingT, path string) string {
 	return owned.url(made[path])
 }
 
+// Has reports whether there is a database at path already.
+func Has(path string) bool {
+	mu.Lock()
+	defer mu.Unlock()
+	return made[path] != ""
+}
+
 // Copy is the address of a new database at path to, with what a closed one at from had when it was first copied: to make a schema takes
 // longer than most tests do.
 func Copy(t require.TestingT, from, to string) string {

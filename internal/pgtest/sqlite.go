@@ -16,6 +16,12 @@ const Postgres = false
 // first, and one and the same for one path.
 func Store(_ require.TestingT, path string) string { return path }
 
+// Has reports whether there is a database at path already.
+func Has(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 var (
 	mu        sync.Mutex
 	templates = map[string][]byte{}

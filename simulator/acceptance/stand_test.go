@@ -19,13 +19,13 @@ import (
 	"github.com/purselane/purselane/backend/api"
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/card/ep"
 	"github.com/purselane/purselane/card/keys"
 	firmwareconfig "github.com/purselane/purselane/firmware-config"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/books"
 	"github.com/purselane/purselane/simulator/city"
 	"github.com/purselane/purselane/simulator/epcard"
@@ -121,7 +121,7 @@ func (s *stand) openBackend(chance *rand.ChaCha8, o store.Options) {
 	require.NoError(s.t, err)
 	dir := s.t.TempDir()
 	s.node, err = node.Open(s.t.Context(), node.Config{
-		Dir: dir, Database: pgtest.Store(s.t, node.DatabasePath(dir)), Scheme: scheme, HSM: s.ring.HSM(), TokenKey: s.tokenKey(), ReceiptKey: s.receipts,
+		Dir: dir, Database: emptystore.At(s.t, node.DatabasePath(dir)), Scheme: scheme, HSM: s.ring.HSM(), TokenKey: s.tokenKey(), ReceiptKey: s.receipts,
 		Tokens: tokens, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Store: o,
 	})
 	require.NoError(s.t, err)

@@ -31,10 +31,10 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -124,7 +124,7 @@ type desk struct {
 }
 
 func newDesk(t testing.TB) *desk {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	d := &desk{t: t, bank: &bank{payments: map[string]channel.Result{}}, clock: clock.NewManual(noon), store: s}

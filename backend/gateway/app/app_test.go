@@ -29,9 +29,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/ids"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -46,7 +46,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	d := &desk{t: t, store: s, clock: clock.NewManual(noon), log: &bytes.Buffer{}}

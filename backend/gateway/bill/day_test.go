@@ -11,8 +11,8 @@ import (
 	"github.com/purselane/purselane/backend/gateway/bill"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 // paper is a channel that has bills and nothing else. Its days begin at 23:00.
@@ -48,7 +48,7 @@ func row(kind channel.Subject, number string, minor int64) channel.BillRow {
 }
 
 func TestADaysBillAgainstTheStore(t *testing.T) {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	at := func(day, hour, minute int) time.Time { return time.Date(2026, 11, day, hour, minute, 0, 0, time.UTC) }

@@ -13,9 +13,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/bill"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 // mouth is a channel that says what it is told to of each payment.
@@ -33,7 +33,7 @@ func (m *mouth) Query(_ context.Context, r channel.Ref) (channel.Result, error) 
 }
 
 func TestPaymentsAreComparedMinutesLater(t *testing.T) {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	c := clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
@@ -70,7 +70,7 @@ func TestPaymentsAreComparedMinutesLater(t *testing.T) {
 
 // TestAWithdrawalBeforeTheFirstRoundHasItAsked: once, and what a channel that is away does not say stays unknown.
 func TestAWithdrawalBeforeTheFirstRoundHasItAsked(t *testing.T) {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "bill.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	c := clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))

@@ -15,9 +15,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/holdings"
 	"github.com/purselane/purselane/backend/ledger"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
@@ -37,7 +37,7 @@ type stand struct {
 
 func newStand(t *testing.T) *stand {
 	log := slog.New(slog.DiscardHandler)
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	c := clock.NewManual(noon)

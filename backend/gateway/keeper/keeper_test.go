@@ -15,8 +15,8 @@ import (
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/keeper"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var (
@@ -34,7 +34,7 @@ type place struct {
 }
 
 func newPlace(t *testing.T) *place {
-	return &place{t: t, clock: clock.NewManual(noon), at: pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db"))}
+	return &place{t: t, clock: clock.NewManual(noon), at: emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db"))}
 }
 
 func (p *place) process(change ...func(*keeper.Config)) (*keeper.Keeper, *store.Store) {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -41,7 +41,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: clock.NewManual(noon)}
 	w.reset()
 	var err error
-	w.store, err = store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true, Fault: func(point string) error {
+	w.store, err = store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true, Fault: func(point string) error {
 		if point == w.torn {
 			w.torn = ""
 			return errDied

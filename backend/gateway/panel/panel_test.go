@@ -11,13 +11,13 @@ import (
 	"github.com/purselane/purselane/backend/gateway/keeper"
 	"github.com/purselane/purselane/backend/gateway/panel"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 func TestAPanelShowsSharesAndSuccessOverTime(t *testing.T) {
 	c := clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
-	st, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	st, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer st.Close()
 	k := keeper.New(st, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Clock: c})

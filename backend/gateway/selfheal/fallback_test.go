@@ -19,9 +19,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var (
@@ -60,7 +60,7 @@ func routed(t *testing.T, x *selfheal.Channels) []string {
 // a channel that dies meanwhile still goes out.
 func TestRoutingGoesOnWithoutTheDatabase(t *testing.T) {
 	c := clock.NewManual(noon)
-	x, k, st := process(t, c, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	x, k, st := process(t, c, emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")))
 	require.NoError(t, k.Load(t.Context()))
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -182,7 +182,7 @@ func TestAProcessThatStartsWithoutTheDatabaseTakesTheLastFile(t *testing.T) {
 // TestLearnedSuccessSurvivesARestart: a process that starts chooses at once by what the one before it had learned, unless that is of another day.
 func TestLearnedSuccessSurvivesARestart(t *testing.T) {
 	c := clock.NewManual(noon)
-	at, file := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), filepath.Join(t.TempDir(), "routing.fallback")
+	at, file := emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), filepath.Join(t.TempDir(), "routing.fallback")
 	x, _, _ := process(t, c, at)
 	p := twoChannels()
 	p.Version, p.Rules[0].Strategy = 4, route.Best

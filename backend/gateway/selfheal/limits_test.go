@@ -10,14 +10,14 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 // TestADayLimitHoldsInEveryProcess, begins anew at the channel's own midnight, and is given back what did not come.
 func TestADayLimitHoldsInEveryProcess(t *testing.T) {
 	c := clock.NewManual(time.Date(2026, 11, 25, 15, 59, 0, 0, time.UTC)) // a minute before midnight in Shanghai
-	at := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db"))
+	at := emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db"))
 	x, _, st := process(t, c, at)
 	other, _, _ := process(t, c, at)
 	limited := twoChannels()

@@ -16,16 +16,16 @@ import (
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
 func TestADecisionIsRecordedWithItsReasons(t *testing.T) {
 	c := clock.NewManual(noon)
-	x, k, st := process(t, c, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	x, k, st := process(t, c, emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")))
 	_, err := k.Switch(t.Context(), health.Cell{Channel: "first"}, health.SwitchedOff, 0, "ann", "tests")
 	require.NoError(t, err)
 	_ = x.Record(st, quiet)
@@ -61,7 +61,7 @@ func attempt(t *testing.T, tx *store.Tx, id, account string, state order.Payment
 // TestAnExperimentStopsItself: its plan leads to a channel that fails more often. Orders are divided alike in every process, and none goes its way after the end.
 func TestAnExperimentStopsItself(t *testing.T) {
 	c := clock.NewManual(noon)
-	at := pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db"))
+	at := emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db"))
 	x, _, st := process(t, c, at)
 	other, _, _ := process(t, c, at)
 	_ = x.Record(st, quiet)

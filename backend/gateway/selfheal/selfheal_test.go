@@ -21,9 +21,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	sim "github.com/purselane/purselane/simulator/channel"
 	simwechat "github.com/purselane/purselane/simulator/channel/wechat"
 )
@@ -43,7 +43,7 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	x := &town{t: t, clock: clock.NewManual(time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)), sims: map[string]*simwechat.Simulator{}, seen: map[string]int{}}
-	st, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	st, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { st.Close() })
 	registry, err := code.NewRegistry(map[code.Product]string{1: "shop"}, map[code.Company]string{1: "wechat"})

@@ -24,7 +24,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/outbox"
 	"github.com/purselane/purselane/backend/gateway/sinks"
 	"github.com/purselane/purselane/backend/store"
-	"github.com/purselane/purselane/internal/pgtest"
+	"github.com/purselane/purselane/backend/store/emptystore"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -152,7 +152,7 @@ func TestALetter(t *testing.T) {
 
 // TestASinkThatHangsHoldsUpNoOther: two relays over one store, as the node has them. The one never comes back, the other is told of each move.
 func TestASinkThatHangsHoldsUpNoOther(t *testing.T) {
-	st, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	st, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	defer st.Close()
 	k := keeper.New(st, keeper.Config{Settings: func(health.Cell) health.Settings { return health.Defaults() }, Sinks: []string{"hangs", "fails", "hears"}})

@@ -16,9 +16,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	"github.com/purselane/purselane/backend/gateway/tcc"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/books"
 )
 
@@ -115,7 +115,7 @@ func (b *bank) Refund(ctx context.Context, r channel.RefundRequest) (channel.Res
 func newStand(t *testing.T) *stand {
 	s := &stand{t: t, clock: clock.NewManual(time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)), ended: map[string]tcc.State{}}
 	var err error
-	s.store, err = store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true, Fault: func(string) error { return s.point() }})
+	s.store, err = store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true, Fault: func(string) error { return s.point() }})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.store.Close() })
 	ch, err := balance.New(balance.Settings{Store: s.store, ID: "bank-inner", Currency: "CNY", Clock: s.clock})

@@ -19,8 +19,8 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel/cardacquirer"
 	"github.com/purselane/purselane/backend/gateway/vault"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 const (
@@ -42,7 +42,7 @@ func open(t testing.TB) *stand {
 	dir := t.TempDir()
 	x := &stand{dir: filepath.Join(dir, "vault"), clock: clock.NewManual(time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC))}
 	var err error
-	x.store, err = store.Open(t.Context(), pgtest.Store(t, filepath.Join(dir, "purselane.db")), store.Options{NoSync: true})
+	x.store, err = store.Open(t.Context(), emptystore.At(t, filepath.Join(dir, "purselane.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, x.store.Close()) })
 	x.Vault = x.again(t, 1)

@@ -23,8 +23,8 @@ import (
 	"github.com/purselane/purselane/backend/gateway/sealed"
 	"github.com/purselane/purselane/backend/gateway/webhook"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var (
@@ -43,7 +43,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	box, err := sealed.New(bytes.Repeat([]byte{7}, 32))

@@ -21,9 +21,9 @@ import (
 	"github.com/purselane/purselane/backend/risk/identity"
 	"github.com/purselane/purselane/backend/risk/stepup"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 var (
@@ -77,7 +77,7 @@ const example = `{"form": 1, "version": %d, "rules": [
 func open(t *testing.T) *place {
 	x := &place{t: t, clock: clock.NewManual(noon), rules: fmt.Sprintf(example, 1, 1000), lists: `{"form": 1, "version": 1, "entries": []}`}
 	var err error
-	x.store, err = store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "risk.db")), store.Options{NoSync: true})
+	x.store, err = store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "risk.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, x.store.Close()) })
 	hash, err := risk.NewHasher(make([]byte, 32))

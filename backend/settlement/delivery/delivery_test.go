@@ -24,8 +24,8 @@ import (
 	"github.com/purselane/purselane/backend/settlement/acquirerfile"
 	"github.com/purselane/purselane/backend/settlement/delivery"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/ids"
-	"github.com/purselane/purselane/internal/pgtest"
 )
 
 const day = "2026-11-24"
@@ -34,7 +34,7 @@ var key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
 
 // closed is a store with one closed day of two acquirers.
 func closed(t *testing.T) *store.Store {
-	s, err := store.Open(t.Context(), pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
+	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	require.NoError(t, s.Update(t.Context(), func(tx *store.Tx) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/kiosksale"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/card/apdu"
 	"github.com/purselane/purselane/card/ep"
@@ -210,7 +211,7 @@ func newTownOf(t *testing.T, most money.Amount, expires time.Duration) *town {
 	w := &town{t: t, ctx: ctx, cards: map[ids.CardNumber]*epcard.Card{}, journal: filepath.Join(t.TempDir(), "kiosk.db")}
 	log := slog.New(slog.DiscardHandler)
 	var err error
-	w.store, err = store.Open(ctx, filepath.Join(t.TempDir(), "scheme.db"), store.Options{NoSync: true})
+	w.store, err = store.Open(ctx, emptystore.File(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { w.store.Close() })
 	require.NoError(t, w.store.Update(ctx, func(tx *store.Tx) error { return tx.PutAcquirer(ctx, store.Acquirer{ID: "metro"}) }))

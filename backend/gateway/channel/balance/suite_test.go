@@ -12,9 +12,9 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	"github.com/purselane/purselane/backend/store"
+	"github.com/purselane/purselane/backend/store/emptystore"
 	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
-	"github.com/purselane/purselane/internal/pgtest"
 	"github.com/purselane/purselane/shadowaccount/books"
 	sim "github.com/purselane/purselane/simulator/channel"
 	"github.com/purselane/purselane/simulator/channel/channeltest"
@@ -30,7 +30,7 @@ type stand struct {
 func newStand(t testing.TB) *stand {
 	s := &stand{t: t, clock: clock.NewManual(time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC))}
 	var err error
-	s.store, err = store.Open(context.Background(), pgtest.Store(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
+	s.store, err = store.Open(context.Background(), emptystore.At(t, filepath.Join(t.TempDir(), "x.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.store.Close() })
 	s.ch, err = balance.New(balance.Settings{Store: s.store, ID: "balance", Currency: "CNY", Clock: s.clock})
