@@ -21,18 +21,21 @@ demo:
 	@scripts/setup.sh
 	@$(GO) run ./cmd/purselane demo $(DEMO)
 
-# Everything CI runs. The steps print what they ran; none is skipped in silence.
+# Everything CI runs. The steps print what they ran; none is skipped in silence. The last ones run two at a time, each said when it has ended: the tests with PC/SC
+# wait most of the time, and PostgreSQL's take longest.
 test:
 	scripts/setup.sh test
-	$(MAKE) --no-print-directory lint test-go test-pcsc test-hsm test-pg test-stripe test-deb
+	$(MAKE) --no-print-directory lint test-go
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-pg test-pcsc test-hsm test-stripe test-deb
 
 lint:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt-clean:" $$bad; exit 1; fi
 	$(GO) vet ./...
 
+# What it does not vet `make lint` does.
 test-go:
 	mkdir -p $(ARTIFACTS)
-	PURSELANE_ARTIFACTS=$(abspath $(ARTIFACTS)) $(GO) test -timeout 8m ./...
+	PURSELANE_ARTIFACTS=$(abspath $(ARTIFACTS)) $(GO) test -vet=off -timeout 8m ./...
 
 # Whole terminals, the reader's own tests, scenarios and card tools, over real pcscds with virtual readers.
 test-pcsc:

@@ -13,7 +13,7 @@ fi
 go vet -tags pkcs11 "${pkgs[@]}"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-if ! go test -tags pkcs11 -p 1 -count=1 -timeout 2m -run '^TestHSM' -v "${pkgs[@]}" >"$out" 2>&1; then
+if ! go test -vet=off -tags pkcs11 -p 1 -count=1 -timeout 5m -run '^TestHSM' -v "${pkgs[@]}" >"$out" 2>&1; then
 	cat "$out"
 	echo "hsm-test: FAILED:" >&2
 	grep -E '^ *--- FAIL|^panic:|^FAIL[[:space:]]' "$out" >&2 || true
