@@ -15,6 +15,7 @@ type bareSet struct {
 	counters []int64
 	group    int64
 	random   *rand.Rand
+	timed    timer
 }
 
 func newBareSet(ctx context.Context, url string, cards int) (*bareSet, error) {
@@ -23,7 +24,7 @@ func newBareSet(ctx context.Context, url string, cards int) (*bareSet, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	b := &bareSet{db: db, cards: cards, counters: make([]int64, cards), random: rand.New(rand.NewPCG(1, 2))}
+	b := &bareSet{db: db, cards: cards, counters: make([]int64, cards), random: rand.New(rand.NewPCG(1, 2)), timed: timed}
 	for _, q := range []string{
 		`DROP SCHEMA IF EXISTS bare CASCADE`, `CREATE SCHEMA bare`,
 		`CREATE TABLE bare.debit (card BYTEA NOT NULL, counter BIGINT NOT NULL, terminal TEXT NOT NULL, seq BIGINT NOT NULL, merchant TEXT NOT NULL, amount BIGINT NOT NULL,
@@ -70,7 +71,7 @@ func (b *bareSet) post(ctx context.Context) (time.Duration, error) {
 		b.counters[c]++
 		afters[i] = loaded - b.counters[c]*fare
 	}
-	return timed(func() error {
+	return b.timed(func() error {
 		_, err := b.db.ExecContext(ctx, bareSetStatement, cards, counters, seqs, amounts, afters, b.group, tacs)
 		return err
 	})

@@ -17,7 +17,7 @@ func (s *scheme) posted(draw func() (batch, error)) func() (time.Duration, error
 		if err := errors.Join(s.keep(b), s.read(&b)); err != nil {
 			return 0, err
 		}
-		return timed(func() error { return s.post(b) })
+		return s.timed(func() error { return s.post(b) })
 	}
 }
 
@@ -30,7 +30,7 @@ func (s *scheme) stepped() (time.Duration, error) {
 	if err := s.keep(b); err != nil {
 		return 0, err
 	}
-	return timed(s.step)
+	return s.timed(s.step)
 }
 
 // step is a step of the intake over one batch.

@@ -18,7 +18,7 @@
 // With a PostgreSQL server (scripts/bench-posting.sh makes one) there are five more. posting-pg-1 is PostGroup on it, its floor is pgbench's simple-update by one client;
 // posting-sqlite is PostGroup on SQLite, its floor is PostGroup on PostgreSQL; posting-pg-pipeline is a whole step of the intake on PostgreSQL, its floor is the least
 // that posting must do there: one statement a group, written by hand. posting-pg-2 is two posters side by side, its floor is one with as many groups; posting-pg-hot is four whose
-// groups all pay one merchant, its floor is four whose groups pay many.
+// groups all pay one merchant, its floor is four whose groups pay many. The first three print the CPU time of a record as well, of this process and of the server.
 package main
 
 import (
@@ -106,6 +106,9 @@ func bench(ctx context.Context, limit time.Duration, cards int, rows, only strin
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		fmt.Println(r.says())
+		if l.spent != nil {
+			fmt.Println(l.name + ": CPU time of a record: " + l.spent())
+		}
 		results = append(results, r)
 	}
 	for _, r := range results {

@@ -14,6 +14,7 @@ type line struct {
 	own, floor func() (time.Duration, error)
 	all        func(limit time.Duration) (own, floors []time.Duration, err error)
 	end        func() error
+	spent      func() string // CPU time, where it is told; for people
 }
 
 // result is the time of each group.
@@ -91,6 +92,9 @@ func middle(times []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(times))
 	return sorted[len(sorted)/2]
 }
+
+// timer runs what is measured and says how long it took.
+type timer func(f func() error) (time.Duration, error)
 
 // timed runs f and says how long it took.
 func timed(f func() error) (time.Duration, error) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -34,7 +35,9 @@ func (p postgres) pgLine(ctx context.Context, _ string, cards int) (line, error)
 	if err := p.settle(ctx); err != nil {
 		return line{}, err
 	}
-	return line{records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}, nil
+	l := line{records: size, own: averaged(s.posted(s.draw)), end: s.end, floor: func() (time.Duration, error) { return p.simpleUpdate(ctx, 1) }}
+	err = p.meter(ctx, &l, []meterOf{{"own", &s.timed}})
+	return l, err
 }
 
 // pipelineLine is a whole step of the intake on PostgreSQL; its floor is the bare set statement on the same server.
@@ -53,7 +56,9 @@ func (p postgres) pipelineLine(ctx context.Context, _ string, cards int) (line, 
 	if err := p.settle(ctx); err != nil {
 		return line{}, err
 	}
-	return line{records: size, own: s.stepped, floor: func() (time.Duration, error) { return f.post(ctx) }, end: func() error { return errors.Join(s.end(), f.db.Close()) }}, nil
+	l := line{records: size, own: s.stepped, floor: func() (time.Duration, error) { return f.post(ctx) }, end: func() error { return errors.Join(s.end(), f.db.Close()) }}
+	err = p.meter(ctx, &l, []meterOf{{"own", &s.timed}, {"floor", &f.timed}})
+	return l, err
 }
 
 // sqliteLine is PostGroup on SQLite; its floor is the same on PostgreSQL.
@@ -72,7 +77,43 @@ func (p postgres) sqliteLine(ctx context.Context, dir string, cards int) (line, 
 	if err := p.settle(ctx); err != nil {
 		return line{}, err
 	}
-	return line{records: size, own: s.posted(s.draw), floor: f.posted(f.draw), end: func() error { return errors.Join(s.end(), f.end()) }}, nil
+	l := line{records: size, own: s.posted(s.draw), floor: f.posted(f.draw), end: func() error { return errors.Join(s.end(), f.end()) }}
+	err = p.meter(ctx, &l, []meterOf{{"own", &s.timed}, {"floor", &f.timed}})
+	return l, err
+}
+
+// meterOf is a side of a line to be metered.
+type meterOf struct {
+	side string
+	at   *timer
+}
+
+// meter has a line tell the CPU time of its sides.
+func (p postgres) meter(ctx context.Context, l *line, sides []meterOf) error {
+	meters := make([]*meter, len(sides))
+	for i, side := range sides {
+		m, err := newMeter(ctx, p.url)
+		if err != nil {
+			return err
+		}
+		meters[i], *side.at = m, m.timed
+	}
+	end := l.end
+	l.end = func() error {
+		err := end()
+		for _, m := range meters {
+			err = errors.Join(err, m.db.Close())
+		}
+		return err
+	}
+	l.spent = func() string {
+		var out []string
+		for i, m := range meters {
+			out = append(out, sides[i].side+" "+m.String())
+		}
+		return strings.Join(out, ", ")
+	}
+	return nil
 }
 
 func averaged(group func() (time.Duration, error)) func() (time.Duration, error) {

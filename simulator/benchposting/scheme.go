@@ -59,6 +59,7 @@ type scheme struct {
 	seq      map[ids.TerminalID]uint64
 	turn     int
 	random   *rand.Rand
+	timed    timer
 }
 
 func terminalOf(i int) ids.TerminalID { return ids.TerminalID(fmt.Sprintf("t%d", i)) }
@@ -71,7 +72,7 @@ func newScheme(ctx context.Context, dir string, cards int) (*scheme, error) {
 
 // newSchemeAt makes a scheme in a store that is a file, or a PostgreSQL database.
 func newSchemeAt(ctx context.Context, at string, cards int) (*scheme, error) {
-	s := &scheme{ctx: ctx, hsm: keys.NewSoft(masters), cards: cards, counters: make([]uint32, cards), seq: map[ids.TerminalID]uint64{}, random: rand.New(rand.NewPCG(1, 2))}
+	s := &scheme{ctx: ctx, hsm: keys.NewSoft(masters), cards: cards, counters: make([]uint32, cards), seq: map[ids.TerminalID]uint64{}, random: rand.New(rand.NewPCG(1, 2)), timed: timed}
 	var err error
 	if s.store, err = store.Open(ctx, at, store.Options{}); err != nil {
 		return nil, err
