@@ -70,30 +70,43 @@ func (t *Tx) loadsOfAtOnce(ctx context.Context, numbers []ids.CardNumber) (map[i
 	return out, err
 }
 
+// bytesOfClaim is about how long a claim is in a COPY.
+const bytesOfClaim = 384
+
+// copyClaims writes the claims of cards that were followed.
+func (t *Tx) copyClaims(ctx context.Context, all []*follower) error {
+	n := 0
+	for _, f := range all {
+		n += len(f.records)
+	}
+	rows := newCopyRows(n, bytesOfClaim)
+	for _, f := range all {
+		for i := range f.records {
+			r := &f.records[i]
+			c := &r.Claim
+			rows.begin(21)
+			rows.bytea(f.number[:])
+			rows.bigint(int64(r.Counter))
+			rows.text(string(c.Tap.Terminal))
+			rows.bigint(int64(c.Tap.Epoch), int64(c.Tap.Tap), int64(c.Seq), c.At)
+			rows.text(string(c.Merchant))
+			rows.bigint(c.Amount.Minor(), c.Before.Minor(), c.After.Minor(), int64(c.Said), int64(c.Proof), int64(c.Flags))
+			rows.bytea([]byte(c.Debit))
+			rows.bigint(0, int64(shadowaccount.Stands), int64(r.Kind))
+			rows.text(r.Rule)
+			rows.text(r.Day)
+			rows.bigint(r.ReceivedMS)
+		}
+	}
+	return t.copyIn(ctx, "write claims", `COPY claim (card, `+newClaimColumns+`) FROM STDIN BINARY`, rows)
+}
+
 // writeFollowersAtOnce writes the claims in one statement and the cards in another. No row of the claims is there yet.
 func (t *Tx) writeFollowersAtOnce(ctx context.Context, all []*follower) error {
 	if len(all) == 0 {
 		return nil
 	}
-	var card, debit [][]byte
-	var terminal, merchant, rule, day []string
-	var counter, epoch, tap, seq, at, amount, before, after, said, proof, flags, spent, status, kind, received []int64
-	for _, f := range all {
-		for i := range f.records {
-			r := &f.records[i]
-			c := &r.Claim
-			card, debit = append(card, f.number[:]), append(debit, []byte(c.Debit))
-			terminal, merchant, rule, day = append(terminal, string(c.Tap.Terminal)), append(merchant, string(c.Merchant)), append(rule, r.Rule), append(day, r.Day)
-			counter, epoch, tap, seq, at = append(counter, int64(r.Counter)), append(epoch, int64(c.Tap.Epoch)), append(tap, int64(c.Tap.Tap)), append(seq, int64(c.Seq)), append(at, c.At)
-			amount, before, after = append(amount, c.Amount.Minor()), append(before, c.Before.Minor()), append(after, c.After.Minor())
-			said, proof, flags, spent = append(said, int64(c.Said)), append(proof, int64(c.Proof)), append(flags, int64(c.Flags)), append(spent, 0)
-			status, kind, received = append(status, int64(shadowaccount.Stands)), append(kind, int64(r.Kind)), append(received, r.ReceivedMS)
-		}
-	}
-	args := []any{card, counter, terminal, epoch, tap, seq, at, merchant, amount, before, after, said, proof, flags, debit, spent, status, kind, rule, day, received}
-	if _, err := t.exec(ctx, "write claims", `INSERT INTO claim (card, `+newClaimColumns+`)
-		SELECT * FROM unnest(?::bytea[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[],
-		?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])`, args...); err != nil {
+	if err := t.copyClaims(ctx, all); err != nil {
 		return err
 	}
 	numbers := make([][]byte, len(all))

@@ -107,6 +107,7 @@ func (s *Store) Changes() uint64 { return s.changes.Load() }
 // Tx is one transaction. Its methods are the domain's operations.
 type Tx struct {
 	tx      *sql.Tx
+	conn    *sql.Conn // that of tx; nil on SQLite
 	dialect dialect
 	known   *statements
 	own     map[string]*sql.Stmt         // of this transaction, by text
@@ -182,13 +183,16 @@ func (s *Store) untilDone(ctx context.Context, once func(run int) (rerun, error)
 
 // update runs f once, and reports whether nothing came of it and it is to be run again.
 func (s *Store) update(ctx context.Context, on *sql.DB, how *sql.TxOptions, f func(*Tx) error) (again rerun, err error) {
-	tx, err := on.BeginTx(ctx, how)
+	tx, conn, err := s.begin(ctx, on, how)
 	if err != nil {
 		return rerunOf(err), fmt.Errorf("store: begin: %w", err)
 	}
-	t := &Tx{tx: tx, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}, beside: on == s.posters}
+	t := &Tx{tx: tx, conn: conn, dialect: s.dialect, known: &s.writing, own: map[string]*sql.Stmt{}, seal: sealer{s.opt.BooksKey}, beside: on == s.posters}
 	defer func() {
 		_ = tx.Rollback() // after Commit it does nothing; before it the error in hand is the one that matters
+		if conn != nil {
+			_ = conn.Close() // it only goes back to the others
+		}
 		s.writing.learn(t.own)
 	}()
 	if err := f(t); err != nil {
@@ -202,6 +206,23 @@ func (s *Store) update(ctx context.Context, on *sql.DB, how *sql.TxOptions, f fu
 	}
 	s.changes.Add(1)
 	return final, s.fault("commit:after")
+}
+
+// begin begins a transaction. On PostgreSQL it has its connection at hand, for what goes past the driver's statements.
+func (s *Store) begin(ctx context.Context, on *sql.DB, how *sql.TxOptions) (*sql.Tx, *sql.Conn, error) {
+	if s.dialect != postgres {
+		tx, err := on.BeginTx(ctx, how)
+		return tx, nil, err
+	}
+	conn, err := on.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	tx, err := conn.BeginTx(ctx, how)
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return tx, conn, nil
 }
 
 func (s *Store) fault(point string) error {
