@@ -93,28 +93,23 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 	if err != nil {
 		return 0, 0, fmt.Errorf("verify: %w", err)
 	}
-	var unnamed, named []looked
-	for _, v := range verified {
-		if v.unnamed != nil {
-			unnamed = append(unnamed, v)
-		} else {
-			named = append(named, v)
+	var unnamed, unreadable []looked
+	good := make([]store.Verified, 0, len(verified)) // nearly always all
+	for i := range verified {
+		switch v := &verified[i]; {
+		case v.unnamed != nil:
+			unnamed = append(unnamed, *v)
+		case v.form != nil:
+			unreadable = append(unreadable, *v)
+		default:
+			good = append(good, v.Verified)
 		}
 	}
 	if err := p.await(ctx, held, unnamed); err != nil {
 		return 0, 0, fmt.Errorf("keep %d records of cards without a name: %w", len(unnamed), err)
 	}
-	if len(named) == 0 {
+	if len(unnamed) == len(verified) {
 		return len(pending), 0, nil
-	}
-	var good []store.Verified
-	var unreadable []looked
-	for _, v := range named {
-		if v.form == nil {
-			good = append(good, v.Verified)
-		} else {
-			unreadable = append(unreadable, v)
-		}
 	}
 	later, err = p.post(ctx, j, held, p.group(pending[0].Day), good, func(tx *store.Tx) error {
 		for _, v := range unreadable {
@@ -125,7 +120,7 @@ func (p *Pipeline) postGroup(ctx context.Context, j *store.JournalFirst, lanes f
 		return nil
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("post %d records: %w", len(named), err)
+		return 0, 0, fmt.Errorf("post %d records: %w", len(verified)-len(unnamed), err)
 	}
 	return len(pending), later, nil
 }
@@ -222,7 +217,7 @@ func (p *Pipeline) verifyAll(ctx context.Context, pending []store.Pending, termi
 
 // verify reads records and verifies what they have to show. The error is the keys': nothing is decided about the records then.
 func (p *Pipeline) verify(ctx context.Context, pending []store.Pending, terminals map[ids.TerminalID]store.Terminal, out []looked) error {
-	var tacs tacBatch
+	tacs := newTACBatch(len(pending))
 	for i, r := range pending {
 		v, d, err := p.look(ctx, r, terminals[r.Terminal])
 		if err != nil {

@@ -13,6 +13,10 @@ type tacBatch struct {
 	records []int
 }
 
+func newTACBatch(records int) *tacBatch {
+	return &tacBatch{jobs: make([]keys.TACJob, 0, records), debits: make([]epDebit, 0, records), records: make([]int, 0, records)}
+}
+
 // takes says whether a record's TAC waits for the batch. It does not where the door has none, or the keys are not asked.
 func (b *tacBatch) takes(door keys.HSM, record int, d *debit) bool {
 	e, ok := d.evidence.(epDebit)

@@ -192,20 +192,13 @@ func (j *JournalFirst) post(ctx context.Context, t *Tx, h Held, g Group, records
 
 // follow tells the records that follow from those that do not, as posting.follow does, by what is known by heart and, of cards that are not, by their rows.
 func (j *JournalFirst) follow(ctx context.Context, t *Tx, h Held, records []Verified) (rest []Verified, followed []*follower, err error) {
-	byCard := make(map[ids.CardNumber][]Verified, len(records))
-	var numbers, unknown []ids.CardNumber
-	for _, r := range records {
-		if byCard[r.Card] == nil {
-			numbers = append(numbers, r.Card)
-			if _, known := j.cards[r.Card]; !known {
-				unknown = append(unknown, r.Card)
-			}
+	byCard, numbers := cardsOf(records)
+	var unknown []ids.CardNumber
+	for _, n := range numbers {
+		if _, known := j.cards[n]; !known {
+			unknown = append(unknown, n)
 		}
-		byCard[r.Card] = append(byCard[r.Card], r)
 	}
-	byNumber := func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) }
-	slices.SortFunc(numbers, byNumber)
-	slices.SortFunc(unknown, byNumber)
 	read, err := t.heads(ctx, unknown)
 	if err != nil {
 		return nil, nil, err
@@ -222,12 +215,12 @@ func (j *JournalFirst) follow(ctx context.Context, t *Tx, h Held, records []Veri
 			now, known = read[n]
 		}
 		if !known || rivals[n] || now.end.LoadsFrom < 0 || !h.owns(n) || slices.ContainsFunc(byCard[n], j.strange) {
-			rest = append(rest, byCard[n]...)
+			rest = appendAll(rest, byCard[n])
 			continue
 		}
 		debits, ok := inOrder(byCard[n])
 		if !ok {
-			rest = append(rest, byCard[n]...)
+			rest = appendAll(rest, byCard[n])
 			continue
 		}
 		all = append(all, &follower{head: now, records: byCard[n], debits: debits})
@@ -248,14 +241,21 @@ func (j *JournalFirst) follow(ctx context.Context, t *Tx, h Held, records []Veri
 		if ok {
 			followed = append(followed, f)
 		} else {
-			rest = append(rest, f.records...)
+			rest = appendAll(rest, f.records)
 		}
 	}
 	return rest, followed, nil
 }
 
+func appendAll(to []Verified, records []*Verified) []Verified {
+	for _, r := range records {
+		to = append(to, *r)
+	}
+	return to
+}
+
 // strange reports whether a record is not to be decided by heart: its debit is another's that is not written, or it has a reason for people.
-func (j *JournalFirst) strange(r Verified) bool {
+func (j *JournalFirst) strange(r *Verified) bool {
 	return r.Reason != "" || r.Claim.Debit != "" && j.debits[cardDebit{r.Card, r.Claim.Debit}]
 }
 
@@ -281,7 +281,7 @@ func (j *JournalFirst) write(ctx context.Context, t *Tx, h Held, g Group, follow
 		for i, r := range f.records {
 			c.records[i] = journalRecord{counter: r.Counter, claim: r.Claim, kind: r.Kind, rule: r.Rule, day: r.Day, receivedMS: r.ReceivedMS}
 			label := shadowaccount.LabelOf(r.Claim, true, shadowaccount.Stands, r.Counter, f.head.end.Complete, f.head.end.Next)
-			records, verdicts = append(records, r), append(verdicts, Verdict{Verdict: shadowaccount.Stands.String(), Label: label, group: number})
+			records, verdicts = append(records, *r), append(verdicts, Verdict{Verdict: shadowaccount.Stands.String(), Label: label, group: number})
 			if r.Claim.Debit != "" {
 				s.debits = append(s.debits, cardDebit{r.Card, r.Claim.Debit})
 			}

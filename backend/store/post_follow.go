@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -31,7 +32,7 @@ type head struct {
 // follower is a card whose records of the group all follow, and what comes of them.
 type follower struct {
 	head
-	records []Verified              // by counter
+	records []*Verified             // by counter
 	debits  []shadowaccount.Counted // theirs
 	audit   shadowaccount.Audit
 	missing int // more than before
@@ -41,15 +42,7 @@ type follower struct {
 
 // follow posts the records that follow, and returns the others with the cards that were followed.
 func (p *posting) follow(ctx context.Context, records []Verified) (rest []Verified, followed map[ids.CardNumber]*follower, err error) {
-	byCard := map[ids.CardNumber][]Verified{}
-	var numbers []ids.CardNumber
-	for _, r := range records {
-		if byCard[r.Card] == nil {
-			numbers = append(numbers, r.Card)
-		}
-		byCard[r.Card] = append(byCard[r.Card], r)
-	}
-	slices.SortFunc(numbers, func(a, b ids.CardNumber) int { return slices.Compare(a[:], b[:]) })
+	byCard, numbers := cardsOf(records)
 	heads, err := p.t.heads(ctx, numbers)
 	if err != nil {
 		return nil, nil, err
@@ -97,9 +90,28 @@ func (p *posting) follow(ctx context.Context, records []Verified) (rest []Verifi
 	return rest, followed, p.t.writeFollowers(ctx, all)
 }
 
+// cardsOf are the records of each card, and the cards by number.
+func cardsOf(records []Verified) (map[ids.CardNumber][]*Verified, []ids.CardNumber) {
+	all := make([]*Verified, len(records))
+	for i := range records {
+		all[i] = &records[i]
+	}
+	slices.SortStableFunc(all, func(a, b *Verified) int { return bytes.Compare(a.Card[:], b.Card[:]) })
+	by := make(map[ids.CardNumber][]*Verified, len(all))
+	numbers := make([]ids.CardNumber, 0, len(all))
+	for first := 0; first < len(all); {
+		n, end := all[first].Card, first+1
+		for end < len(all) && all[end].Card == n {
+			end++
+		}
+		by[n], numbers, first = all[first:end], append(numbers, n), end
+	}
+	return by, numbers
+}
+
 // inOrder sorts a card's records by counter and makes them claims that stand. It is not ok where two may be about one slot, or one debit.
-func inOrder(records []Verified) ([]shadowaccount.Counted, bool) {
-	slices.SortFunc(records, func(a, b Verified) int { return cmp.Compare(a.Counter, b.Counter) })
+func inOrder(records []*Verified) ([]shadowaccount.Counted, bool) {
+	slices.SortFunc(records, func(a, b *Verified) int { return cmp.Compare(a.Counter, b.Counter) })
 	out := make([]shadowaccount.Counted, len(records))
 	for i, r := range records {
 		if i > 0 && records[i-1].Counter == r.Counter {

@@ -81,8 +81,7 @@ func (t *Tx) copyClaims(ctx context.Context, all []*follower) error {
 	}
 	rows := newCopyRows(n, bytesOfClaim)
 	for _, f := range all {
-		for i := range f.records {
-			r := &f.records[i]
+		for _, r := range f.records {
 			c := &r.Claim
 			rows.begin(21)
 			rows.bytea(f.number[:])

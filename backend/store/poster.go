@@ -187,6 +187,10 @@ func (t *Tx) PendingOf(ctx context.Context, h Held, first, limit int) ([]Pending
 		if err != nil {
 			return nil, err
 		}
+		if out == nil { // nearly always one lane has a group
+			out = some
+			continue
+		}
 		out = append(out, some...)
 	}
 	return out, nil

@@ -371,7 +371,6 @@ func (t *Tx) pendingRecords(ctx context.Context, lane, limit int) ([]Pending, er
 	if lane >= 0 {
 		where, args = `lane = ? AND `, []any{lane}
 	}
-	days := map[recordKey]string{}
 	var found []place
 	from := place{ms: math.MinInt64} // where the last run begins
 	for more := true; more; {
@@ -382,10 +381,9 @@ func (t *Tx) pendingRecords(ctx context.Context, lane, limit int) ([]Pending, er
 				return err
 			}
 			n++
-			from = place{w.receivedMS, w.key()}
+			from = place{w.receivedMS, w.key(), w.day}
 			for k := range w.members {
-				found = append(found, place{w.receivedMS, k})
-				days[k] = w.day
+				found = append(found, place{w.receivedMS, k, w.day})
 			}
 			return nil
 		}, `SELECT `+waitingColumns+` FROM record_waiting x WHERE `+where+`x.received_ms >= ? AND (x.received_ms, x.terminal, x.epoch, x.first) > (?, ?, ?, ?)
@@ -398,18 +396,23 @@ func (t *Tx) pendingRecords(ctx context.Context, lane, limit int) ([]Pending, er
 		more = n == runsAtOnce && before < limit // what is found up to where the last run begins is all there is
 	}
 	found = found[:min(limit, len(found))]
+	slices.SortFunc(found, func(a, b place) int { return a.recordKey.compare(b.recordKey) })
 	keys := make([]recordKey, len(found))
 	for i, p := range found {
 		keys[i] = p.recordKey
 	}
-	sortKeys(keys)
+	at := 0 // where the record that is read stands among those found: both are in order
 	out := make([]Pending, 0, len(keys))
 	err := t.recordsIn(ctx, "pending records", `r.terminal, r.epoch, r.seq, r.body, r.received_ms, r.hash`, spansOf(keys), func(scan func(...any) error) error {
 		var p Pending
 		var epoch int64
 		err := scan(&p.Terminal, &epoch, &p.Seq, &p.Body, &p.ReceivedMS, &p.hash)
 		p.Epoch = uint64(epoch)
-		p.Day = days[keyOf(p)]
+		for ; at < len(found) && found[at].recordKey.compare(keyOf(p)) < 0; at++ {
+		}
+		if at < len(found) && found[at].recordKey == keyOf(p) {
+			p.Day = found[at].day
+		}
 		out = append(out, p)
 		return err
 	})
@@ -421,9 +424,10 @@ func (t *Tx) pendingRecords(ctx context.Context, lane, limit int) ([]Pending, er
 type place struct {
 	ms int64
 	recordKey
+	day string
 }
 
-func placeOf(p Pending) place { return place{p.ReceivedMS, keyOf(p)} }
+func placeOf(p Pending) place { return place{p.ReceivedMS, keyOf(p), p.Day} }
 
 func (p place) compare(o place) int {
 	return cmp.Or(cmp.Compare(p.ms, o.ms), p.recordKey.compare(o.recordKey))
