@@ -180,3 +180,31 @@ func TestStandardsThatAreNothingOnline(t *testing.T) {
 	}
 	require.NoError(t, gateway.CheckRate(city[0]))
 }
+
+// TestTheNightSeesAFeeThatWasNot booked, or that no order tells of.
+func TestTheNightSeesAFeeThatWasNot(t *testing.T) {
+	d := start(t, charging(city, true, new([]gateway.Rated)))
+	o := d.paid("k", 1000)
+	d.pass(25*time.Hour, time.Hour)
+	var faults []string
+	undone := fmt.Errorf("undone")
+	require.ErrorIs(t, d.store.Update(d.ctx, func(tx *store.Tx) error {
+		earned := "gateway:" + o.ID + ":earned"
+		if err := tx.AddGatewayFee(d.ctx, store.GatewayFee{Order: o.ID, N: 4, Entry: earned, Kind: "service", Account: books.FeeMerchant + ":service", Amount: money.Minor(5), At: d.clock.Now()}); err != nil {
+			return err
+		}
+		if err := tx.Post(d.ctx, books.Entry{ID: "gateway:x:fee-out", Kind: "gateway-fee-out", Day: noon.Format(time.DateOnly), Ref: "x", Lines: []books.Line{
+			{Account: books.FeeMerchant, Amount: money.Minor(5)}, {Account: gateway.Available(d.shop), Amount: money.Minor(-5)}}}); err != nil {
+			return err
+		}
+		var err error
+		if faults, err = tx.VerifyGateway(d.ctx); err != nil {
+			return err
+		}
+		return undone
+	}), undone)
+	require.Equal(t, []string{
+		"entry gateway:" + o.ID + ":earned gave 0.10 to fee:merchant:service, the fee is 0.15",
+		"entry gateway:x:fee-out gives a fee back, and no order tells of it",
+	}, faults)
+}
