@@ -85,9 +85,6 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 		c := code.Context{Product: n.Product, Mode: n.Mode, Action: n.Type}
 		row := store.GatewayOrder{ID: id, App: app, IdempotencyKey: n.Key, Digest: digest, Context: c.String(), Merchant: n.Merchant, Payee: n.Payee, Amount: n.Money.Amount,
 			Currency: n.Money.Currency, Subject: n.Subject, Attach: n.Attach, State: string(order.Open), Created: at, Changed: at, Expires: at.Add(expires), Due: at.Add(expires)}
-		if err := tx.AddGatewayOrder(ctx, row); err != nil {
-			return err
-		}
 		if n.Packet != nil {
 			if err := tx.AddGatewayPacket(ctx, store.GatewayPacket{Order: row.ID, Split: string(n.Packet.Split)}, shares); err != nil {
 				return err
@@ -97,10 +94,12 @@ func (s *Service) Create(ctx context.Context, app string, n NewOrder) (Order, er
 		if err := ch.tell(ctx, row.ID, "created", "", row.State, ByRequest, row.Context, ""); err != nil {
 			return err
 		}
-		if err := tx.SetGatewayOrder(ctx, ch.o); err != nil {
+		if err := tx.AddGatewayOrder(ctx, ch.o); err != nil {
 			return err
 		}
-		out, err = whole(ctx, tx, ch.o)
+		if out = orderOf(ch.o); n.Packet != nil {
+			out.Packet, err = packetOf(ctx, tx, ch.o)
+		}
 		return err
 	})
 	if err != nil {

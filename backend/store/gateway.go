@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,7 +214,8 @@ func scanColumns(scan func(...any) error, all []column) error {
 	return nil
 }
 
-// addRow writes a new row, and setRow a row that is there, by its first column.
+// addRow writes a new row, and setRow a row that is there, by its first column. What a row is born with and keeps is left as it is: a column that is written moves
+// its entries in indexes, also where it stays the same.
 func (t *Tx) addRow(ctx context.Context, table string, all []column) error {
 	args := make([]any, len(all))
 	for i, c := range all {
@@ -223,10 +225,13 @@ func (t *Tx) addRow(ctx context.Context, table string, all []column) error {
 	return err
 }
 
-func (t *Tx) setRow(ctx context.Context, table string, all []column) error {
+func (t *Tx) setRow(ctx context.Context, table string, all []column, keeps ...string) error {
 	var set []string
 	var args []any
 	for _, c := range all[1:] {
+		if slices.Contains(keeps, c.name) {
+			continue
+		}
 		set = append(set, c.name+" = ?")
 		args = append(args, c.value())
 	}
@@ -262,24 +267,25 @@ func (o *GatewayOperation) columns() []column {
 		{"created_ms", &o.Created}, {"changed_ms", &o.Changed}, {"done_ms", &o.DoneAt}, {"sent_ms", &o.Sent}, {"pay_to", &o.PayTo}, {"action", &o.Action}, {"slice", &o.Slice}, {"tries", &o.Tries}, {"ask_ms", &o.Ask}}
 }
 
-// AddGatewayOrder, AddGatewayPayment and AddGatewayOperation write what is new; the Set methods write what is known already.
+// AddGatewayOrder, AddGatewayPayment and AddGatewayOperation write what is new; the Set methods write what is known already, but for
+// what names it, where it belongs and when it was made.
 func (t *Tx) AddGatewayOrder(ctx context.Context, o GatewayOrder) error {
 	return t.addRow(ctx, "gateway_order", o.columns())
 }
 func (t *Tx) SetGatewayOrder(ctx context.Context, o GatewayOrder) error {
-	return t.setRow(ctx, "gateway_order", o.columns())
+	return t.setRow(ctx, "gateway_order", o.columns(), "app", "idem", "digest", "created_ms")
 }
 func (t *Tx) AddGatewayPayment(ctx context.Context, p GatewayPayment) error {
 	return t.addRow(ctx, "gateway_payment", p.columns())
 }
 func (t *Tx) SetGatewayPayment(ctx context.Context, p GatewayPayment) error {
-	return t.setRow(ctx, "gateway_payment", p.columns())
+	return t.setRow(ctx, "gateway_payment", p.columns(), "order_id", "n", "idem", "digest", "channel", "created_ms", "slice")
 }
 func (t *Tx) AddGatewayOperation(ctx context.Context, o GatewayOperation) error {
 	return t.addRow(ctx, "gateway_operation", o.columns())
 }
 func (t *Tx) SetGatewayOperation(ctx context.Context, o GatewayOperation) error {
-	return t.setRow(ctx, "gateway_operation", o.columns())
+	return t.setRow(ctx, "gateway_operation", o.columns(), "order_id", "payment", "kind", "idem", "digest", "channel", "created_ms", "slice")
 }
 
 func (t *Tx) gatewayOrders(ctx context.Context, where string, args ...any) ([]GatewayOrder, error) {

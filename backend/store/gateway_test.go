@@ -80,6 +80,10 @@ func TestGatewayRowsComeBackAsTheyWere(t *testing.T) {
 		require.NoError(t, tx.SetGatewayPayment(ctx, p2))
 		return tx.SetGatewayOperation(ctx, r2)
 	})
+	// What names a row, where it belongs and when it was made stay.
+	o2.App, o2.IdempotencyKey, o2.Digest, o2.Created = o.App, o.IdempotencyKey, o.Digest, o.Created
+	p2.Order, p2.N, p2.IdempotencyKey, p2.Digest, p2.Channel, p2.Created, p2.Slice = p.Order, p.N, p.IdempotencyKey, p.Digest, p.Channel, p.Created, p.Slice
+	r2.Order, r2.Payment, r2.Kind, r2.IdempotencyKey, r2.Digest, r2.Channel, r2.Created, r2.Slice = r.Order, r.Payment, r.Kind, r.IdempotencyKey, r.Digest, r.Channel, r.Created, r.Slice
 	check(o2, p2, r2)
 
 	var a, have store.GatewayAgreement

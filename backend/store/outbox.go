@@ -33,24 +33,24 @@ func (t *Tx) AddOutbox(ctx context.Context, m OutboxMessage) error {
 	if m.Body == nil {
 		m.Body = []byte{}
 	}
+	// One statement, as nearly every message is new; the number is found in it.
+	r, err := t.exec(ctx, "add outbox message", `INSERT INTO outbox (of_key, topic, number, id, body, at_ms, due_ms)
+		SELECT ?1, ?2, COALESCE(MAX(number), 0) + 1, ?3, ?4, ?5, ?5 FROM outbox WHERE of_key = ?1 AND topic = ?2 ON CONFLICT (of_key, id) DO NOTHING`, m.Key, m.Topic, m.ID, m.Body, m.AtMS)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
 	var have OutboxMessage
 	found, err := t.one(ctx, "outbox message", `SELECT topic, body FROM outbox WHERE of_key = ? AND id = ?`, []any{m.Key, m.ID}, &have.Topic, &have.Body)
 	if err != nil {
 		return err
 	}
-	if found {
-		if have.Topic != m.Topic || !bytes.Equal(have.Body, m.Body) {
-			return fmt.Errorf("store: outbox message %s about %s: %w", m.ID, m.Key, ErrOutboxConflict)
-		}
-		return nil
+	if !found || have.Topic != m.Topic || !bytes.Equal(have.Body, m.Body) {
+		return fmt.Errorf("store: outbox message %s about %s: %w", m.ID, m.Key, ErrOutboxConflict)
 	}
-	var last int64
-	if _, err := t.one(ctx, "last outbox message", `SELECT COALESCE(MAX(number), 0) FROM outbox WHERE of_key = ? AND topic = ?`, []any{m.Key, m.Topic}, &last); err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, "add outbox message", `INSERT INTO outbox (of_key, topic, number, id, body, at_ms, due_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		m.Key, m.Topic, last+1, m.ID, m.Body, m.AtMS, m.AtMS)
-	return err
+	return nil
 }
 
 // firstDue limits a query to messages of a topic that may be delivered at a moment: of each key the first that waits, if it is due and nobody has it.
