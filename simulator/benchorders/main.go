@@ -37,7 +37,7 @@ const (
 	amount  = 500
 
 	floors = 10  // times in which the floor is measured, spread over the run
-	sample = 200 // orders whose rows it writes each time
+	sample = 200 // orders whose rows it writes each time, or fewer of a short run
 	alone  = 500 // orders that the simulator and the signatures are measured with
 
 	atOnce  = 32 // orders that are made at the same time
@@ -118,6 +118,8 @@ func run(ctx context.Context, orders int, lost, doubled float64) (err error) {
 		return err
 	}
 	defer bare.Close()
+	times := min(floors, orders)
+	part := min(sample, orders/times)
 	said := time.Now()
 	var took, worked time.Duration
 	step := func(n int) error {
@@ -130,8 +132,8 @@ func run(ctx context.Context, orders int, lost, doubled float64) (err error) {
 		if err := step(min(perTick, orders-len(s.all))); err != nil {
 			return err
 		}
-		if bare.rounds < floors && len(s.all) >= max(sample, (bare.rounds+1)*orders/floors) {
-			if err := bare.measure(ctx, s.all[len(s.all)-sample:]); err != nil {
+		if bare.rounds < times && len(s.all) >= (bare.rounds+1)*orders/times {
+			if err := bare.measure(ctx, s.all[bare.rounds*orders/times:][:part]); err != nil {
 				return err
 			}
 		}
