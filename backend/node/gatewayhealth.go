@@ -44,6 +44,14 @@ func (e *GatewayExperiment) check(bad func(string, ...any)) {
 	}
 }
 
+// mayTry reports why the section's experiment cannot begin with a plan.
+func (g *Gateway) mayTry(channels *selfheal.Channels, p route.Plan) error {
+	if err := g.checkPlan(p); err != nil {
+		return err
+	}
+	return channels.MayTry(p, g.Experiment.of())
+}
+
 // healing chooses channels, and takes out and brings back those that are ill.
 type healing struct {
 	keep     *keeper.Keeper
@@ -73,16 +81,14 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err != nil {
 		return healing{}, err
 	}
-	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log), channels.Limits(n.store, c.Log))
+	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log), channels.Limits(n.store, c.Log), channels.Judge(n.store, c.Log))
 	if g.Experiment != nil && c.Variant != nil {
-		if err := g.checkPlan(*c.Variant); err != nil {
+		if err := g.mayTry(channels, *c.Variant); err != nil {
 			return healing{}, err
 		}
-		judge, err := channels.Try(*c.Variant, g.Experiment.of(), n.store, c.Log)
-		if err != nil {
+		if err := channels.Try(*c.Variant, g.Experiment.of()); err != nil {
 			return healing{}, err
 		}
-		h.run = append(h.run, judge)
 	}
 	return h, n.assume(h)
 }

@@ -32,7 +32,7 @@ func (p *probes) ask(ctx context.Context, c health.Cell) bool {
 	return selfheal.Prober(*p.of.Load())(ctx, c)
 }
 
-// Reload takes rules or routing plan, with their limits, and the BIN table of a configuration that was read anew. All of it is checked first: where anything
+// Reload takes rules or routing plan, with their limits, an experiment with its plan, and the BIN table of a configuration that was read anew. All of it is checked first: where anything
 // is wrong, nothing changes. What else differs in the gateway's section is refused, because it counts from the next start.
 func (n *Node) Reload(c Config) error {
 	if n.online == nil || c.Scheme == nil || c.Scheme.Gateway == nil {
@@ -54,20 +54,34 @@ func (n *Node) Reload(c Config) error {
 			return fmt.Errorf("reload: gateway.cards.bins: %w", err)
 		}
 	}
-	if err := n.online.channels.Use(plan); err != nil {
+	channels, e := n.online.channels, c.Scheme.Gateway.Experiment
+	if err := channels.MayUse(plan); err != nil {
+		return fmt.Errorf("reload: gateway: %w", err)
+	}
+	if e != nil && c.Variant != nil {
+		if err := c.Scheme.Gateway.mayTry(channels, *c.Variant); err != nil {
+			return fmt.Errorf("reload: gateway.experiment: %w", err)
+		}
+	}
+	if err := channels.Use(plan); err != nil {
 		return fmt.Errorf("reload: gateway: %w", err)
 	}
 	n.probes.use(plan, n.cfg.Channels)
+	if e == nil || c.Variant == nil {
+		channels.Rest()
+	} else if err := channels.Try(*c.Variant, e.of()); err != nil {
+		return fmt.Errorf("reload: gateway.experiment: %w", err)
+	}
 	if c.Vault != nil && c.Vault.Bins != nil {
 		return n.bins.Use(c.Vault.Bins)
 	}
 	return nil
 }
 
-// sameBut reports what differs and is no rule, plan or BIN table.
+// sameBut reports what differs and is no rule, plan, experiment or BIN table.
 func sameBut(was, is Gateway) error {
 	for _, g := range []*Gateway{&was, &is} {
-		g.Rules, g.Plan = nil, ""
+		g.Rules, g.Plan, g.Experiment = nil, "", nil
 		if g.Cards != nil {
 			cards := *g.Cards
 			cards.Bins = ""

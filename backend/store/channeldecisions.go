@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"strings"
 	"time"
 )
@@ -66,6 +67,8 @@ type ChannelExperiment struct {
 	Began time.Time
 	Ended time.Time // zero: it runs
 	Why   string    // it ended
+
+	Counted time.Time // what was decided before is added up for good
 }
 
 // BeginChannelExperiment notes that an experiment runs, or returns it as it is.
@@ -96,35 +99,62 @@ func (t *Tx) channelExperiments(ctx context.Context, where string, args ...any) 
 	var out []ChannelExperiment
 	err := t.rows(ctx, "channel experiments", func(scan func(...any) error) error {
 		var e ChannelExperiment
-		var began, ended int64
-		err := scan(&e.Name, &began, &ended, &e.Why)
-		e.Began, e.Ended = timeOf(began), timeOf(ended)
+		var began, ended, counted int64
+		err := scan(&e.Name, &began, &ended, &e.Why, &counted)
+		e.Began, e.Ended, e.Counted = timeOf(began), timeOf(ended), timeOf(counted)
 		out = append(out, e)
 		return err
-	}, `SELECT name, began_ms, ended_ms, why FROM channel_experiment`+where+` ORDER BY began_ms DESC, name`, args...)
+	}, `SELECT name, began_ms, ended_ms, why, counted_ms FROM channel_experiment`+where+` ORDER BY began_ms DESC, name`, args...)
 	return out, err
 }
 
 // ChannelArms counts both sides of an experiment by the first attempt of each order, whatever was tried after it. An attempt counts against its side when the channel or the bank was at
-// fault, or nobody knows what became of it, and so does an order that no account takes; where the payer or risk refused, or it has not been answered yet, it does not count.
+// fault, or nobody knows what became of it, and so does an order that no account takes; where the payer or risk refused, or it has not been answered yet, it does not count. What
+// [Tx.FoldChannelArms] has added up is not read again.
 func (t *Tx) ChannelArms(ctx context.Context, experiment string) (base, variant ChannelArm, err error) {
-	err = t.rows(ctx, "channel arms", func(scan func(...any) error) error {
+	var counted int64
+	if _, err := t.one(ctx, "channel arms so far", `SELECT counted_ms, base_orders, base_good, variant_orders, variant_good FROM channel_experiment WHERE name = ?`, []any{experiment},
+		&counted, &base.Orders, &base.Good, &variant.Orders, &variant.Good); err != nil {
+		return base, variant, err
+	}
+	err = t.addChannelArms(ctx, experiment, counted, math.MaxInt64, &base, &variant)
+	return base, variant, err
+}
+
+// FoldChannelArms adds up what was decided before a time once and for all, so that it is not read again, and may be forgotten. What nobody knows of it by then stays a failure of its side.
+func (t *Tx) FoldChannelArms(ctx context.Context, experiment string, before time.Time) error {
+	var counted int64
+	var base, variant ChannelArm
+	found, err := t.one(ctx, "channel arms so far", `SELECT counted_ms, base_orders, base_good, variant_orders, variant_good FROM channel_experiment WHERE name = ?`, []any{experiment},
+		&counted, &base.Orders, &base.Good, &variant.Orders, &variant.Good)
+	if err != nil || !found || before.UnixMilli() <= counted {
+		return err
+	}
+	if err := t.addChannelArms(ctx, experiment, counted, before.UnixMilli(), &base, &variant); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "fold channel arms", `UPDATE channel_experiment SET counted_ms = ?, base_orders = ?, base_good = ?, variant_orders = ?, variant_good = ? WHERE name = ?`,
+		before.UnixMilli(), base.Orders, base.Good, variant.Orders, variant.Good, experiment)
+	return err
+}
+
+func (t *Tx) addChannelArms(ctx context.Context, experiment string, from, to int64, base, variant *ChannelArm) error {
+	return t.rows(ctx, "channel arms", func(scan func(...any) error) error {
 		var v int
 		var a ChannelArm
 		if err := scan(&v, &a.Orders, &a.Good); err != nil {
 			return err
 		}
+		arm := base
 		if v == 1 {
-			variant = a
-		} else {
-			base = a
+			arm = variant
 		}
+		arm.Orders, arm.Good = arm.Orders+a.Orders, arm.Good+a.Good
 		return nil
 	}, `SELECT d.variant, COUNT(*), SUM(CASE WHEN d.accounts = '' OR p.state IN ('failed', 'unknown') THEN 0 ELSE 1 END)
 		FROM channel_decision d LEFT JOIN gateway_payment p ON p.order_id = d.order_id AND p.n = 1
-		WHERE d.experiment = ? AND d.n = 1 AND (d.accounts = '' OR p.sent_ms > 0 AND p.state NOT IN ('created', 'challenged', 'calling') AND (p.state <> 'failed' OR p.class IN (2, 3, 4)))
-		GROUP BY d.variant ORDER BY d.variant`, experiment)
-	return base, variant, err
+		WHERE d.experiment = ? AND d.at_ms >= ? AND d.at_ms < ? AND d.n = 1 AND (d.accounts = '' OR p.sent_ms > 0 AND p.state NOT IN ('created', 'challenged', 'calling') AND (p.state <> 'failed' OR p.class IN (2, 3, 4)))
+		GROUP BY d.variant ORDER BY d.variant`, experiment, from, to)
 }
 
 // GatewayPaymentsMade calls f with each attempt made from one time to before another, the oldest first.

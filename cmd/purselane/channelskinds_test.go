@@ -10,12 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +36,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/client"
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/order"
+	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/node"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
@@ -433,6 +436,33 @@ func TestRulesAndTableAreReadAnew(t *testing.T) {
 	require.NoError(t, x.reload(n))
 	require.Equal(t, "stripe", account("after"))
 	x.bringsAs(t, n, bankCard, "other", "credit")
+
+	const second = `{"version": 4, "accounts": [{"name": "%s", "channel": "%[1]s", "products": ["card"], "currencies": ["CNY"]}], "rules": [{"name": "all", "accounts": ["%[1]s"], "strategy": "best"}]}`
+	tried := func(name, plan string) string {
+		x.write(t, name+".json", 0o644, fmt.Sprintf(second, plan))
+		return strings.Replace(other, "\n  rules:\n", "\n  experiment: {name: "+name+", plan: "+name+".json, part: 0.5, sample: 100, guardrail: 0.1}\n  rules:\n", 1)
+	}
+	to := func(accounts ...string) {
+		t.Helper()
+		seen := map[string]bool{}
+		for i := range 100 {
+			names, err := n.Channels().Route(t.Context(), gateway.Wanted{Product: channel.Card, Money: channel.Money{Amount: money.Minor(1_000), Currency: "CNY"}, Order: fmt.Sprint("O", i)})
+			require.NoError(t, err)
+			seen[strings.Join(names, " ")] = true
+		}
+		require.ElementsMatch(t, accounts, slices.Collect(maps.Keys(seen)))
+	}
+	x.write(t, fileScheme, 0o644, tried("one", "nobody"))
+	require.ErrorContains(t, x.reload(n), "nobody")
+	to("stripe")
+	x.write(t, fileScheme, 0o644, tried("one", "bank"))
+	require.NoError(t, x.reload(n))
+	to("bank", "stripe")
+	x.write(t, fileScheme, 0o644, tried("one", "stripe"))
+	require.ErrorIs(t, x.reload(n), selfheal.ErrSameName)
+	x.write(t, fileScheme, 0o644, other)
+	require.NoError(t, x.reload(n))
+	to("stripe")
 }
 
 // TestASecondHost: where the first host of a channel is dead, its second one is asked, and the payment is made once.

@@ -78,6 +78,17 @@ func (r *Router) Use(p Plan) error {
 	}
 }
 
+// May reports why [Router.Use] would not take a plan. It changes nothing.
+func (r *Router) May(p Plan) error {
+	if err := r.Check(p); err != nil {
+		return fmt.Errorf("routing plan %d: %w", p.Version, err)
+	}
+	if old := r.plan.Load(); old != nil && p.Version < old.plan.Version {
+		return fmt.Errorf("routing plan %d: plan %d is in use: %w", p.Version, old.plan.Version, ErrOld)
+	}
+	return nil
+}
+
 // Plan is the one in use; the second value is false where there is none yet.
 func (r *Router) Plan() (Plan, bool) {
 	c := r.plan.Load()

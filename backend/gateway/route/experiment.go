@@ -82,8 +82,27 @@ func (r *Router) Try(p Plan, e Experiment) error {
 	return nil
 }
 
-// EndTrial has all payments go by the plan again.
-func (r *Router) EndTrial() { r.trial.Store(nil) }
+// Check reports what is wrong with a plan: the error that [Router.Use] and [Router.Try] would give for it. It changes nothing.
+func (r *Router) Check(p Plan) error {
+	_, err := r.compile(p)
+	return err
+}
+
+// EndTrial has all payments go by the plan again, where the experiment of that name runs.
+func (r *Router) EndTrial(name string) {
+	if t := r.trial.Load(); t != nil && t.Name == name {
+		r.trial.CompareAndSwap(t, nil) // another one that has begun meanwhile goes on
+	}
+}
+
+// Trial is the experiment that runs with its plan; the last value is false where none does.
+func (r *Router) Trial() (Experiment, Plan, bool) {
+	t := r.trial.Load()
+	if t == nil {
+		return Experiment{}, Plan{}, false
+	}
+	return t.Experiment, t.plan.plan, true
+}
 
 // Side says which experiment runs, "" for none, whether a payment takes its plan, and the version of the plan that it takes.
 func (r *Router) Side(key uint64) (experiment string, variant bool, plan int) {

@@ -58,6 +58,98 @@ func attempt(t *testing.T, tx *store.Tx, id, account string, state order.Payment
 		Currency: "CNY", State: string(state), Class: int(class), Created: noon, Changed: noon, Sent: noon, Expires: noon}))
 }
 
+// TestSidesAreAddedUpForGood: what was decided long ago is counted once, and then counts although it is forgotten.
+func TestSidesAreAddedUpForGood(t *testing.T) {
+	c := clock.NewManual(noon)
+	x, _, st := process(t, c, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	_ = x.Record(st, quiet)
+	variant := twoChannels()
+	variant.Rules[0].Accounts = []string{"second", "first"}
+	e := route.Experiment{Name: "second-first", Part: 0.5, MinSample: 1000, Guardrail: 0.05}
+	require.NoError(t, x.Try(variant, e))
+	n := 0
+	pay := func(orders int) {
+		for range orders {
+			n++
+			w := tea
+			w.Order = fmt.Sprintf("order-%d", n)
+			names, err := x.Route(t.Context(), w)
+			require.NoError(t, err)
+			state := order.Waiting
+			if n%10 == 0 {
+				state = order.Unknown
+			}
+			require.NoError(t, st.Update(t.Context(), func(tx *store.Tx) error { attempt(t, tx, w.Order, names[0], state, channel.NoClass); return nil }))
+		}
+		x.KeepRecords(t.Context(), st, quiet)
+	}
+	sides := func() (orders, good int, e store.ChannelExperiment) {
+		require.NoError(t, st.View(t.Context(), func(tx *store.Tx) error {
+			base, tried, err := tx.ChannelArms(t.Context(), "second-first")
+			require.NoError(t, err)
+			require.Positive(t, base.Orders)
+			require.Positive(t, tried.Orders)
+			all, err := tx.ChannelExperiments(t.Context())
+			require.Len(t, all, 1)
+			orders, good, e = base.Orders+tried.Orders, base.Good+tried.Good, all[0]
+			return err
+		}))
+		return orders, good, e
+	}
+	judge := func() {
+		running, err := x.JudgeTrial(t.Context(), e, st, quiet)
+		require.NoError(t, err)
+		require.True(t, running)
+	}
+	pay(50)
+	judge()
+	orders, good, kept := sides()
+	require.Equal(t, []int{50, 45}, []int{orders, good})
+	c.Advance(2 * time.Hour)
+	pay(30)
+	judge()
+	orders, good, kept = sides()
+	require.Equal(t, []int{80, 72}, []int{orders, good})
+	require.Equal(t, noon.Add(time.Hour), kept.Counted)
+	require.NoError(t, st.Update(t.Context(), func(tx *store.Tx) error { return tx.PruneChannelDecisions(t.Context(), noon.Add(time.Hour)) }))
+	judge()
+	orders, good, _ = sides()
+	require.Equal(t, []int{80, 72}, []int{orders, good}, "each once, forgotten or not")
+}
+
+// TestAnExperimentThatRunsKeepsItsPlan and rests where it is not named any more.
+func TestAnExperimentThatRunsKeepsItsPlan(t *testing.T) {
+	x, _, _ := process(t, clock.NewManual(noon), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	variant := twoChannels()
+	variant.Rules[0].Accounts = []string{"second", "first"}
+	e := route.Experiment{Name: "one", Part: 0.5, MinSample: 1000, Guardrail: 0.05}
+	require.NoError(t, x.Try(variant, e))
+	wider := e
+	wider.Part = 0.4
+	require.ErrorIs(t, x.Try(variant, wider), selfheal.ErrSameName)
+	require.ErrorIs(t, x.Try(twoChannels(), e), selfheal.ErrSameName)
+	e.Guardrail = 0.01
+	require.NoError(t, x.Try(variant, e), "what is judged by may change")
+	seconds := func() (n int) {
+		for i := range 200 {
+			w := tea
+			w.Order = fmt.Sprintf("order-%d", i)
+			names, err := x.Route(t.Context(), w)
+			require.NoError(t, err)
+			if names[0] == "second" {
+				n++
+			}
+		}
+		return n
+	}
+	require.InDelta(t, 100, seconds(), 40)
+	x.Rest()
+	require.Zero(t, seconds())
+	wider.Name = "two"
+	require.NoError(t, x.Try(variant, wider))
+	require.InDelta(t, 80, seconds(), 40)
+}
+
 // TestAnExperimentStopsItself: its plan leads to a channel that fails more often. Orders are divided alike in every process, and none goes its way after the end.
 func TestAnExperimentStopsItself(t *testing.T) {
 	c := clock.NewManual(noon)
@@ -69,8 +161,7 @@ func TestAnExperimentStopsItself(t *testing.T) {
 	variant.Version, variant.Rules[0].Accounts = 4, []string{"second", "first"}
 	e := route.Experiment{Name: "second-first", Seed: 7, Part: 0.3, MinSample: 1000, Guardrail: 0.05}
 	for _, p := range []*selfheal.Channels{x, other} {
-		_, err := p.Try(variant, e, st, quiet)
-		require.NoError(t, err)
+		require.NoError(t, p.Try(variant, e))
 		running, err := p.JudgeTrial(t.Context(), e, st, quiet)
 		require.NoError(t, err)
 		require.True(t, running)
@@ -129,13 +220,11 @@ func TestAnExperimentStopsItself(t *testing.T) {
 	}))
 
 	again, _, _ := process(t, c, at)
-	_, err = again.Try(variant, e, st, quiet)
-	require.NoError(t, err)
+	require.NoError(t, again.Try(variant, e))
 	running, err = again.JudgeTrial(t.Context(), e, st, quiet)
 	require.NoError(t, err)
 	require.False(t, running, "it stays ended after a restart")
-	_, err = x.Try(variant, route.Experiment{Name: "x", Part: 0.9, MinSample: 100}, st, quiet)
-	require.ErrorContains(t, err, "at most 0.5")
+	require.ErrorContains(t, x.Try(variant, route.Experiment{Name: "x", Part: 0.9, MinSample: 100}), "at most 0.5")
 }
 
 func TestADryRunSaysWhatAPlanWouldHaveChanged(t *testing.T) {

@@ -19,8 +19,9 @@ type Channels struct {
 	health shares
 	keeper *keeper.Keeper // nil: offline
 
-	recorder *recorder // nil: decisions are not kept
-	counts   bool      // limits of a day are counted
+	recorder *recorder     // nil: decisions are not kept
+	counts   bool          // limits of a day are counted
+	tried    chan struct{} // an experiment has begun
 	clock    clock.Clock
 }
 
@@ -32,7 +33,7 @@ type shares interface {
 
 // New joins a keeper to a plan. Each account of the plan is watched as its channel.
 func New(k *keeper.Keeper, p route.Plan, c clock.Clock) (*Channels, error) {
-	x := &Channels{router: route.New(k), health: k, keeper: k, clock: c}
+	x := &Channels{router: route.New(k), health: k, keeper: k, clock: c, tried: make(chan struct{}, 1)}
 	if err := x.Use(p); err != nil {
 		return nil, err
 	}
@@ -51,6 +52,9 @@ func (x *Channels) Use(p route.Plan) error {
 	}
 	return nil
 }
+
+// MayUse reports why another plan would not be taken. It changes nothing.
+func (x *Channels) MayUse(p route.Plan) error { return x.router.May(p) }
 
 // Plan is the one in use.
 func (x *Channels) Plan() route.Plan {
