@@ -72,3 +72,14 @@ func (t *Tx) Undo(ctx context.Context) error {
 	_, err := t.tx.ExecContext(ctx, `ROLLBACK`)
 	return err
 }
+
+// EncodeStamps and DecodeStamps are the two ways of a row of watch_stamp.
+func EncodeStamps(all []Stamped) []byte { return encodeStamps(all) }
+
+func DecodeStamps(first uint64, in []byte) ([]Stamped, error) { return decodeStamps(first, in) }
+
+// StampsARow is how many stamps a row takes.
+const StampsARow = stampsARow
+
+// RowsOf is how many rows keeping stamps writes.
+func RowsOf(s Stamps) int { return len(s.rows) + len(s.gone) }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -76,60 +75,17 @@ func (t *Tx) GroupRecords(ctx context.Context, number int64) ([]Posted, error) {
 	return out, err
 }
 
-// Fact is what the watch needs of a record beside the money.
-type Fact struct {
-	Terminal   ids.TerminalID
-	Epoch, Seq uint64
-	shadowaccount.Stamp
-	Spot        string   // line and station, LLLL/SSSS; "": none
-	PSAM        *[6]byte // nil: the family has none
-	Serial      uint32   // the PSAM's own number of the purchase
+// Sight is what a record says of its tap beside the money, as far as the watch needs it.
+type Sight struct {
+	ErrorMS     int64 // bound of the error of the terminal's time
+	Sure        shadowaccount.Sure
+	Spot        string // line and station, LLLL/SSSS; "": none
 	DenyVersion uint64
 }
 
-// KeepFacts keeps facts; one that is kept stays as it is.
-func (t *Tx) KeepFacts(ctx context.Context, all []Fact) error {
-	for part := range slices.Chunk(all, factsAtOnce) {
-		query := keepFactsQuery
-		if len(part) < factsAtOnce {
-			query = keepFactQuery
-		}
-		args := make([]any, 0, 13*factsAtOnce)
-		for i, f := range part {
-			psam := []byte{}
-			if f.PSAM != nil {
-				psam = f.PSAM[:]
-			}
-			args = append(args, string(f.Terminal), int64(f.Epoch), int64(f.Seq), int64(f.Tap), f.AtMS, f.ErrorMS, int(f.Sure), f.Spot, psam, int64(f.Serial), int64(f.DenyVersion), f.ReceivedMS, f.Ahead())
-			if len(part) == factsAtOnce && i < factsAtOnce-1 {
-				continue
-			}
-			if _, err := t.exec(ctx, "keep facts", query, args...); err != nil {
-				return err
-			}
-			args = args[:0]
-		}
-	}
-	return nil
-}
-
-// factsAtOnce is how many facts a statement writes: one costs as much to begin and to end as a row.
-const factsAtOnce = 32
-
-const (
-	factInto   = `INSERT INTO watch_fact (terminal, epoch, seq, tap, at_ms, error_ms, sure, spot, psam, psam_serial, deny_version, received_ms, ahead_ms) VALUES `
-	factValues = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	factOnce   = ` ON CONFLICT DO NOTHING`
-)
-
-var (
-	keepFactQuery  = factInto + factValues + factOnce
-	keepFactsQuery = factInto + factValues + strings.Repeat(", "+factValues, factsAtOnce-1) + factOnce
-)
-
-// WatchedCard reads a card as the watch sees it, with its token and what the audit says of it. place names where a tap was taken, from the
-// spot in its record and where its terminal is registered.
-func (t *Tx) WatchedCard(ctx context.Context, n ids.CardNumber, place func(spot, terminal string) string) (token string, w shadowaccount.Watched, audit []shadowaccount.Note, err error) {
+// WatchedCard reads a card as the watch sees it, with its token and what the audit says of it. tell reads a tap's record. place names where a tap was
+// taken, from the spot in its record and where its terminal is registered.
+func (t *Tx) WatchedCard(ctx context.Context, n ids.CardNumber, tell func(body []byte) Sight, place func(spot, terminal string) string) (token string, w shadowaccount.Watched, audit []shadowaccount.Note, err error) {
 	found, err := t.one(ctx, "card", `SELECT token, family FROM card WHERE number = ?`, []any{n[:]}, &token, &w.Family)
 	if err != nil {
 		return "", w, nil, err
@@ -139,19 +95,21 @@ func (t *Tx) WatchedCard(ctx context.Context, n ids.CardNumber, place func(spot,
 	}
 	if err := t.rows(ctx, "taps of card", func(scan func(...any) error) error {
 		var s shadowaccount.Seen
-		var epoch, tap, amount, list int64
-		var spot, at string
+		var epoch, tap, amount int64
+		var body []byte
+		var at string
 		if err := scan(&s.Counter, &s.Claim.Tap.Terminal, &epoch, &tap, &s.Claim.Seq, &s.Claim.At, &amount, &s.Claim.Said, &s.Claim.Proof, &s.Claim.Spent,
-			&s.Status, &s.ReceivedMS, &s.ErrorMS, &s.Sure, &spot, &list, &at); err != nil {
+			&s.Status, &s.ReceivedMS, &body, &at); err != nil {
 			return err
 		}
+		told := tell(body)
 		s.Claim.Tap.Epoch, s.Claim.Tap.Tap, s.Claim.Amount = uint64(epoch), uint64(tap), money.Minor(amount)
-		s.AtMS, s.Tap, s.DenyVersion, s.Place = s.Claim.At, uint64(tap), uint64(list), place(spot, at)
+		s.AtMS, s.ErrorMS, s.Sure, s.Tap, s.DenyVersion, s.Place = s.Claim.At, told.ErrorMS, told.Sure, uint64(tap), told.DenyVersion, place(told.Spot, at)
 		w.Taps = append(w.Taps, s)
 		return nil
 	}, `SELECT c.counter, c.terminal, c.epoch, c.tap, c.seq, c.at_ms, c.amount, c.said, c.proof, c.spent, c.status, c.received_ms,
-		COALESCE(f.error_ms, 0), COALESCE(f.sure, 0), COALESCE(f.spot, ''), COALESCE(f.deny_version, 0), COALESCE(m.place, '')
-		FROM claim c LEFT JOIN watch_fact f ON f.terminal = c.terminal AND f.epoch = c.epoch AND f.seq = c.seq LEFT JOIN terminal m ON m.id = c.terminal
+		r.body, COALESCE(m.place, '')
+		FROM claim c LEFT JOIN record r ON r.terminal = c.terminal AND r.epoch = c.epoch AND r.seq = c.seq LEFT JOIN terminal m ON m.id = c.terminal
 		WHERE c.card = ? ORDER BY c.counter, c.terminal, c.epoch, c.tap`, n[:]); err != nil {
 		return "", w, nil, err
 	}
@@ -246,65 +204,31 @@ func (t *Tx) LooseCards(ctx context.Context, after ids.CardNumber, limit int) ([
 	return out, err
 }
 
-// Stamps lists when a terminal's taps from lo to hi were taken, with the one before and the one after them, one a tap: its first record's. Those
-// that prove nothing are left out.
-func (t *Tx) Stamps(ctx context.Context, terminal ids.TerminalID, epoch, lo, hi uint64) ([]shadowaccount.Stamp, error) {
-	var out []shadowaccount.Stamp
-	err := t.rows(ctx, "stamps", func(scan func(...any) error) error {
-		var s shadowaccount.Stamp
-		var tap int64
-		if err := scan(&tap, &s.AtMS, &s.ErrorMS, &s.Sure, &s.ReceivedMS); err != nil {
-			return err
-		}
-		s.Tap = uint64(tap)
-		if len(out) == 0 || out[len(out)-1].Tap != s.Tap {
-			out = append(out, s)
-		}
-		return nil
-	}, `SELECT tap, at_ms, error_ms, sure, received_ms FROM watch_fact WHERE terminal = ? AND epoch = ? AND sure = 1
-		AND tap >= COALESCE((SELECT tap FROM watch_fact WHERE terminal = ? AND epoch = ? AND tap < ? AND sure = 1 ORDER BY tap DESC LIMIT 1), ?)
-		AND tap <= COALESCE((SELECT tap FROM watch_fact WHERE terminal = ? AND epoch = ? AND tap > ? AND sure = 1 ORDER BY tap LIMIT 1), ?)
-		ORDER BY tap, seq`, string(terminal), int64(epoch), string(terminal), int64(epoch), int64(lo), int64(lo), string(terminal), int64(epoch), int64(hi), int64(hi))
+// Ahead is by how much the time of a record is later than its arrival, beyond the error of the clock.
+type Ahead struct {
+	Terminal   ids.TerminalID
+	Epoch, Seq uint64
+	ReceivedMS int64
+	MS         int64
+}
+
+// AheadOfArrival lists by how much the records of a terminal's epoch that came from a time to before another (Unix ms) were ahead of their arrival, by their numbers.
+func (t *Tx) AheadOfArrival(ctx context.Context, terminal ids.TerminalID, epoch uint64, from, to int64) (map[uint64]int64, error) {
+	out := map[uint64]int64{}
+	err := t.rows(ctx, "ahead of arrival", func(scan func(...any) error) error {
+		var seq, ms int64
+		err := scan(&seq, &ms)
+		out[uint64(seq)] = ms
+		return err
+	}, `SELECT seq, ahead_ms FROM watch_ahead WHERE terminal = ? AND epoch = ? AND received_ms >= ? AND received_ms < ?`, string(terminal), int64(epoch), from, to)
 	return out, err
 }
 
-// AheadOfArrival counts the records of a terminal's epoch that came from a time to before another (Unix ms) and whose own time is later than
-// that by more than slack ms, and the most that one is.
-func (t *Tx) AheadOfArrival(ctx context.Context, terminal ids.TerminalID, epoch uint64, from, to, slack int64) (n int, most int64, err error) {
-	_, err = t.one(ctx, "ahead of arrival", `SELECT COUNT(*), COALESCE(MAX(ahead_ms), 0) FROM watch_fact WHERE terminal = ? AND epoch = ? AND received_ms >= ? AND received_ms < ?
-		AND ahead_ms > 0 AND ahead_ms > ?`, []any{string(terminal), int64(epoch), from, to, slack}, &n, &most)
-	return n, most, err
-}
-
-// FillHoles works the holes in a PSAM's numbers out anew between the neighbours of lo and hi.
-func (t *Tx) FillHoles(ctx context.Context, psam [6]byte, lo, hi uint32) error {
-	var numbers []uint64
-	came := map[uint64]int64{}
-	if err := t.rows(ctx, "serials", func(scan func(...any) error) error {
-		var serial, received int64
-		if err := scan(&serial, &received); err != nil {
-			return err
-		}
-		numbers = append(numbers, uint64(serial))
-		came[uint64(serial)] = received
-		return nil
-	}, `SELECT psam_serial, MIN(received_ms) FROM watch_fact WHERE psam = ?
-		AND psam_serial >= COALESCE((SELECT psam_serial FROM watch_fact WHERE psam = ? AND psam_serial < ? ORDER BY psam_serial DESC LIMIT 1), ?)
-		AND psam_serial <= COALESCE((SELECT psam_serial FROM watch_fact WHERE psam = ? AND psam_serial > ? ORDER BY psam_serial LIMIT 1), ?)
-		GROUP BY psam_serial ORDER BY psam_serial`, psam[:], psam[:], int64(lo), int64(lo), psam[:], int64(hi), int64(hi)); err != nil || len(numbers) == 0 {
-		return err
-	}
-	if _, err := t.exec(ctx, "clear holes", `DELETE FROM watch_hole WHERE psam = ? AND first >= ? AND last <= ?`,
-		psam[:], int64(numbers[0]), int64(numbers[len(numbers)-1])); err != nil {
-		return err
-	}
-	for _, h := range shadowaccount.Holes(numbers) {
-		if _, err := t.exec(ctx, "note hole", `INSERT INTO watch_hole (psam, first, last, since_ms) VALUES (?, ?, ?, ?)`,
-			psam[:], int64(h.First), int64(h.Last), came[h.Last+1]); err != nil {
-			return err
-		}
-	}
-	return nil
+// KeepAhead keeps one; if it is kept it stays as it is.
+func (t *Tx) KeepAhead(ctx context.Context, a Ahead) error {
+	_, err := t.exec(ctx, "keep ahead", `INSERT INTO watch_ahead (terminal, epoch, seq, received_ms, ahead_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		string(a.Terminal), int64(a.Epoch), int64(a.Seq), a.ReceivedMS, a.MS)
+	return err
 }
 
 // Aging is a run of numbers that are missing, and since when that is known.
@@ -312,11 +236,6 @@ type Aging struct {
 	Epoch uint64 // of a terminal's journal
 	shadowaccount.Hole
 	SinceMS int64
-}
-
-// HolesOfPSAM lists a PSAM's.
-func (t *Tx) HolesOfPSAM(ctx context.Context, psam [6]byte) ([]Aging, error) {
-	return t.aging(ctx, `SELECT 0, first, last, since_ms FROM watch_hole WHERE psam = ? ORDER BY first`, psam[:])
 }
 
 func (t *Tx) aging(ctx context.Context, query string, args ...any) ([]Aging, error) {
@@ -344,7 +263,7 @@ func (t *Tx) WatchedPSAMs(ctx context.Context) ([][6]byte, error) {
 			seen[[6]byte(raw)] = true
 		}
 		return nil
-	}, `SELECT DISTINCT psam FROM watch_hole`); err != nil {
+	}, `SELECT psam FROM watch_serial GROUP BY psam HAVING COUNT(*) > 1`); err != nil {
 		return nil, err
 	}
 	if err := t.rows(ctx, "PSAMs with findings", func(scan func(...any) error) error {

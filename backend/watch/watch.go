@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,6 +39,9 @@ type Watch struct {
 	where    func(spot, terminal string) string
 	log      *slog.Logger
 	turn     sync.Mutex // one look at a time
+
+	recent *recent
+	wrote  int64 // the turn of its last write: what is known by heart is void if another has written since
 }
 
 // New makes a watch; it starts nothing. A nil log is slog.Default().
@@ -51,7 +52,8 @@ func New(s *store.Store, c clock.Clock, settings Settings, log *slog.Logger) (*W
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Watch{store: s, clock: c, settings: settings, limits: settings.limits(), where: settings.where(), log: log}, nil
+	return &Watch{store: s, clock: c, settings: settings, limits: settings.limits(), where: settings.where(), log: log,
+		recent: newRecent(settings.limits()), wrote: -1}, nil
 }
 
 // Report is what a pass has done.
@@ -175,28 +177,14 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 		return Report{}, false, nil
 	}
 	seen := gather(records)
-	if err := w.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.KeepFacts(ctx, seen.facts); err != nil {
-			return err
-		}
-		for psam, serials := range seen.serials {
-			for _, r := range runs(serials) {
-				if err := tx.FillHoles(ctx, psam, uint32(r.lo), uint32(r.hi)); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}); err != nil {
-		return Report{}, false, fmt.Errorf("watch: keep facts of posting group %d: %w", group, err)
-	}
+	var kept changes
 	var cards int
 	r, err := w.look(ctx, func(tx *store.Tx) (out []store.Notes, err error) {
-		touched := map[ids.CardNumber]bool{}
+		touched := map[ids.CardNumber][]spent{}
 		for _, l := range looks {
-			touched[l.Card] = true
+			touched[l.Card] = nil
 		}
-		for c := range seen.cards {
+		for c, taps := range seen.cards {
 			n, known := c.name, true
 			if c.alias {
 				if n, known, err = tx.CardOfAlias(ctx, c.name); err != nil {
@@ -204,14 +192,21 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 				}
 			}
 			if known {
-				touched[n] = true
+				touched[n] = append(touched[n], taps...)
 			}
 		}
 		cards = len(touched)
-		if out, err = w.cards(ctx, tx, slices.Collect(maps.Keys(touched)), out); err != nil { // each is about a subject of its own, so their order does not matter
+		if out, err = w.cards(ctx, tx, touched, out); err != nil {
 			return nil, err
 		}
-		return w.clocks(ctx, tx, seen, out)
+		kept = changes{ahead: seen.ahead}
+		if kept.serials, err = serials(ctx, tx, seen); err != nil {
+			return nil, err
+		}
+		if out, kept.stamps, err = w.clocks(ctx, tx, seen, out); err != nil {
+			return nil, err
+		}
+		return w.ahead(ctx, tx, seen, out)
 	}, func(tx *store.Tx) error {
 		for _, l := range looks {
 			if err := tx.Looked(ctx, l); err != nil {
@@ -220,6 +215,9 @@ func (w *Watch) Step(ctx context.Context) (Report, bool, error) {
 		}
 		if group == 0 {
 			return nil
+		}
+		if err := kept.keep(ctx, tx); err != nil {
+			return err
 		}
 		return tx.MoveWatchMark(ctx, markOf(store.ChainOf(group)), mark, group)
 	})
@@ -244,6 +242,10 @@ func (w *Watch) look(ctx context.Context, find func(*store.Tx) ([]store.Notes, e
 	if err := w.store.View(ctx, func(tx *store.Tx) (err error) {
 		if turn, err = tx.WatchMark(ctx, markTurn); err != nil {
 			return err
+		}
+		if turn != w.wrote {
+			w.recent.forget()
+			w.wrote = turn
 		}
 		all, err := find(tx)
 		if err != nil {
@@ -286,7 +288,8 @@ func (w *Watch) look(ctx context.Context, find func(*store.Tx) ([]store.Notes, e
 		return also(tx)
 	})
 	if err != nil {
-		return Report{}, err
+		return Report{}, err // it may stand all the same, and then all is forgotten
 	}
+	w.wrote = turn + 1
 	return r, nil
 }

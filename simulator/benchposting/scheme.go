@@ -170,7 +170,8 @@ func (s *scheme) unsigned(terminal int, picks []int) (batch, error) {
 func (s *scheme) batchOf(terminal int, picks []int, tac func(n ids.CardNumber, input []byte) ([]byte, error)) (batch, error) {
 	id := terminalOf(terminal)
 	b := batch{arrived: uplink.Accepted{Terminal: id, Epoch: 7, FirstSeq: s.seq[id] + 1, ReceivedAt: noon}}
-	at, err := ep.DateTimeOf(noon)
+	tapped := noon.Add(time.Duration(s.turn)*time.Minute - 60*24*time.Hour) // each batch is a minute of its own, so that no card is tapped without a pause
+	at, err := ep.DateTimeOf(tapped)
 	if err != nil {
 		return b, err
 	}
@@ -183,7 +184,7 @@ func (s *scheme) batchOf(terminal int, picks []int, tac func(n ids.CardNumber, i
 			Kind: wire.Kind_KIND_PURCHASE, State: wire.State_STATE_COMPLETED, Evidence: wire.Evidence_EVIDENCE_REPLY, Family: "ep",
 			CardNumber: n[:], Issuer: issuer[:], KeyLevels: 2, KeyVersion: 1, TxnType: uint32(ep.TypePurchase), OfflineCounter: counter,
 			Amount: fare, BalanceBefore: before, BalanceAfter: before - fare, PsamTerminal: make([]byte, 6), PsamSerial: uint32(terminal)<<20 | uint32(seq),
-			PurseTime: at[:], Merchant: "m", TerminalTimeMs: noon.UnixMilli()}
+			PurseTime: at[:], Merchant: "m", TerminalTimeMs: tapped.UnixMilli(), ClockState: wire.ClockState_CLOCK_GOOD, ClockErrorMs: 1000}
 		input := ep.PurchaseTAC(money.Minor(r.Amount), ep.Type(r.TxnType), ep.TerminalNumber(r.PsamTerminal), r.PsamSerial, ep.DateTime(r.PurseTime))
 		if r.Tac, err = tac(n, input); err != nil {
 			return b, err
@@ -197,7 +198,7 @@ func (s *scheme) batchOf(terminal int, picks []int, tac func(n ids.CardNumber, i
 		b.lanes = append(b.lanes, store.LaneOf(n))
 		b.verified = append(b.verified, store.Verified{Pending: store.Pending{Terminal: id, Epoch: 7, Seq: seq, Body: raw, Day: day, ReceivedMS: noon.UnixMilli()},
 			Card: n, Family: "ep", Issuer: issuer, Levels: 2, Counter: counter, Kind: int32(wire.Kind_KIND_PURCHASE),
-			Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: id, Epoch: 7, Tap: seq}, Seq: seq, At: noon.UnixMilli(), Merchant: merchantOf(terminal),
+			Claim: shadowaccount.Claim{Tap: ids.TapID{Terminal: id, Epoch: 7, Tap: seq}, Seq: seq, At: tapped.UnixMilli(), Merchant: merchantOf(terminal),
 				Amount: money.Minor(fare), Before: money.Minor(before), After: money.Minor(before - fare), Said: shadowaccount.SaidCompleted, Proof: shadowaccount.ProofGood, Debit: string(input)}})
 	}
 	b.arrived.LastSeq = s.seq[id]
