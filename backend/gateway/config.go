@@ -76,7 +76,8 @@ type Config struct {
 	// Default: no channel is ever out.
 	Out func(account string) bool
 
-	// Cards says of a card's token which bank's it is and of what kind; "" for what is not known. An error makes nothing of the attempt.
+	// Cards says of a card's token which bank's it is and of what kind; "" for what is not known. An error makes nothing of the attempt:
+	// [ErrCardExpired] is the payer's, any other ours.
 	//
 	// Default: nothing is known of cards.
 	Cards func(ctx context.Context, token string) (bank, card string, err error)

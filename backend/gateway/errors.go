@@ -23,6 +23,8 @@ var (
 	ErrUnknownAccount = errors.New("no such channel account")
 	// ErrConflict: the idempotency key was used before for something else.
 	ErrConflict = errors.New("the idempotency key was used for something else")
+	// ErrCardExpired: the card of a token has expired.
+	ErrCardExpired = errors.New("the card has expired: pay with another, or keep the renewed one")
 	// ErrExpired: the order's time is over.
 	ErrExpired = errors.New("the order's time is over")
 	// ErrNoChannel: no channel can take it. The text says what was asked for.

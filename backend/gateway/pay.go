@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type NewPayment struct {
 	Tolerant bool   `json:"-"` // the payer takes a failure well: he may be among the first over a channel that comes back
 
 	bank, card string // of the payer's card, where it is known
+	expired    error  // of that card
 	over       string // our account that has the agreement, "" for the router's choice
 }
 
@@ -68,7 +70,9 @@ func (s *Service) pay(ctx context.Context, app, id string, n NewPayment) (Paymen
 	if n, err = s.agreed(ctx, app, id, n); err != nil {
 		return Payment{}, err
 	}
-	if n.bank, n.card, err = s.cardOf(ctx, n.Payer); err != nil {
+	if n.bank, n.card, err = s.cardOf(ctx, n.Payer); errors.Is(err, ErrCardExpired) {
+		n.expired = err // it matters only to what was not paid with it before
+	} else if err != nil {
 		return Payment{}, err
 	}
 	var last Payment
@@ -133,11 +137,19 @@ func checkPayment(n NewPayment) error {
 	return nil
 }
 
-// cardOf is the bank that the payer chose, or whose card he pays with, and the kind of that card; "" for what is not known.
+// cardOf is the bank that the payer chose, or whose card he pays with, and the kind of that card; "" for what is not known. Error: [ErrCardExpired], also of a part.
 func (s *Service) cardOf(ctx context.Context, p channel.Payer) (bank, card string, err error) {
 	if s.cfg.Cards != nil && p.Token != "" {
 		if bank, card, err = s.cfg.Cards(ctx, p.Token); err != nil {
 			return "", "", fmt.Errorf("whose card it is: %w", err)
+		}
+	}
+	for _, part := range p.Parts {
+		if s.cfg.Cards == nil || part.Account == "" {
+			continue
+		}
+		if _, _, err := s.cfg.Cards(ctx, part.Account); err != nil {
+			return "", "", fmt.Errorf("whose card %s is paid with: %w", part.With, err)
 		}
 	}
 	if p.Bank != "" {
@@ -211,7 +223,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 	if found && !another(paymentOf(row)) || len(tried) >= s.cfg.Attempts {
 		return row, o, nil
 	}
-	if err := s.payable(o); err != nil {
+	if err := cmp.Or(s.payable(o), n.expired); err != nil {
 		if found {
 			return row, o, nil // what is known of the attempt is the answer
 		}

@@ -300,6 +300,26 @@ func TestRiskBlocksOrWantsMore(t *testing.T) {
 	d.agrees(o.ID)
 }
 
+// A card that has expired pays nothing; what it paid before it did is still answered under its key.
+func TestAnExpiredCardPaysNothing(t *testing.T) {
+	var expired error
+	d := start(t, func(c *gateway.Config) {
+		c.Cards = func(context.Context, string) (string, string, error) { return "", "", expired }
+	})
+	o, n := d.order("k", 1000), qr("p")
+	n.Payer.Token = "card_one"
+	before, err := d.Pay(t.Context(), app, o.ID, n)
+	require.NoError(t, err)
+	expired = gateway.ErrCardExpired
+	after, err := d.Pay(t.Context(), app, o.ID, n)
+	require.NoError(t, err)
+	require.Equal(t, before.Number, after.Number)
+	n.Key = "q"
+	_, err = d.Pay(t.Context(), app, o.ID, n)
+	require.ErrorIs(t, err, gateway.ErrCardExpired)
+	require.Equal(t, 1, d.one.count("pay")+d.two.count("pay"))
+}
+
 func TestAnOrderEndsWithItsTime(t *testing.T) {
 	d := start(t, nil)
 	o := d.order("k", 1000)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/bin"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/balance"
@@ -71,7 +72,7 @@ func (n *Node) openVault() (err error) {
 // Vault is the door for bank cards; nil where the scheme keeps none.
 func (n *Node) Vault() http.Handler { return n.door }
 
-// cardOf is what routing may know of a token: the vault's cards, and no other channel's.
+// cardOf is what routing may know of a token: the vault's cards, and no other channel's. Error: [gateway.ErrCardExpired].
 func (n *Node) cardOf(ctx context.Context, token string) (bank, card string, err error) {
 	if n.vault == nil {
 		return "", "", nil
@@ -80,7 +81,17 @@ func (n *Node) cardOf(ctx context.Context, token string) (bank, card string, err
 	if errors.Is(err, vault.ErrNoCard) {
 		return "", "", nil
 	}
-	return b.Bank, string(b.Type), err
+	if err != nil {
+		return "", "", err
+	}
+	switch expired, err := n.vault.Expired(ctx, token); {
+	case errors.Is(err, vault.ErrNoCard): // forgotten since: the adapter says so
+	case err != nil:
+		return "", "", err
+	case expired:
+		return "", "", gateway.ErrCardExpired
+	}
+	return b.Bank, string(b.Type), nil
 }
 
 // makeChannels makes the adapters that need the node, beside those that are there.

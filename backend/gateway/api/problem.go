@@ -26,6 +26,7 @@ var kinds = []kind{
 	{"unknown-order", http.StatusNotFound, gateway.ErrUnknownOrder},
 	{"unknown-agreement", http.StatusNotFound, gateway.ErrUnknownAgreement},
 	{"card-number", http.StatusBadRequest, gateway.ErrCardNumber},
+	{"card-expired", http.StatusUnprocessableEntity, gateway.ErrCardExpired},
 	{"key-reused", http.StatusConflict, gateway.ErrConflict},
 	{"order-expired", http.StatusConflict, gateway.ErrExpired},
 	{"order-state", http.StatusConflict, order.ErrState},

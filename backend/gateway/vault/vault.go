@@ -245,6 +245,24 @@ func (v *Vault) Of(ctx context.Context, token string) (Bound, error) {
 	return Bound{Token: token, Last: c.Last, Bank: c.Bank, Type: bin.Type(c.Type), Scheme: bin.Scheme(c.Scheme)}, err
 }
 
+// Expired reports that a kept card's last month is over, wherever its holder is. One without an expiry, or that was read for one payment, has none: its bank knows. Error:
+// [ErrNoCard].
+func (v *Vault) Expired(ctx context.Context, token string) (bool, error) {
+	if _, ok := v.inMemory(token); ok {
+		return false, nil
+	}
+	c, err := v.Card(ctx, token)
+	if err != nil || c.Expires == "" {
+		return false, err
+	}
+	month, err := time.Parse("0601", c.Expires)
+	if err != nil {
+		return false, ErrExpires
+	}
+	const last = 12 * time.Hour // the last zone in which a day ends is that far behind UTC
+	return !v.cfg.Clock.Now().Before(month.AddDate(0, 1, 0).Add(last)), nil
+}
+
 // Forget destroys a card. One that is not there is no error.
 func (v *Vault) Forget(ctx context.Context, token string) error {
 	v.mu.Lock()

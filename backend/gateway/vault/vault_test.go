@@ -61,6 +61,36 @@ func (x *stand) again(t testing.TB, key byte) *vault.Vault {
 	return v
 }
 
+// A card is good until the end of its last month, wherever its holder is; renewed it is good again.
+func TestAKeptCardExpires(t *testing.T) {
+	x := open(t)
+	expired := func(token string) bool {
+		e, err := x.Expired(t.Context(), token)
+		require.NoError(t, err)
+		return e
+	}
+	b, err := x.Keep(t.Context(), cardacquirer.Card{Number: pan, Expires: "2611"}) // it is 2026-11-25 08:00 UTC
+	require.NoError(t, err)
+	require.False(t, expired(b.Token))
+	x.clock.Advance(6*24*time.Hour + 3*time.Hour + 59*time.Minute)
+	require.False(t, expired(b.Token))
+	x.clock.Advance(time.Minute)
+	require.True(t, expired(b.Token))
+	again, err := x.Keep(t.Context(), cardacquirer.Card{Number: pan, Expires: "3111"})
+	require.NoError(t, err)
+	require.Equal(t, b.Token, again.Token)
+	require.False(t, expired(b.Token))
+
+	once, err := x.Hold(cardacquirer.Card{Number: pan, Expires: "2611", Entry: "051"})
+	require.NoError(t, err)
+	require.False(t, expired(once.Token), "its chip and its bank know better")
+	bare, err := x.Keep(t.Context(), cardacquirer.Card{Number: pan})
+	require.NoError(t, err)
+	require.False(t, expired(bare.Token))
+	_, err = x.Expired(t.Context(), "card_of nobody")
+	require.ErrorIs(t, err, vault.ErrNoCard)
+}
+
 func TestACardIsKnownByItsToken(t *testing.T) {
 	x := open(t)
 	b, err := x.Keep(t.Context(), cardacquirer.Card{Number: pan, Expires: "2912"})
