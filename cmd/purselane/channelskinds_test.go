@@ -190,9 +190,15 @@ func (x *everyKind) brings(t *testing.T, n *node.Node, number string) (token str
 // bringsAs brings a card that the BIN table calls so.
 func (x *everyKind) bringsAs(t *testing.T, n *node.Node, number, bank, kind string) (token string) {
 	t.Helper()
+	return x.bringsUntil(t, n, number, "3012", bank, kind)
+}
+
+// bringsUntil brings a card that is good until the end of a month.
+func (x *everyKind) bringsUntil(t *testing.T, n *node.Node, number, month, bank, kind string) (token string) {
+	t.Helper()
 	door := httptest.NewServer(n.Vault())
 	defer door.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door.URL+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":"3012"}`, number)))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, door.URL+"/v1/cards", strings.NewReader(fmt.Sprintf(`{"number":%q,"expires":%q}`, number, month)))
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer "+vaultBearer)
 	answer, err := door.Client().Do(r)
@@ -225,6 +231,16 @@ func TestEveryKindOfAccountIsServed(t *testing.T) {
 		require.NoError(t, err)
 		return o.State
 	}
+
+	o, err := g.Create(t.Context(), "till", gateway.NewOrder{Key: "expired", Type: code.TopUp, Product: 1, Merchant: "kiosk", Money: channel.Money{Amount: money.Minor(2000), Currency: "CNY"}, Subject: "load"})
+	require.NoError(t, err)
+	old := channel.Payer{Token: x.bringsUntil(t, n, bankCard, "2001", "cmb", "debit")}
+	_, err = g.Pay(t.Context(), "till", o.ID, gateway.NewPayment{Key: "1", Product: channel.Card, Payer: old})
+	require.ErrorIs(t, err, gateway.ErrCardExpired)
+	_, err = g.Pay(t.Context(), "till", o.ID, gateway.NewPayment{Key: "2", Product: channel.Combined, Payer: channel.Payer{Parts: []channel.Part{
+		{With: "balance", Account: "ann", Money: channel.Money{Amount: money.Minor(1000), Currency: "CNY"}}, {With: "bank/card", Account: old.Token, Money: channel.Money{Amount: money.Minor(1000), Currency: "CNY"}}}}})
+	require.ErrorIs(t, err, gateway.ErrCardExpired)
+	require.EqualValues(t, 1000_00, x.bank.Card(bankCard).Balance)
 
 	p := pays(t, g, "card", 2000, gateway.NewPayment{Product: channel.Card, Payer: channel.Payer{Token: x.brings(t, n, bankCard)}})
 	require.Equal(t, "bank", p.Account)
