@@ -89,7 +89,7 @@ func (n *Node) combine(id string, others map[string]channel.Channel) (*tcc.Chann
 		}
 		participants[with] = tcc.Remote{Store: n.store, Channel: ch, ID: account, Clock: c.Clock, Location: at, OnTheWay: onTheWay,
 			Request: func(_ context.Context, l tcc.Leg) (channel.PayRequest, error) {
-				return channel.PayRequest{Product: p, Subject: c.Scheme.Name, NotifyURL: g.notifyURL(account), Payer: partsPayer(p, l.Account)}, nil
+				return channel.PayRequest{Product: p, NotifyURL: g.notifyURL(account), Payer: partsPayer(p, l.Account)}, nil
 			}}
 	}
 	var err error

@@ -21,6 +21,11 @@ type TCC struct {
 	Tries   int
 	Made    time.Time
 	Changed time.Time
+
+	// What the channels of its legs are told of it.
+	Subject   string
+	ReturnURL string // where the payer's browser goes after paying
+	ClientIP  string // of the payer
 }
 
 // TCCLeg is one participant's part of it.
@@ -57,12 +62,13 @@ type TCCRefund struct {
 	Amount money.Amount
 	State  string
 	At     time.Time
+	Tries  int // since it was ordered
 }
 
 // AddTCC writes a new combined payment with its legs.
 func (t *Tx) AddTCC(ctx context.Context, p TCC, legs []TCCLeg) error {
-	if _, err := t.exec(ctx, "add combined payment", `INSERT INTO tcc (xid, digest, state, why, until_ms, next_ms, tries, made_ms, changed_ms) VALUES (?, ?, ?, '', ?, ?, 0, ?, ?)`,
-		p.XID, p.Digest, p.State, p.Until.UnixMilli(), p.Next.UnixMilli(), p.Made.UnixMilli(), p.Changed.UnixMilli()); err != nil {
+	if _, err := t.exec(ctx, "add combined payment", `INSERT INTO tcc (xid, digest, state, why, until_ms, next_ms, tries, made_ms, changed_ms, subject, return_url, client_ip) VALUES (?, ?, ?, '', ?, ?, 0, ?, ?, ?, ?, ?)`,
+		p.XID, p.Digest, p.State, p.Until.UnixMilli(), p.Next.UnixMilli(), p.Made.UnixMilli(), p.Changed.UnixMilli(), p.Subject, p.ReturnURL, p.ClientIP); err != nil {
 		return err
 	}
 	for _, l := range legs {
@@ -85,8 +91,8 @@ func asBit(b bool) int {
 func (t *Tx) TCC(ctx context.Context, xid string) (TCC, []TCCLeg, error) {
 	p := TCC{XID: xid}
 	var until, next, made, changed int64
-	found, err := t.one(ctx, "combined payment", `SELECT digest, state, why, until_ms, next_ms, tries, made_ms, changed_ms FROM tcc WHERE xid = ?`, []any{xid},
-		&p.Digest, &p.State, &p.Why, &until, &next, &p.Tries, &made, &changed)
+	found, err := t.one(ctx, "combined payment", `SELECT digest, state, why, until_ms, next_ms, tries, made_ms, changed_ms, subject, return_url, client_ip FROM tcc WHERE xid = ?`, []any{xid},
+		&p.Digest, &p.State, &p.Why, &until, &next, &p.Tries, &made, &changed, &p.Subject, &p.ReturnURL, &p.ClientIP)
 	if err == nil && !found {
 		err = fmt.Errorf("combined payment %s: %w", xid, ErrNotFound)
 	}
@@ -200,9 +206,15 @@ func (t *Tx) TCCRefund(ctx context.Context, number string) ([]TCCRefund, error) 
 	return t.tccRefunds(ctx, `number = ? ORDER BY leg`, number)
 }
 
-// OpenTCCRefunds lists parts that are ordered and not done, the oldest first.
-func (t *Tx) OpenTCCRefunds(ctx context.Context, limit int) ([]TCCRefund, error) {
-	return t.tccRefunds(ctx, `state = 'ordered' ORDER BY at_ms, number, leg LIMIT ?`, limit)
+// OpenTCCRefunds lists parts that are ordered, not done and due, the longest due first.
+func (t *Tx) OpenTCCRefunds(ctx context.Context, at time.Time, limit int) ([]TCCRefund, error) {
+	return t.tccRefunds(ctx, `state = 'ordered' AND next_ms <= ? ORDER BY next_ms, number, leg LIMIT ?`, at.UnixMilli(), limit)
+}
+
+// LaterTCCRefund writes when a part that is not done is looked at again.
+func (t *Tx) LaterTCCRefund(ctx context.Context, number string, leg int, next time.Time) error {
+	_, err := t.exec(ctx, "look at refund of a leg later", `UPDATE tcc_refund SET tries = tries + 1, next_ms = ? WHERE number = ? AND leg = ? AND state = 'ordered'`, next.UnixMilli(), number, leg)
+	return err
 }
 
 func (t *Tx) tccRefunds(ctx context.Context, where string, args ...any) ([]TCCRefund, error) {
@@ -210,11 +222,11 @@ func (t *Tx) tccRefunds(ctx context.Context, where string, args ...any) ([]TCCRe
 	err := t.rows(ctx, "refunds of legs", func(scan func(...any) error) error {
 		var r TCCRefund
 		var worth, amount, at int64
-		err := scan(&r.Number, &r.Leg, &r.XID, &r.Rule, &worth, &amount, &r.State, &at)
+		err := scan(&r.Number, &r.Leg, &r.XID, &r.Rule, &worth, &amount, &r.State, &at, &r.Tries)
 		r.Worth, r.Amount, r.At = money.Minor(worth), money.Minor(amount), time.UnixMilli(at)
 		out = append(out, r)
 		return err
-	}, `SELECT number, leg, xid, rule, worth, amount, state, at_ms FROM tcc_refund WHERE `+where, args...)
+	}, `SELECT number, leg, xid, rule, worth, amount, state, at_ms, tries FROM tcc_refund WHERE `+where, args...)
 	return out, err
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/bits"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/bin"
@@ -26,6 +25,7 @@ const (
 const (
 	BadParts = "BAD_PARTS" // what the payer's parts are, or add up to, is not what is owed
 	TooMuch  = "TOO_MUCH"  // a refund of more than is left
+	NotPaid  = "NOT_PAID"  // a refund of what has come to nothing
 )
 
 // Rate is what points are worth: so many units are so many minor units of the payment's currency, rounded down.
@@ -85,7 +85,7 @@ func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result
 	if until.IsZero() {
 		until = r.Sent.Add(time.Hour)
 	}
-	s, err := c.set.Coordinator.Pay(ctx, Payment{XID: r.Number, Legs: legs, Until: until})
+	s, err := c.set.Coordinator.Pay(ctx, Payment{XID: r.Number, Legs: legs, Until: until, Tell: Tell{Subject: r.Subject, ReturnURL: r.ReturnURL, ClientIP: r.ClientIP}})
 	if err != nil {
 		return channel.Result{}, err
 	}
@@ -150,11 +150,11 @@ func (c *Channel) result(s Status, owed channel.Money) channel.Result {
 	}
 	switch s.State {
 	case Paid:
-		r.Outcome, r.Money = channel.Succeeded, owed
+		r.Outcome, r.Money, r.At = channel.Succeeded, owed, s.Since
 	case CalledOff:
 		r.Outcome = channel.Closed
-		if leg, why, refused := strings.Cut(s.Why, ": "); refused && strings.HasPrefix(leg, "leg ") {
-			r.Outcome, r.Code, r.Class, r.Message = channel.Failed, why, channel.ByPayer, s.Why
+		if code, class, refused := refusal(s.Why); refused {
+			r.Outcome, r.Code, r.Class, r.Message = channel.Failed, code, class, s.Why
 		}
 	}
 	return r
@@ -172,8 +172,11 @@ func (c *Channel) Query(ctx context.Context, ref channel.Ref) (channel.Result, e
 	return c.result(s, ref.Money), nil
 }
 
-// Close calls a payment off. It was too late where it is being taken already.
+// Close calls a payment off. It was too late where it is being taken already, or the payer has done what was waited for.
 func (c *Channel) Close(ctx context.Context, ref channel.Ref) (channel.Result, error) {
+	if err := c.set.Coordinator.look(ctx, ref.Number); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return channel.Result{}, err
+	}
 	s, err := c.set.Coordinator.CallOff(ctx, ref.Number, "it was called off")
 	if errors.Is(err, store.ErrNotFound) {
 		return channel.Result{Outcome: channel.Missing, Number: ref.Number}, nil
@@ -187,8 +190,13 @@ func (c *Channel) Close(ctx context.Context, ref channel.Ref) (channel.Result, e
 // Refund gives a part back to the instruments by the rule that is set.
 func (c *Channel) Refund(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
 	parts, err := c.set.Coordinator.Refund(ctx, r.Of.Number, r.Number, r.Money.Amount, c.set.Rule)
-	if errors.Is(err, ErrTooMuch) {
+	switch {
+	case errors.Is(err, ErrTooMuch):
 		return channel.Result{Outcome: channel.Failed, Number: r.Number, Code: TooMuch, Class: channel.BySetting}, nil
+	case errors.Is(err, ErrNotPaid):
+		return channel.Result{Outcome: channel.Failed, Number: r.Number, Code: NotPaid, Class: channel.BySetting}, nil
+	case errors.Is(err, store.ErrNotFound):
+		return channel.Result{Outcome: channel.Missing, Number: r.Number}, nil
 	}
 	if err != nil {
 		return channel.Result{}, err
@@ -219,15 +227,11 @@ func (c *Channel) refunded(number string, m channel.Money, parts []RefundPart) c
 	return r
 }
 
-// QueryRefund reads how far a refund is. A part that waits comes again by [Coordinator.Sweep].
+// QueryRefund reads how far a refund is, and carries it on. A part that waits comes again by [Coordinator.Sweep], too.
 func (c *Channel) QueryRefund(ctx context.Context, r channel.RefundRef) (channel.Result, error) {
-	rows, err := c.set.Coordinator.refund(ctx, r.Number)
+	parts, err := c.set.Coordinator.carryOn(ctx, r.Number)
 	if err != nil {
 		return channel.Result{}, err
-	}
-	var parts []RefundPart
-	for _, row := range rows {
-		parts = append(parts, RefundPart{Leg: row.Leg, Worth: row.Worth, Amount: row.Amount, State: row.State})
 	}
 	return c.refunded(r.Number, r.Money, parts), nil
 }

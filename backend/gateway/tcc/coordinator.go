@@ -54,8 +54,9 @@ func New(s Settings) (*Coordinator, error) {
 // Payment is what is asked for.
 type Payment struct {
 	XID   string // 18 to 29 digits and letters, unique for ever
-	Legs  []Leg  // XID, N, Until and Direct are filled in
+	Legs  []Leg  // XID, N, Until, Tell and Direct are filled in
 	Until time.Time
+	Tell  Tell
 }
 
 // Status is how far a payment is.
@@ -63,6 +64,7 @@ type Status struct {
 	XID     string
 	State   State
 	Why     string // it comes to nothing
+	Since   time.Time
 	Legs    []Leg
 	Actions map[int]channel.Action // by leg: what the payer must do; only in the answer to the call that asked the channel
 }
@@ -100,7 +102,8 @@ func (c *Coordinator) begin(ctx context.Context, p Payment) error {
 		if !p.Until.After(now) {
 			return fmt.Errorf("combined payment %s: its time is up already", p.XID)
 		}
-		return tx.AddTCC(ctx, store.TCC{XID: p.XID, Digest: digest, State: string(Reserving), Until: p.Until, Next: now, Made: now, Changed: now}, legs)
+		return tx.AddTCC(ctx, store.TCC{XID: p.XID, Digest: digest, State: string(Reserving), Until: p.Until, Next: now, Made: now, Changed: now,
+			Subject: p.Tell.Subject, ReturnURL: p.Tell.ReturnURL, ClientIP: p.Tell.ClientIP}, legs)
 	})
 }
 
@@ -137,13 +140,13 @@ func (c *Coordinator) read(ctx context.Context, xid string) (p store.TCC, legs [
 
 func leg(p store.TCC, r store.TCCLeg) Leg {
 	return Leg{XID: r.XID, N: r.Leg, Participant: r.Participant, Account: r.Account, Money: channel.Money{Amount: r.Amount, Currency: r.Currency}, Worth: r.Worth, Payee: r.Payee,
-		Context: r.Context, Direct: r.Direct, Until: p.Until}
+		Context: r.Context, Direct: r.Direct, Until: p.Until, Tell: Tell{Subject: p.Subject, ReturnURL: p.ReturnURL, ClientIP: p.ClientIP}}
 }
 
 // Status reads how far a payment is. Error: [store.ErrNotFound].
 func (c *Coordinator) Status(ctx context.Context, xid string) (Status, error) {
 	p, legs, _, err := c.read(ctx, xid)
-	return Status{XID: xid, State: State(p.State), Why: p.Why, Legs: legs}, err
+	return Status{XID: xid, State: State(p.State), Why: p.Why, Since: p.Changed, Legs: legs}, err
 }
 
 // Advance does what can be done for a payment now. What a participant could not do is logged and comes again.
@@ -155,7 +158,7 @@ func (c *Coordinator) Advance(ctx context.Context, xid string) (Status, error) {
 			return Status{}, err
 		}
 		state := State(p.State)
-		out := Status{XID: xid, State: state, Why: p.Why, Legs: legs, Actions: actions}
+		out := Status{XID: xid, State: state, Why: p.Why, Since: p.Changed, Legs: legs, Actions: actions}
 		op, more := state.Op()
 		if !more {
 			return out, nil
@@ -199,7 +202,7 @@ func (c *Coordinator) tell(ctx context.Context, state State, op Op, legs []Leg, 
 		}
 		switch {
 		case a.Word == No && op == Try:
-			return OneRefused, fmt.Sprintf("leg %d: %s", l.N, a.Why), true, nil
+			return OneRefused, refusedBy(l.N, a.Why, a.Class), true, nil
 		case a.Word == Done:
 			if err := c.set.Store.Update(ctx, func(tx *store.Tx) error { return tx.DoneTCCLeg(ctx, l.XID, l.N, string(state)) }); err != nil {
 				return 0, "", false, err
@@ -284,7 +287,7 @@ func (c *Coordinator) Sweep(ctx context.Context, limit int) error {
 		if late, err = tx.LateTCCBranches(ctx, limit); err != nil {
 			return err
 		}
-		open, err = tx.OpenTCCRefunds(ctx, limit)
+		open, err = tx.OpenTCCRefunds(ctx, c.set.Clock.Now(), limit)
 		return err
 	})
 	if err != nil {
@@ -359,4 +362,29 @@ func (c *Coordinator) CallOff(ctx context.Context, xid, why string) (Status, err
 		}
 	}
 	return c.Advance(ctx, xid)
+}
+
+// look carries a payment on that waits for its last leg alone, which was asked: the payer may have paid it, and nobody has told. A leg that nobody has
+// asked yet is not asked for this.
+func (c *Coordinator) look(ctx context.Context, xid string) error {
+	p, legs, done, err := c.read(ctx, xid)
+	if err != nil || State(p.State) != Reserving {
+		return err
+	}
+	last := len(legs) - 1
+	for _, d := range done[:last] {
+		if !d {
+			return nil
+		}
+	}
+	var b store.TCCBranch
+	err = c.set.Store.View(ctx, func(tx *store.Tx) (err error) {
+		b, err = tx.TCCBranch(ctx, xid, legs[last].N)
+		return err
+	})
+	if err != nil || Branch(b.State) != Trying {
+		return err
+	}
+	_, err = c.Advance(ctx, xid)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/channel/balance"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
@@ -39,15 +40,15 @@ func entry(ctx context.Context, tx *store.Tx, at time.Time, id, kind, ref string
 	return books.Entry{ID: "tcc:" + id, Kind: kind, Day: day, Ref: ref, Lines: lines}, err
 }
 
-// refusal turns what the books refuse for good into a refusal.
-func refusal(err error) error {
+// refuse turns what the books refuse for good into a refusal.
+func refuse(err error) error {
 	switch {
 	case errors.Is(err, books.ErrFunds):
-		return errRefused{balance.NoFunds}
+		return errRefused{balance.NoFunds, channel.ByPayer}
 	case errors.Is(err, books.ErrSwitched):
-		return errRefused{balance.Frozen}
+		return errRefused{balance.Frozen, channel.ByRisk}
 	case errors.Is(err, store.ErrPoints):
-		return errRefused{"NO_POINTS"}
+		return errRefused{"NO_POINTS", channel.ByPayer}
 	}
 	return err
 }
@@ -60,20 +61,20 @@ func (p Balance) Try(ctx context.Context, l Leg) (Answer, error) {
 			return err
 		}
 		if !l.Direct {
-			return refusal(tx.Hold(ctx, "tcc:"+l.number("P"), from, l.Money.Amount, l.Until))
+			return refuse(tx.Hold(ctx, "tcc:"+l.number("P"), from, l.Money.Amount, l.Until))
 		}
 		f, err := tx.Funds(ctx, from)
 		if err != nil {
 			return err
 		}
 		if _, err := f.Pay(l.Money.Amount); err != nil {
-			return refusal(err)
+			return refuse(err)
 		}
 		e, err := p.entry(ctx, tx, l.number("P"), KindTaken, l.XID+" "+l.Context, from, books.Account(l.Payee), l.Money.Amount)
 		if err != nil {
 			return err
 		}
-		return refusal(tx.Post(ctx, e))
+		return refuse(tx.Post(ctx, e))
 	})
 }
 
@@ -139,9 +140,9 @@ type Points struct {
 func (p Points) Try(ctx context.Context, l Leg) (Answer, error) {
 	return obey(ctx, p.Store, l, Try, p.Clock.Now(), func(tx *store.Tx, _ Branch) error {
 		if l.Direct {
-			return refusal(p.move(ctx, tx, l, l.number("P"), l.Account, l.Payee, l.Money.Amount))
+			return refuse(p.move(ctx, tx, l, l.number("P"), l.Account, l.Payee, l.Money.Amount))
 		}
-		return refusal(tx.HoldPoints(ctx, l.Account, l.Money.Currency, l.Money.Amount))
+		return refuse(tx.HoldPoints(ctx, l.Account, l.Money.Currency, l.Money.Amount))
 	})
 }
 

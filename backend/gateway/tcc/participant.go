@@ -25,9 +25,17 @@ type Leg struct {
 	Payee       string       // who gets it: an account of the books, or a holder of points
 	Context     string       // the 20-digit context code
 	Until       time.Time    // of the payment
+	Tell        Tell         // of the payment
 
 	// Direct is set by the coordinator where there is one leg: nothing is reserved, it is done by the try and undone by the cancel.
 	Direct bool
+}
+
+// Tell is what the channels of a payment's legs are told of it. It is no part of what is asked for: asked again, the first one stays.
+type Tell struct {
+	Subject   string
+	ReturnURL string // where the payer's browser goes after paying; proves nothing
+	ClientIP  string // of the payer; may be ""
 }
 
 // number of a leg at its channel and in the books. The last letter says what it is of.
@@ -59,7 +67,8 @@ const (
 type Answer struct {
 	Word   Word
 	Action channel.Action
-	Why    string // of a No
+	Why    string        // of a No: the code
+	Class  channel.Class // of Why
 }
 
 // Refund is a leg's part of a refund.
@@ -67,6 +76,7 @@ type Refund struct {
 	Number string // of this part, 20 to 32 characters
 	Amount money.Amount
 	Sent   time.Time // when it was ordered
+	Again  bool      // it was asked for before
 }
 
 // Participant reserves, takes and gives up. Each call may come again, late, and in any order; [Decide] says what it may do then. An error is as
@@ -87,14 +97,17 @@ type LateHearer interface {
 var ErrAbsurd = errors.New("told what cannot be")
 
 // errRefused ends a transaction of a try with a refusal.
-type errRefused struct{ why string }
+type errRefused struct {
+	why   string
+	class channel.Class
+}
 
 func (e errRefused) Error() string { return e.why }
 
 // obey does what a message asks of a participant whose value lies in our own store: the deed and the memory of it are one transaction.
 func obey(ctx context.Context, s *store.Store, l Leg, o Op, now time.Time, do func(*store.Tx, Branch) error) (Answer, error) {
 	var a Answer
-	refusal := ""
+	var refusal errRefused
 	run := func(tx *store.Tx) error {
 		b, duty, err := hear(ctx, tx, l, o, now)
 		if err != nil {
@@ -113,8 +126,8 @@ func obey(ctx context.Context, s *store.Store, l Leg, o Op, now time.Time, do fu
 		}
 		before := Branch(b.State)
 		switch {
-		case o == Try && refusal != "":
-			b.State, a = string(Refused), Answer{Word: No, Why: refusal}
+		case o == Try && refusal.why != "":
+			b.State, a = string(Refused), Answer{Word: No, Why: refusal.why, Class: refusal.class}
 			return tx.PutTCCBranch(ctx, b)
 		case o == Try:
 			b.State = string(Tried)
@@ -131,7 +144,7 @@ func obey(ctx context.Context, s *store.Store, l Leg, o Op, now time.Time, do fu
 	err := s.Update(ctx, run)
 	var no errRefused
 	if o == Try && errors.As(err, &no) { // the refusal undid the transaction; another one keeps it
-		refusal = no.why
+		refusal = no
 		err = s.Update(ctx, run)
 	}
 	if err != nil {

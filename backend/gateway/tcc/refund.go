@@ -3,6 +3,7 @@ package tcc
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
@@ -25,7 +26,7 @@ type RefundPart struct {
 }
 
 // Refund gives back a part of a payment to its instruments, split by a rule, and does what can be done at once. The same number is the same refund.
-// Errors: [ErrTooMuch]; [books.ErrConflict] for other content under the same number.
+// Errors: [ErrTooMuch]; [ErrNotPaid]; [store.ErrNotFound]; [books.ErrConflict] for other content under the same number.
 func (c *Coordinator) Refund(ctx context.Context, xid, number string, amount money.Amount, rule Rule) ([]RefundPart, error) {
 	if len(number) < 18 || len(number) > 29 {
 		return nil, fmt.Errorf("refund %q: its number has 18 to 29 digits and letters", number)
@@ -34,6 +35,11 @@ func (c *Coordinator) Refund(ctx context.Context, xid, number string, amount mon
 	if err != nil {
 		return nil, err
 	}
+	return c.carryOn(ctx, number)
+}
+
+// carryOn does what can be done for a refund now.
+func (c *Coordinator) carryOn(ctx context.Context, number string) ([]RefundPart, error) {
 	rows, err := c.refund(ctx, number)
 	if err != nil {
 		return nil, err
@@ -85,6 +91,9 @@ func (c *Coordinator) order(ctx context.Context, tx *store.Tx, xid, number strin
 			return fmt.Errorf("refund %s: %w", number, books.ErrConflict)
 		}
 		return nil
+	}
+	if State(p.State) == CalledOff {
+		return fmt.Errorf("combined payment %s: %w", xid, ErrNotPaid)
 	}
 	if State(p.State) != Paid {
 		return fmt.Errorf("combined payment %s is %s: what is not paid is not given back", xid, p.State)
@@ -145,18 +154,19 @@ func (c *Coordinator) giveBack(ctx context.Context, r store.TCCRefund) error {
 	if !known {
 		return fmt.Errorf("refund %s: there is no participant %q any more", r.Number, l.Participant)
 	}
-	a, err := p.Refund(ctx, l, Refund{Number: fmt.Sprintf("%s%02dB", r.Number, r.Leg), Amount: r.Amount, Sent: r.At})
+	a, err := p.Refund(ctx, l, Refund{Number: fmt.Sprintf("%s%02dB", r.Number, r.Leg), Amount: r.Amount, Sent: r.At, Again: r.Tries > 0})
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err != nil {
 		c.set.Log.Warn("refund of a combined payment: a participant could not do it", "payment", r.XID, "refund", r.Number, "leg", r.Leg, "context", l.Context, "error", err)
-		return nil
+		a = Answer{}
 	}
 	state := RefundDone
 	switch a.Word {
 	case Wait:
-		return nil
+		next := c.set.Clock.Now().Add(time.Second << min(r.Tries, 10))
+		return c.set.Store.Update(ctx, func(tx *store.Tx) error { return tx.LaterTCCRefund(ctx, r.Number, r.Leg, next) })
 	case No:
 		state = RefundFailed
 		c.set.Log.Error("refund of a combined payment: the channel refused it", "payment", r.XID, "refund", r.Number, "leg", r.Leg, "context", l.Context, "code", a.Why)

@@ -24,7 +24,7 @@ type Remote struct {
 	Clock    clock.Clock
 	Location *time.Location
 
-	// Request makes the request of a leg: who pays, for what, with which notification URL. Number, Money, Context, Sent and Expires are filled in.
+	// Request makes the request of a leg: who pays, how, with which notification URL. The rest is filled in.
 	Request func(context.Context, Leg) (channel.PayRequest, error)
 
 	// OnTheWay is for how long after it was sent a request may still reach the channel. Until then a channel that does not know it proves nothing.
@@ -125,7 +125,7 @@ func (p Remote) Try(ctx context.Context, l Leg) (Answer, error) {
 		return Answer{Word: Done}, nil
 	case channel.Failed, channel.Closed:
 		_, err := p.became(ctx, l, Trying, Refused, nil)
-		return Answer{Word: No, Why: res.Code}, err
+		return Answer{Word: No, Why: res.Code, Class: res.Class}, err
 	}
 	return Answer{Word: Wait, Action: res.Action}, nil
 }
@@ -136,6 +136,7 @@ func (p Remote) call(ctx context.Context, l Leg, b store.TCCBranch) (channel.Res
 		return channel.Result{}, err
 	}
 	r.Number, r.Money, r.Context, r.Sent, r.Expires = l.number("P"), l.Money, l.Context, b.Began, l.Until
+	r.Subject, r.ReturnURL, r.ClientIP = l.Tell.Subject, l.Tell.ReturnURL, l.Tell.ClientIP
 	if a, can := p.reserves(l); can {
 		return a.Authorise(ctx, r)
 	}
@@ -236,7 +237,7 @@ func (p Remote) giveUp(ctx context.Context, l Leg, b store.TCCBranch) (Answer, e
 		}
 		return p.gone(ctx, l, nil)
 	}
-	res, err := p.Channel.Refund(ctx, p.step(l, b, "R"))
+	res, err := p.refund(ctx, p.step(l, b, "R"), Branch(b.State) == Undoing)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -252,6 +253,17 @@ func (p Remote) giveUp(ctx context.Context, l Leg, b store.TCCBranch) (Answer, e
 		}
 		return errors.Join(tx.Post(ctx, in), tx.Post(ctx, out))
 	})
+}
+
+// refund asks for a refund; one that was asked for before is looked at first, because a channel may go on repeating its first answer to the same request.
+func (p Remote) refund(ctx context.Context, r channel.RefundRequest, again bool) (channel.Result, error) {
+	if again {
+		res, err := p.Channel.QueryRefund(ctx, channel.RefundRef{Number: r.Number, Of: r.Of, Money: r.Money, Sent: r.Sent})
+		if err != nil || res.Outcome != channel.Missing {
+			return res, err
+		}
+	}
+	return p.Channel.Refund(ctx, r)
 }
 
 // Late implements [LateHearer]: the channel has done what was given up already, so it has to be undone.
@@ -281,7 +293,7 @@ func (p Remote) Refund(ctx context.Context, l Leg, r Refund) (Answer, error) {
 	}
 	ask := p.step(l, b, "P")
 	ask.Number, ask.Money.Amount, ask.Sent = r.Number, r.Amount, r.Sent.Truncate(time.Second)
-	res, err := p.Channel.Refund(ctx, ask)
+	res, err := p.refund(ctx, ask, r.Again)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -20,6 +20,9 @@ const (
 // ErrTooMuch says that more is to be given back than is left.
 var ErrTooMuch = errors.New("more than is left of the payment")
 
+// ErrNotPaid says that a payment has come to nothing, so that nothing of it is given back.
+var ErrNotPaid = errors.New("it came to nothing")
+
 // Split gives each instrument its part of a refund, at most what is left of it. The parts add up to the amount.
 func Split(left []money.Amount, amount money.Amount, rule Rule) ([]money.Amount, error) {
 	for _, l := range left {

@@ -1,5 +1,12 @@
 package tcc
 
+import (
+	"fmt"
+	"strings"
+
+	"github.com/purselane/purselane/backend/gateway/channel"
+)
+
 // State is how far a combined payment is. The text is stored.
 type State string
 
@@ -52,4 +59,29 @@ func (s State) Next(n News) (State, bool) {
 		return CalledOff, true
 	}
 	return s, false
+}
+
+// classes of a refusal, by the names that are stored.
+var classes = []channel.Class{channel.ByPayer, channel.ByIssuer, channel.ByChannel, channel.BySetting, channel.ByRisk, channel.NotSupported}
+
+// refusedBy is why a payment comes to nothing that a leg has refused. The text is stored.
+func refusedBy(leg int, code string, class channel.Class) string {
+	if class == channel.NoClass {
+		return fmt.Sprintf("leg %d: %s", leg, code)
+	}
+	return fmt.Sprintf("leg %d: %s (%v)", leg, code, class)
+}
+
+// refusal reads what refusedBy has written. Not refused is what was called off, or had its time up.
+func refusal(why string) (code string, class channel.Class, refused bool) {
+	leg, code, refused := strings.Cut(why, ": ")
+	if !refused || !strings.HasPrefix(leg, "leg ") {
+		return "", channel.NoClass, false
+	}
+	for _, c := range classes {
+		if bare, is := strings.CutSuffix(code, " ("+c.String()+")"); is {
+			return bare, c, true
+		}
+	}
+	return code, channel.ByPayer, true
 }

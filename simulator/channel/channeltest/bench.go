@@ -65,6 +65,12 @@ type Bench struct {
 	// Truth is the simulator's own count.
 	Truth func(number string) Truth
 
+	// Remembers: the channel is ours and keeps what it was asked, so a request that was lost behind it is pending, and not missing.
+	Remembers bool
+
+	// GivesBack: what is paid after a close the channel gives back by itself, and the payment stays closed.
+	GivesBack bool
+
 	// May be nil:
 
 	Notifier  *sim.Notifier                                // a channel that sends notifications

@@ -29,6 +29,10 @@ func closeOfPaid(s *stand) {
 	require.NoError(s.t, s.Act(n))
 	res, err := s.Channel.Close(s.ctx, s.ref(n))
 	require.NoError(s.t, err)
+	if s.GivesBack && res.Outcome == channel.Closed {
+		s.givenBack(n)
+		return
+	}
 	require.NotContains(s.t, []channel.Outcome{channel.Closed, channel.Failed, channel.Missing}, res.Outcome, "the payer was faster")
 	require.Equal(s.t, channel.Succeeded, s.await(n).Outcome)
 	require.Equal(s.t, Truth{Charges: 1, Paid: 600}, s.Truth(n))
@@ -54,9 +58,31 @@ func lateSuccess(s *stand) {
 	require.Equal(s.t, channel.Closed, res.Outcome)
 	s.Weather.Set(sim.Faults{LateSuccess: true})
 	require.NoError(s.t, s.Act(n), "the simulator was told to let him through")
+	if s.GivesBack {
+		s.givenBack(n)
+		return
+	}
 	require.Equal(s.t, channel.Succeeded, s.await(n).Outcome)
 	if s.Notifier != nil {
 		s.untilTold(n)
 	}
 	require.Equal(s.t, Truth{Charges: 1, Paid: 600}, s.Truth(n))
+}
+
+// givenBack: what came too late goes back by itself, and nobody is told that it was paid.
+func (s *stand) givenBack(n string) {
+	for range patience {
+		s.notifications()
+		res, err := s.Channel.Query(s.ctx, s.ref(n))
+		require.NoError(s.t, err)
+		require.Equal(s.t, channel.Closed, res.Outcome)
+		require.False(s.t, s.succeeded(n))
+		truth := s.Truth(n)
+		require.LessOrEqual(s.t, truth.Charges, 1)
+		if truth.Refunded == truth.Paid {
+			return
+		}
+		s.Clock.Advance(between)
+	}
+	require.Fail(s.t, "not given back")
 }
