@@ -265,6 +265,7 @@ const (
 	ByAnswer       Source = "answer"       // the channel's, to our call
 	ByNotification Source = "notification" // the channel's
 	ByQuery        Source = "query"        // the channel's answer to a question
+	ByBill         Source = "bill"         // the channel's file of a day
 	ByTime         Source = "time"         // nobody but the clock
 	ByRisk         Source = "risk"
 	ByPersons      Source = "persons" // two of the operator's

@@ -88,6 +88,7 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 		return nil, err
 	}
 	run := append([]func(context.Context) error{service.Run, relay.Run, hooks.Run, apps.Run, points.Run}, healing.run...)
+	run = append(run, func(ctx context.Context) error { return n.returned(ctx, service) })
 	if assessor != nil {
 		run = append(run, assessor.Run, n.lately.Run)
 	}

@@ -27,6 +27,7 @@ type ChannelsCmd struct {
 	Incidents ChannelsIncidentsCmd `cmd:"" help:"List faults of channels, the newest first."`
 	Close     ChannelsCloseCmd     `cmd:"" help:"Note the cause of a fault that is over."`
 	Bill      ChannelsBillCmd      `cmd:"" help:"Fetch the channels' bills of a day and match them with what we hold."`
+	Returns   ChannelsReturnsCmd   `cmd:"" help:"Read a channel's file of pay-outs that came back, and book them back. A backend that serves does it by itself."`
 	Seal      ChannelsSealCmd      `cmd:"" help:"Seal a secret of a channel under the scheme's key file."`
 	SignBins  ChannelsSignBinsCmd  `cmd:"" help:"Sign a BIN table."`
 	Reload    ChannelsReloadCmd    `cmd:"" help:"Have running backends read rules, routing plan and BIN table anew, and say what each of them makes of it."`

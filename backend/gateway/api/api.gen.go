@@ -136,7 +136,7 @@ type Event struct {
 	Detail  string    `json:"detail"`
 	Event   string    `json:"event"`
 
-	// Source request, answer, notification, query, time, risk or persons
+	// Source request, answer, notification, query, bill, time, risk or persons
 	Source string `json:"source"`
 
 	// Was State before; empty for what is new.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
@@ -37,6 +38,12 @@ func Day(ctx context.Context, s *store.Store, account string, ch channel.Channel
 	m, err := NewMatcher(account, day, ours, func(number string) (Entry, bool, error) { return find(ctx, s, account, number) })
 	if err != nil {
 		return Report{}, err
+	}
+	if _, returns := ch.(channel.Returner); returns {
+		// A bank sends back within days; the bill names the pay-out by the channel's number.
+		m.ByID(func(id string) (Entry, bool, error) {
+			return byID(ctx, s, account, id, from.AddDate(0, 0, -returnsWithin), until)
+		})
 	}
 	if err := ch.Bill(ctx, day, m.Row); err != nil {
 		return Report{}, fmt.Errorf("bill of %s of %s: %w", account, day, err)
@@ -124,6 +131,25 @@ func find(ctx context.Context, s *store.Store, account, number string) (Entry, b
 	return e, counts && err == nil, err
 }
 
+// returnsWithin is how many days a bank may take to send a pay-out back.
+const returnsWithin = 60
+
+// byID is the one pay-out of ours whose number at the channel begins so.
+func byID(ctx context.Context, s *store.Store, account, id string, from, until time.Time) (e Entry, one bool, err error) {
+	err = s.View(ctx, func(tx *store.Tx) error {
+		found := 0
+		operations, err := tx.GatewaySent(ctx, account, from, until)
+		for _, o := range operations {
+			if is, counts := operationEntry(o); counts && is.Kind == channel.OfPayout && strings.HasPrefix(o.ChannelID, id) {
+				e, found = is, found+1
+			}
+		}
+		one = found == 1
+		return err
+	})
+	return e, one, err
+}
+
 // paymentEntry is a payment; false for one that only reserves: its captures move the money.
 func paymentEntry(p store.GatewayPayment) (Entry, bool) {
 	kind := channel.OfPayment
@@ -147,6 +173,7 @@ func operationEntry(o store.GatewayOperation) (Entry, bool) {
 		e.Void = true
 	case kind == code.Payout || kind == code.Withdraw:
 		e.Kind, e.Of, e.Done = channel.OfPayout, "", e.Done || order.OperationState(o.State) == order.Assumed
+		e.Back = order.OperationState(o.State) == order.OpReturned && !o.DoneAt.IsZero()
 	case kind == code.Capture:
 		e.Kind, e.Of = channel.OfPayment, ""
 	default:

@@ -18,6 +18,7 @@ type Entry struct {
 	Order  string
 	State  string // as we have it
 	Done   bool   // we hold that the money moved
+	Back   bool   // a pay-out that came back after it had arrived: the bill has it, and may have its return
 	Void   bool   // takes the payment back before the channel has settled it: a bill may show both, or neither
 	Money  channel.Money
 	Fee    money.Amount
@@ -80,6 +81,7 @@ type Matcher struct {
 	report Report
 	ours   map[string]Entry // of the day, done, not met yet
 	find   Lookup
+	byID   Lookup
 	seen   map[string]bool
 }
 
@@ -124,9 +126,43 @@ func abs(a money.Amount) money.Amount {
 	return back
 }
 
+// ByID finds pay-outs that came back by the beginning of the channel's number, which is all that some bills tell of them.
+func (m *Matcher) ByID(find Lookup) { m.byID = find }
+
+// back takes a row without our number; false for one that is no pay-out of ours which came back.
+func (m *Matcher) back(r channel.BillRow) (bool, error) {
+	if r.Number != "" || r.ChannelID == "" || m.byID == nil {
+		return false, nil
+	}
+	e, known, err := m.byID(r.ChannelID)
+	if err != nil || !known || e.Kind != channel.OfPayout {
+		return false, err
+	}
+	d := Difference{Kind: channel.OfPayout, Number: e.Number, Order: e.Order, ID: r.ChannelID, Ours: e.Money.Amount, Theirs: r.Money.Amount, State: e.State}
+	key := fmt.Sprint("back ", e.Number)
+	again := m.seen[key]
+	m.seen[key] = true
+	switch {
+	case again:
+		d.Class = Twice
+	case !e.Back:
+		d.Class = State
+	case e.Money != r.Money:
+		d.Class = Amount
+	default:
+		m.report.Matched++
+		return true, nil
+	}
+	m.differs(d)
+	return true, nil
+}
+
 // Row takes a row of the bill.
 func (m *Matcher) Row(r channel.BillRow) error {
 	if err := m.report.Bill.add(r.Kind, r.Money.Amount, r.Fee); err != nil {
+		return err
+	}
+	if back, err := m.back(r); back || err != nil {
 		return err
 	}
 	e, known, err := m.find(r.Number)
@@ -144,7 +180,7 @@ func (m *Matcher) Row(r channel.BillRow) error {
 	case !known || e.Kind != r.Kind:
 		d.Class = Extra
 		d.Order, d.Ours, d.State = "", money.Amount{}, ""
-	case !e.Done:
+	case !e.Done && !e.Back:
 		d.Class = State
 	case e.Money != r.Money:
 		d.Class = Amount

@@ -241,6 +241,21 @@ type Payouts interface {
 	QueryPayout(context.Context, Ref) (Result, error)
 }
 
+// Return is a pay-out that its bank has sent back after it was paid, as a channel's file of a day tells.
+type Return struct {
+	ChannelID string    // of the pay-out, or its beginning: as much as the file tells
+	Paid      time.Time // when the pay-out was made, as the file tells it
+	Money     Money
+	Code      string // the file's word for it
+	At        time.Time
+}
+
+// Returner is a channel that tells of such pay-outs in a file of a day (YYYY-MM-DD in its zone) and nowhere else. Not every row that it tells is of a pay-out:
+// who knows ours sorts them. Error: [ErrNoBillYet].
+type Returner interface {
+	Returns(ctx context.Context, day string, each func(Return) error) error
+}
+
 // Notification is a notification as it came over HTTP.
 type Notification struct {
 	Header http.Header

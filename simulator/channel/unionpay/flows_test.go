@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -228,6 +229,12 @@ func TestAPayoutThatTheBankSendsBackIsInTheErrorFile(t *testing.T) {
 	require.Equal(t, cny(800), second[0].Money)
 	require.True(t, strings.HasPrefix(paid.ChannelID, second[0].ChannelID), "%s speaks of %s", second[0].ChannelID, paid.ChannelID)
 	require.Len(t, second[0].ChannelID, 20)
+
+	var back []channel.Return
+	require.NoError(t, s.a.Returns(t.Context(), "2026-11-26", func(r channel.Return) error { back = append(back, r); return nil }))
+	require.Len(t, back, 1)
+	require.Equal(t, []any{second[0].ChannelID, cny(800), "E84"}, []any{back[0].ChannelID, back[0].Money, back[0].Code})
+	require.NoError(t, s.a.Returns(t.Context(), "2026-11-25", func(channel.Return) error { return errors.New("none came back on that day") }))
 }
 
 func TestCardDataPrintAsNothing(t *testing.T) {

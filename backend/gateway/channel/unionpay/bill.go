@@ -40,6 +40,7 @@ var Flawed = []int{3, 11, 11, 6, 10, 19, 12, 4, 2, 2, 6, 10, 4, 12, 13, 13, 15, 
 
 // Columns of a ZME row. It names what it speaks of by trace number and time alone.
 const (
+	FlawCode      = 0
 	FlawTime      = 4
 	FlawAmount    = 6
 	FlawOrigTrace = 10
@@ -49,9 +50,18 @@ const (
 // Bill reads the file of a settlement day. A row of an error item bears the kind [channel.OfRefund], no number, and as ChannelID the first
 // 20 digits of the queryId that it speaks of, which are all that the file tells.
 func (a *Adapter) Bill(ctx context.Context, day string, each func(channel.BillRow) error) error {
+	packed, d, err := a.file(ctx, day)
+	if err != nil {
+		return err
+	}
+	return ReadFile(packed, d, each)
+}
+
+// file fetches the file of a settlement day, packed as it comes.
+func (a *Adapter) file(ctx context.Context, day string) ([]byte, time.Time, error) {
 	d, err := time.ParseInLocation(time.DateOnly, day, Zone)
 	if err != nil {
-		return fmt.Errorf("unionpay: %.20q is no day: write YYYY-MM-DD", day)
+		return nil, d, fmt.Errorf("unionpay: %.20q is no day: write YYYY-MM-DD", day)
 	}
 	f := a.request("76", "01", "000000", "", a.s.Clock.Now())
 	delete(f, "orderId")
@@ -59,21 +69,32 @@ func (a *Adapter) Bill(ctx context.Context, day string, each func(channel.BillRo
 	answer, err := a.post(ctx, a.s.Files, f, maxBill)
 	switch {
 	case err != nil:
-		return err
+		return nil, d, err
 	case answer["respCode"] == "98":
-		return channel.ErrNoBillYet
+		return nil, d, channel.ErrNoBillYet
 	case answer["respCode"] != "00":
-		return fmt.Errorf("unionpay: the file of %s is refused with %.4q: %s", day, answer["respCode"], message(answer["respMsg"]))
+		return nil, d, fmt.Errorf("unionpay: the file of %s is refused with %.4q: %s", day, answer["respCode"], message(answer["respMsg"]))
 	}
 	packed, err := base64.StdEncoding.DecodeString(answer["fileContent"])
 	if err != nil {
-		return errors.New("unionpay: fileContent is no base64")
+		return nil, d, errors.New("unionpay: fileContent is no base64")
 	}
-	return ReadFile(packed, d, each)
+	return packed, d, nil
 }
 
 // ReadFile reads what fileContent holds: a zip, deflated once more, with the files ZM and ZME of a day.
 func ReadFile(packed []byte, day time.Time, each func(channel.BillRow) error) error {
+	return entries(packed, func(entry *zip.File) error {
+		read := rowReader(entry.Name)
+		if read == nil {
+			return nil
+		}
+		return readEntry(entry, day, read, each)
+	})
+}
+
+// entries hands on what a packed file holds.
+func entries(packed []byte, each func(*zip.File) error) error {
 	z, err := zlib.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return errors.New("unionpay: the file is not deflated as it should be")
@@ -87,11 +108,7 @@ func ReadFile(packed []byte, day time.Time, each func(channel.BillRow) error) er
 		return errors.New("unionpay: the file is no zip")
 	}
 	for _, entry := range r.File {
-		read := rowReader(entry.Name)
-		if read == nil {
-			continue
-		}
-		if err := readEntry(entry, day, read, each); err != nil {
+		if err := each(entry); err != nil {
 			return err
 		}
 	}
@@ -109,7 +126,7 @@ func rowReader(name string) func([]byte, time.Time) (channel.BillRow, error) {
 	return nil
 }
 
-func readEntry(entry *zip.File, day time.Time, read func([]byte, time.Time) (channel.BillRow, error), each func(channel.BillRow) error) error {
+func readEntry[R any](entry *zip.File, day time.Time, read func([]byte, time.Time) (R, error), each func(R) error) error {
 	in, err := entry.Open()
 	if err != nil {
 		return errors.New("unionpay: a file in the zip does not open")
@@ -184,18 +201,11 @@ func ReadNormal(row []byte, day time.Time) (channel.BillRow, error) {
 
 // ReadFlawed reads a row of ZME.
 func ReadFlawed(row []byte, day time.Time) (channel.BillRow, error) {
-	c, err := columns(row, Flawed)
+	r, err := ReadReturn(row, day)
 	if err != nil {
 		return channel.BillRow{}, err
 	}
-	orig := nearYear(c[FlawOrigTime], day)
-	out := channel.BillRow{Kind: channel.OfRefund, At: nearYear(c[FlawTime], day)}
-	if orig.IsZero() || out.At.IsZero() {
-		return channel.BillRow{}, errors.New("its time is none")
-	}
-	out.ChannelID = orig.Format(timeForm) + c[FlawOrigTrace]
-	out.Money, err = billMoney(c[FlawAmount])
-	return out, err
+	return channel.BillRow{Kind: channel.OfRefund, ChannelID: r.ChannelID, Money: r.Money, At: r.At}, nil
 }
 
 func billMoney(text string) (channel.Money, error) {
