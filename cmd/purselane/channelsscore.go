@@ -66,6 +66,7 @@ func (c *ChannelsScoreCmd) Run(ctx context.Context, k *kong.Kong) error {
 			p.line("  success    %s", successOf(x))
 			p.line("  answers    in %d ms, mean", x.Took.Milliseconds())
 			p.line("  fee        %v and %.2f %%", money.Minor(a.FeeFlat), float64(a.FeePPM)/10_000)
+			p.line("  priority   %d", a.Priority)
 			p.line("  limits     a payment %s, a day %s", limitText(a.Max), limitText(a.PerDay))
 		}
 		return p.err

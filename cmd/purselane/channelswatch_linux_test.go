@@ -128,7 +128,7 @@ func TestChannelsAreWatched(t *testing.T) {
 	cmd, err := parser.Parse([]string{"--dir", x.Dir, "--window", "1h"})
 	require.NoError(t, err)
 	require.NoError(t, cmd.Run())
-	require.Regexp(t, `^wechat\n  stability  takes (9\d\.\d\d|100\.00) % of its traffic over 1h0m0s\n  success    success 95\.0 % .* of 40\n  answers    in \d+ ms, mean\n  fee        0\.10 and 0\.60 %\n  limits     a payment none, a day 50000\.00\n$`, score.String())
+	require.Regexp(t, `^wechat\n  stability  takes (9\d\.\d\d|100\.00) % of its traffic over 1h0m0s\n  success    success 95\.0 % .* of 40\n  answers    in \d+ ms, mean\n  fee        0\.10 and 0\.60 %\n  priority   0\n  limits     a payment none, a day 50000\.00\n$`, score.String())
 
 	var once bytes.Buffer
 	require.NoError(t, watch(t.Context(), &once, "--once"))

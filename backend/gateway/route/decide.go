@@ -356,11 +356,28 @@ type scored struct {
 // z95 standard deviations hold 95 % of what chance does.
 const z95 = 1.96
 
-// order sorts accounts that may take a payment, best first.
+// order sorts accounts that may take a payment, best first: by priority, and those of one priority by the rule's strategy.
 func (r *Router) order(x *rule, may []scored, q *Question, turn uint64) {
-	switch x.Strategy {
-	case InOrder:
+	if x.Strategy == InOrder {
 		return
+	}
+	for i := 1; i < len(may); i++ { // few, and mostly in order
+		for j := i; j > 0 && may[j].a.Priority < may[j-1].a.Priority; j-- {
+			may[j], may[j-1] = may[j-1], may[j]
+		}
+	}
+	for len(may) > 0 {
+		n := 1
+		for n < len(may) && may[n].a.Priority == may[0].a.Priority {
+			n++
+		}
+		r.orderEqual(x.Strategy, may[:n], q, turn)
+		may = may[n:]
+	}
+}
+
+func (r *Router) orderEqual(s Strategy, may []scored, q *Question, turn uint64) {
+	switch s {
 	case RoundRobin:
 		rotate(may, int(turn%uint64(len(may))))
 		return

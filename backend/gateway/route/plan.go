@@ -24,8 +24,9 @@ type Account struct {
 	Zone       string            `json:"zone,omitempty"`     // of that day, as the time zone database names it; "" is UTC
 	DayStart   int               `json:"dayStart,omitempty"` // minutes after midnight
 	FeeFlat    int64             `json:"feeFlat,omitempty"`
-	FeePPM     int64             `json:"feePPM,omitempty"` // millionths of the amount
-	Weight     int               `json:"weight,omitempty"` // of a ratio
+	FeePPM     int64             `json:"feePPM,omitempty"`   // millionths of the amount
+	Weight     int               `json:"weight,omitempty"`   // of a ratio
+	Priority   int               `json:"priority,omitempty"` // those of a smaller one come first, whatever else a strategy goes by; 0 to 99
 	Disabled   bool              `json:"disabled,omitempty"`
 }
 
@@ -117,6 +118,8 @@ func (r *Router) compile(p Plan) (*compiled, error) {
 			return nil, fmt.Errorf("account %s: wants a channel, products and currencies", a.Name)
 		case a.Min < 0 || a.Max < 0 || a.PerDay < 0 || a.FeeFlat < 0 || a.FeePPM < 0 || a.FeePPM > 1_000_000 || a.Weight < 0 || a.DayStart < 0 || a.DayStart >= 24*60:
 			return nil, fmt.Errorf("account %s: a limit, fee, weight or start of the day is out of range", a.Name)
+		case a.Priority < 0 || a.Priority > 99:
+			return nil, fmt.Errorf("account %s: priority %d: want 0 (first) to 99", a.Name, a.Priority)
 		case a.Max > 0 && a.Min > a.Max:
 			return nil, fmt.Errorf("account %s: takes at least %d and at most %d", a.Name, a.Min, a.Max)
 		}

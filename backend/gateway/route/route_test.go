@@ -374,3 +374,42 @@ func TestAnExperiment(t *testing.T) {
 	require.InDelta(t, 0.03, better.Gain, 1e-9)
 	require.Greater(t, better.Lo, 0.0)
 }
+
+// TestAPriorityComesFirst: whatever the strategy, second choices are those of a larger number, and they take over where the first may not.
+func TestAPriorityComesFirst(t *testing.T) {
+	later := func(n int) func(*route.Account) { return func(a *route.Account) { a.Priority = n } }
+	dear := func(a *route.Account) { a.FeePPM = 50_000 }
+	for _, s := range []route.Strategy{route.Best, route.Ratio, route.RoundRobin} {
+		r := router(t, nil, plan(s, account("bank", later(2)), account("union", later(1)), account("wallet", dear), account("wallet2", dear)))
+		first := map[string]int{}
+		for key := range uint64(400) {
+			names := decide(t, r, question(func(q *route.Question) { q.Key = key }))
+			require.ElementsMatch(t, []string{"wallet", "wallet2"}, names[:2])
+			require.Equal(t, []string{"union", "bank"}, names[2:])
+			first[names[0]]++
+		}
+		require.InDelta(t, 200, first["wallet"], 60, "%s chooses among equals", s)
+		names := decide(t, r, question(func(q *route.Question) { q.Tried = []string{"wallet", "wallet2"} }))
+		require.Equal(t, []string{"union", "bank"}, names)
+	}
+	r := router(t, nil, plan(route.InOrder, account("bank", later(2)), account("wallet")))
+	require.Equal(t, []string{"bank", "wallet"}, decide(t, r, question()), "a rule's own order stands")
+	require.ErrorContains(t, route.New(nil).Use(plan(route.Best, account("a", later(100)))), "priority 100")
+}
+
+// TestTheOrderIsLearnedFromData: of a bank's page, a card network and a bank's own interface, at the success that is known of them, nobody says which is the best.
+func TestTheOrderIsLearnedFromData(t *testing.T) {
+	rates := map[string]float64{"netbank": 0.2, "union": 0.5, "bank": 0.7}
+	r := router(t, nil, plan(route.Best, account("netbank"), account("union"), account("bank")))
+	random := rand.New(rand.NewPCG(20, 70))
+	took := map[string]int{}
+	for i := range 4000 {
+		name := decide(t, r, question(func(q *route.Question) { q.Key = random.Uint64() }))[0]
+		r.Learn(name, "icbc", random.Float64() < rates[name])
+		if i >= 1000 {
+			took[name]++
+		}
+	}
+	require.Greater(t, took["bank"], 2700)
+	require.Greater(t, took["union"], took["netbank"])
+}
