@@ -13,7 +13,8 @@ import (
 // chart is one run as lines over time.
 type chart struct {
 	Shape                     channellife.Shape
-	Share, Success            string // points of polylines
+	Share                     string   // points of a polyline
+	Success                   []string // the same, broken where no payment came
 	Faulty, Out               []band
 	Moves                     []string
 	Minutes                   []tickMark
@@ -51,6 +52,9 @@ func played(shape channellife.Shape, seed uint64) chart {
 		fmt.Fprintf(&share, "%.1f,%.1f ", x(s.At), y(s.Share))
 		if s.Success >= 0 {
 			fmt.Fprintf(&success, "%.1f,%.1f ", x(s.At), y(s.Success))
+		} else if success.Len() > 0 {
+			c.Success = append(c.Success, success.String())
+			success.Reset()
 		}
 		b := band{x(s.At - 5*time.Second), x(s.At) - x(s.At-5*time.Second) + 0.5}
 		if s.Faulty {
@@ -60,11 +64,11 @@ func played(shape channellife.Shape, seed uint64) chart {
 			c.Out = append(c.Out, b)
 		}
 	}
-	c.Share, c.Success = share.String(), success.String()
+	c.Share, c.Success = share.String(), append(c.Success, success.String())
 	for _, m := range moves {
 		c.Moves = append(c.Moves, fmt.Sprintf("%s %s → %v, share %.2f", m.At.Format("15:04:05"), m.Does, m.State, m.Share))
 	}
-	for at := from; at <= to; at += 5 * time.Minute {
+	for at := o.Fault.Begin; at <= to-time.Minute; at += 5 * time.Minute {
 		c.Minutes = append(c.Minutes, tickMark{x(at), fmt.Sprintf("%.0f min", (at - o.Fault.Begin).Minutes())})
 	}
 	c.Response, c.Recovery, c.Again = short(o.Response), short(o.Recovery), fmt.Sprint(o.Again)
@@ -84,15 +88,16 @@ details{font-size:13px}
 </style></head><body>
 <h1>Channel health</h1>
 <pre>{{.Table}}</pre>
-<p class="key"><span><i style="background:#f6c7c3"></i>the channel is truly faulty</span><span><i style="background:#c9ced4"></i>it takes nothing</span><span><i style="background:#1f6feb"></i>share of its traffic</span><span><i style="background:#2da44e"></i>success</span></p>
+<p class="key"><span><i style="background:#f6c7c3"></i>the channel is truly faulty</span><span><i style="background:#8a929b"></i>it takes nothing</span><span><i style="background:#1f6feb"></i>share of its traffic</span><span><i style="background:#2da44e"></i>success</span></p>
 {{range .Charts}}<h2>{{.Shape}}</h2>
 <p>response {{.Response}}, recovery {{.Recovery}}, second faults {{.Again}}</p>
-<svg viewBox="0 -6 900 190" role="img" aria-label="share and success over time, {{.Shape}}">
+<svg viewBox="-40 -8 950 194" role="img" aria-label="share and success over time, {{.Shape}}">
 {{range .Faulty}}<rect x="{{printf "%.1f" .X}}" y="0" width="{{printf "%.1f" .Width}}" height="160" fill="#f6c7c3"/>{{end}}
 {{range .Out}}<rect x="{{printf "%.1f" .X}}" y="150" width="{{printf "%.1f" .Width}}" height="10" fill="#8a929b"/>{{end}}
-<polyline points="{{.Success}}" fill="none" stroke="#2da44e" stroke-width="1" opacity=".8"/>
+{{range .Success}}<polyline points="{{.}}" fill="none" stroke="#2da44e" stroke-width="1.5" stroke-linecap="round" opacity=".8"/>{{end}}
 <polyline points="{{.Share}}" fill="none" stroke="#1f6feb" stroke-width="2"/>
-{{range .Minutes}}<text x="{{printf "%.1f" .X}}" y="178" font-size="11" fill="#6b7480">{{.Text}}</text>{{end}}
+<g font-size="11" fill="#6b7480" text-anchor="end"><text x="-6" y="4">100 %</text><text x="-6" y="84">50 %</text><text x="-6" y="164">0 %</text></g>
+{{range .Minutes}}<text text-anchor="middle" x="{{printf "%.1f" .X}}" y="178" font-size="11" fill="#6b7480">{{.Text}}</text>{{end}}
 </svg>
 <details><summary>{{len .Moves}} moves</summary><ol>{{range .Moves}}<li>{{.}}</li>{{end}}</ol></details>
 {{end}}</body></html>
