@@ -235,7 +235,7 @@ func (s *Service) attempt(ctx context.Context, app, id, digest string, n NewPaym
 
 	var a Account
 	if err := s.step(ctx, "route", id, o.Context, func(ctx context.Context) error {
-		all, err := s.candidatesOver(ctx, n.over, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company, Tolerant: n.tolerant()})
+		all, err := s.candidatesOver(ctx, n.over, Wanted{Product: n.Product, Money: channel.Money{Amount: o.Amount, Currency: o.Currency}, Bank: n.bank, Card: n.card, Context: o.Context, Reserve: reserves(o.Context), App: app, Order: o.ID, Company: n.Company, Tolerant: n.tolerant(), Scanned: n.Payer.Code})
 		if err == nil {
 			err = s.partsOfApp(ctx, app, n.Payer.Parts)
 		}

@@ -25,6 +25,8 @@ type Wanted struct {
 	Company code.Company // that the payer has chosen, 0 for any: the gateway itself leaves out the others
 
 	Tolerant bool // its payer takes a failure well
+
+	Scanned string `json:"-"` // the payment code of product [channel.Code]: channels to which it says nothing are left out by the gateway itself
 }
 
 // Router names our accounts that may take a payment, best first. What a channel cannot do is left out by the gateway itself. Naming none means
@@ -131,6 +133,9 @@ func (s *Service) partsOfApp(ctx context.Context, app string, parts []channel.Pa
 func able(ch channel.Channel, w Wanted) bool {
 	caps := ch.Capabilities()
 	_, authorises := ch.(channel.Authoriser)
+	if own, reads := ch.(channel.CodeReader); reads && w.Product == channel.Code && w.Scanned != "" && !own.OwnCode(w.Scanned) {
+		return false
+	}
 	if _, pays := ch.(channel.Payouts); w.Product == channel.Payout && !(caps.Payout && pays) {
 		return false
 	}

@@ -123,8 +123,11 @@ func TestSimulatedChannels(t *testing.T) {
 	post("/channels/wechat/pay", url.Values{"number": {p.Number}})
 	require.Eventually(t, paid(p), 30*time.Second, 20*time.Millisecond, "the channel tells of it")
 
-	p = pays(t, g, "code", 2_000, gateway.NewPayment{Product: channel.Code, Payer: channel.Payer{Code: post("/channels/wechat/code", nil)}})
-	require.True(t, paid(p)(), "%s %s", p.Code, p.Message)
+	for _, account := range []string{"wechat", "alipay"} {
+		p = pays(t, g, "code of "+account, 2_000, gateway.NewPayment{Product: channel.Code, Payer: channel.Payer{Code: post("/channels/"+account+"/code", nil)}})
+		require.Equal(t, account, p.Account)
+		require.True(t, paid(p)(), "%s %s", p.Code, p.Message)
+	}
 
 	p = pays(t, g, "stripe", 2_000, gateway.NewPayment{Product: channel.Quick, Payer: channel.Payer{Token: "pm_card_visa"}})
 	require.True(t, paid(p)(), "%s %s", p.Code, p.Message)

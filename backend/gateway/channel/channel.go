@@ -177,6 +177,11 @@ type Authoriser interface {
 	Release(context.Context, RefundRequest) (Result, error)   // the whole of what is reserved
 }
 
+// CodeReader is a channel that knows its own payment codes by their digits: whoever scans one need not say whose it is. A channel that is none takes any.
+type CodeReader interface {
+	OwnCode(code string) bool
+}
+
 // Prober is a channel that is asked in a way of its own whether it is there, where a query about a payment that nobody made would not tell.
 type Prober interface {
 	Probe(context.Context) error // nil: it is there and answers

@@ -243,3 +243,8 @@ func clean(s string, n int) string {
 	}
 	return s[:n]
 }
+
+// OwnCode knows payment codes of Alipay: 16 to 24 digits, of which the first two are 25 to 30 (Alipay, alipay.trade.pay, auth_code).
+func (c *Channel) OwnCode(code string) bool {
+	return len(code) >= 16 && len(code) <= 24 && channel.Digits(code) && code >= "25" && code < "31"
+}

@@ -272,3 +272,8 @@ func short(s string, n int) string {
 	}
 	return s[:n]
 }
+
+// OwnCode knows payment codes of WeChat Pay: 18 digits, of which the first two are 10 to 15 (WeChat Pay, payment code API, auth_code).
+func (c *Channel) OwnCode(code string) bool {
+	return len(code) == 18 && channel.Digits(code) && code >= "10" && code < "16"
+}
