@@ -61,7 +61,7 @@ func attempt(t *testing.T, tx *store.Tx, id, account string, state order.Payment
 // TestSidesAreAddedUpForGood: what was decided long ago is counted once, and then counts although it is forgotten.
 func TestSidesAreAddedUpForGood(t *testing.T) {
 	c := clock.NewManual(noon)
-	x, _, st := process(t, c, pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	x, _, st := process(t, c, emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")))
 	_ = x.Record(st, quiet)
 	variant := twoChannels()
 	variant.Rules[0].Accounts = []string{"second", "first"}
@@ -119,7 +119,7 @@ func TestSidesAreAddedUpForGood(t *testing.T) {
 
 // TestAnExperimentThatRunsKeepsItsPlan and rests where it is not named any more.
 func TestAnExperimentThatRunsKeepsItsPlan(t *testing.T) {
-	x, _, _ := process(t, clock.NewManual(noon), pgtest.Store(t, filepath.Join(t.TempDir(), "scheme.db")))
+	x, _, _ := process(t, clock.NewManual(noon), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")))
 	variant := twoChannels()
 	variant.Rules[0].Accounts = []string{"second", "first"}
 	e := route.Experiment{Name: "one", Part: 0.5, MinSample: 1000, Guardrail: 0.05}
