@@ -32,11 +32,8 @@ func TestADayLimitHoldsInEveryProcess(t *testing.T) {
 	require.Equal(t, []string{"second"}, routed(t, x), "the own count needs no database")
 	write := func(id string, state order.PaymentState, at time.Time) {
 		require.NoError(t, st.Update(t.Context(), func(tx *store.Tx) error {
-			attempt(t, tx, id, "first", state, channel.NoClass)
-			p, err := tx.GatewayPayment(t.Context(), "p-"+id)
-			require.NoError(t, err)
-			p.Created = at
-			return tx.SetGatewayPayment(t.Context(), p)
+			attemptAt(t, tx, at, id, "first", state, channel.NoClass)
+			return nil
 		}))
 	}
 	write("1", order.PaymentPaid, c.Now())

@@ -54,8 +54,13 @@ func TestADecisionIsRecordedWithItsReasons(t *testing.T) {
 // attempt writes what a gateway would have of an order's first attempt.
 func attempt(t *testing.T, tx *store.Tx, id, account string, state order.PaymentState, class channel.Class) {
 	t.Helper()
+	attemptAt(t, tx, noon, id, account, state, class)
+}
+
+func attemptAt(t *testing.T, tx *store.Tx, at time.Time, id, account string, state order.PaymentState, class channel.Class) {
+	t.Helper()
 	require.NoError(t, tx.AddGatewayPayment(t.Context(), store.GatewayPayment{Number: "p-" + id, Order: id, N: 1, IdempotencyKey: "k", Channel: account, Product: string(channel.QR), Amount: money.Minor(500),
-		Currency: "CNY", State: string(state), Class: int(class), Created: noon, Changed: noon, Sent: noon, Expires: noon}))
+		Currency: "CNY", State: string(state), Class: int(class), Created: at, Changed: at, Sent: at, Expires: at}))
 }
 
 // TestSidesAreAddedUpForGood: what was decided long ago is counted once, and then counts although it is forgotten.
