@@ -113,10 +113,10 @@ func (t *Tx) TCC(ctx context.Context, xid string) (TCC, []TCCLeg, error) {
 	return p, legs, err
 }
 
-// MoveTCC writes a payment's next state, unless it has left the state that it is moved from. Its legs' steps are to be done anew.
-func (t *Tx) MoveTCC(ctx context.Context, xid, from, to, why string, at time.Time) (moved bool, err error) {
+// MoveTCC writes a payment's next state, unless it has left the state that it is moved from, and when it is due. Its legs' steps are to be done anew.
+func (t *Tx) MoveTCC(ctx context.Context, xid, from, to, why string, at, next time.Time) (moved bool, err error) {
 	r, err := t.exec(ctx, "move combined payment", `UPDATE tcc SET state = ?, why = ?, tries = 0, next_ms = ?, changed_ms = ? WHERE xid = ? AND state = ?`,
-		to, why, at.UnixMilli(), at.UnixMilli(), xid, from)
+		to, why, next.UnixMilli(), at.UnixMilli(), xid, from)
 	if err != nil {
 		return false, err
 	}
@@ -183,10 +183,10 @@ func (t *Tx) LateTCCBranches(ctx context.Context, limit int) ([]TCCBranch, error
 	return out, err
 }
 
-// AddTCCRefund writes a refund's part.
-func (t *Tx) AddTCCRefund(ctx context.Context, r TCCRefund) error {
-	_, err := t.exec(ctx, "add refund of a leg", `INSERT INTO tcc_refund (number, leg, xid, rule, worth, amount, state, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.Number, r.Leg, r.XID, r.Rule, r.Worth.Minor(), r.Amount.Minor(), r.State, r.At.UnixMilli())
+// AddTCCRefund writes a refund's part, and when it is due.
+func (t *Tx) AddTCCRefund(ctx context.Context, r TCCRefund, next time.Time) error {
+	_, err := t.exec(ctx, "add refund of a leg", `INSERT INTO tcc_refund (number, leg, xid, rule, worth, amount, state, at_ms, next_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Number, r.Leg, r.XID, r.Rule, r.Worth.Minor(), r.Amount.Minor(), r.State, r.At.UnixMilli(), next.UnixMilli())
 	return err
 }
 

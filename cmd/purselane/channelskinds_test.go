@@ -329,17 +329,21 @@ func TestACombinedPayment(t *testing.T) {
 			{With: with, Account: account, Money: cny(last)}}}
 	}
 
-	// The card's part is answered at once.
+	// A call of a channel has its time, and on a machine that is busy with other things a combined payment's many steps may want more: then the node ends it.
+	ends := func(what string, is func() bool) { require.Eventually(t, is, 2*time.Minute, 20*time.Millisecond, what) }
+
+	// The card's part needs nobody.
 	p := pays(t, g, "card", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("bank/card", x.brings(t, n, bankCard), 3_000)})
-	require.Equal(t, order.Paid, state(p), "%s %s %s", p.State, p.Code, p.Message)
+	ends("paid", func() bool { return state(p) == order.Paid })
 	left, points := held()
 	require.Equal(t, []int64{3_000, 1_000}, []int64{left, points})
 	require.EqualValues(t, 970_00, x.bank.Card(bankCard).Balance)
 	_, err := g.Refund(t.Context(), "till", p.Order, gateway.NewRefund{Key: "1", Amount: money.Minor(5_100), Reason: "all"})
 	require.NoError(t, err)
-	left, points = held()
-	require.Equal(t, []int64{5_000, 2_000}, []int64{left, points})
-	require.EqualValues(t, 1_000_00, x.bank.Card(bankCard).Balance)
+	ends("given back", func() bool {
+		left, points = held()
+		return left == 5_000 && points == 2_000 && x.bank.Card(bankCard).Balance == 1_000_00
+	})
 
 	// The phone's part comes by notification, which carries the whole on.
 	p = pays(t, g, "phone", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("wechat/qr", "", 3_000)})
@@ -349,13 +353,16 @@ func TestACombinedPayment(t *testing.T) {
 	require.EqualValues(t, 3_000, left, "held")
 	require.NoError(t, x.wechat.Pay(p.Number+"03P", wechat.Payer{}))
 	require.Equal(t, 1, x.wechat.Run(t.Context()))
-	require.Equal(t, order.Paid, state(p))
+	ends("paid", func() bool { return state(p) == order.Paid })
 
 	// One part is refused: none pays.
 	x.bank.AddCard(cardacquirer.Card{Number: bankCard, Expires: "3012", Bank: "cmb", Balance: 1_00})
 	p = pays(t, g, "poor", 5_100, gateway.NewPayment{Product: channel.Combined, Payer: parts("bank/card", x.brings(t, n, bankCard), 3_000)})
-	require.Equal(t, order.Open, state(p))
-	require.Equal(t, "51", p.Code)
+	ends("refused", func() bool {
+		o, err := g.Order(t.Context(), "till", p.Order)
+		require.NoError(t, err)
+		return o.State == order.Open && o.Payments[0].Code == "51"
+	})
 	left, points = held()
 	require.Equal(t, []int64{3_000, 1_000}, []int64{left, points})
 	require.EqualValues(t, 1_00, x.bank.Card(bankCard).Balance)

@@ -69,6 +69,10 @@ type Status struct {
 	Actions map[int]channel.Action // by leg: what the payer must do; only in the answer to the call that asked the channel
 }
 
+// ownTime is how long a step that has just begun is left to the call that began it. A sweep in its midst would do the same, and the call would find what it was to
+// say at once still under way.
+const ownTime = 12 * time.Second
+
 // Pay begins a payment and does what can be done at once. Asked again it goes on with it. Errors: [books.ErrConflict] for other content under the same XID.
 func (c *Coordinator) Pay(ctx context.Context, p Payment) (Status, error) {
 	if err := c.begin(ctx, p); err != nil {
@@ -102,7 +106,11 @@ func (c *Coordinator) begin(ctx context.Context, p Payment) error {
 		if !p.Until.After(now) {
 			return fmt.Errorf("combined payment %s: its time is up already", p.XID)
 		}
-		return tx.AddTCC(ctx, store.TCC{XID: p.XID, Digest: digest, State: string(Reserving), Until: p.Until, Next: now, Made: now, Changed: now,
+		next := now.Add(ownTime)
+		if next.After(p.Until) {
+			next = p.Until
+		}
+		return tx.AddTCC(ctx, store.TCC{XID: p.XID, Digest: digest, State: string(Reserving), Until: p.Until, Next: next, Made: now, Changed: now,
 			Subject: p.Tell.Subject, ReturnURL: p.Tell.ReturnURL, ClientIP: p.Tell.ClientIP}, legs)
 	})
 }
@@ -253,7 +261,8 @@ func (c *Coordinator) move(ctx context.Context, s Status, n News, why string) er
 				}
 			}
 		}
-		moved, err := tx.MoveTCC(ctx, s.XID, string(s.State), string(to), why, c.set.Clock.Now())
+		now := c.set.Clock.Now()
+		moved, err := tx.MoveTCC(ctx, s.XID, string(s.State), string(to), why, now, now.Add(ownTime))
 		if err != nil || !moved || !to.Final() || c.set.OnEnd == nil {
 			return err
 		}

@@ -54,7 +54,7 @@ type bank struct {
 	away     bool   // it does not answer
 	forgets  bool   // it denies what it has promised
 	refuses  bool   // it gives nothing back
-	during   func() // what happens while a payment's request is on its way
+	during   func() // what happens while a request is on its way
 }
 
 func (b *bank) Capabilities() channel.Capabilities {
@@ -100,12 +100,18 @@ func (b *bank) Authorise(ctx context.Context, r channel.PayRequest) (channel.Res
 	return call(ctx, b, r, b.Channel.Authorise)
 }
 func (b *bank) Capture(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
+	if b.during != nil {
+		b.during()
+	}
 	return call(ctx, b, r, b.Channel.Capture)
 }
 func (b *bank) Release(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
 	return call(ctx, b, r, b.Channel.Release)
 }
 func (b *bank) Refund(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
+	if b.during != nil {
+		b.during()
+	}
 	if b.refuses {
 		return channel.Result{Outcome: channel.Failed, Number: r.Number, Code: "NO"}, nil
 	}
@@ -396,6 +402,35 @@ func TestCancelledWhileTheRequestIsOut(t *testing.T) {
 	require.Equal(t, tcc.CalledOff, st.State, "now it knows it, and has given it back")
 	require.Equal(t, untouched, s.has(p))
 	s.proved()
+}
+
+// TestASweepLeavesACallItsTime: a sweep in the midst of each step asks the channel for nothing, and what was asked for ends in the call that asked.
+func TestASweepLeavesACallItsTime(t *testing.T) {
+	s := newStand(t)
+	for _, reserves := range []bool{true, false} {
+		s.bank.reserves = reserves
+		p := s.payer()
+		c := s.coordinator()
+		asked, sweeps := 0, false
+		s.bank.during = func() {
+			asked++
+			require.False(t, sweeps, "the sweep asks, too")
+			sweeps = true
+			require.NoError(t, s.coordinator().Sweep(t.Context(), 10))
+			sweeps = false
+		}
+		st, err := c.Pay(t.Context(), s.payment(p, 30_00, 500, 20_00))
+		require.NoError(t, err)
+		require.Equal(t, tcc.Paid, st.State)
+		parts, err := c.Refund(t.Context(), p.xid, "B"+p.xid, money.Minor(100_00), tcc.ByOrder)
+		require.NoError(t, err)
+		for _, part := range parts {
+			require.Equal(t, tcc.RefundDone, part.State)
+		}
+		require.Equal(t, untouched, s.has(p))
+		require.Equal(t, map[bool]int{true: 3, false: 2}[reserves], asked)
+		s.bank.during = nil
+	}
 }
 
 // TestASuccessAfterTheEnd: a request arrives after it was given up for lost, and what it did is undone.

@@ -133,7 +133,7 @@ func (c *Coordinator) order(ctx context.Context, tx *store.Tx, xid, number strin
 		if own.IsZero() { // less than one point
 			r.State = RefundDone
 		}
-		if err := tx.AddTCCRefund(ctx, r); err != nil {
+		if err := tx.AddTCCRefund(ctx, r, r.At.Add(ownTime)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,55 @@ func TestSilenceIsReversedUntilItIsAnswered(t *testing.T) {
 		}
 		require.EqualValues(t, 100_000_00, s.sim.Card(rich).Balance)
 	})
+}
+
+// slow is a journal whose next Put waits.
+type slow struct {
+	*journal
+	at, on chan struct{}
+	held   atomic.Bool
+}
+
+func (j *slow) Put(ctx context.Context, key string, value []byte) error {
+	if j.held.CompareAndSwap(false, true) {
+		close(j.at)
+		<-j.on
+	}
+	return j.journal.Put(ctx, key, value)
+}
+
+// TestTwoCallsOfOneNumberAreOne: what carries a payment on asks for it while the first call has not even written it down. The second message would have made
+// the reversal owed of what the first one was told is approved.
+func TestTwoCallsOfOneNumberAreOne(t *testing.T) {
+	s := open(t, false, adapter.Binary2)
+	j := &slow{journal: s.journal, at: make(chan struct{}), on: make(chan struct{})}
+	a := s.adapter(t, func(c *adapter.Settings) { c.Journal = j })
+	type said struct {
+		res channel.Result
+		err error
+	}
+	first := make(chan said, 1)
+	go func() {
+		res, err := a.Authorise(t.Context(), s.pay(number, 2000, channeltest.Pays))
+		first <- said{res, err}
+	}()
+	<-j.at
+	for name, ask := range map[string]func() (channel.Result, error){
+		"asked for again": func() (channel.Result, error) { return a.Authorise(t.Context(), s.pay(number, 2000, channeltest.Pays)) },
+		"asked about":     func() (channel.Result, error) { return a.Query(t.Context(), s.ref()) },
+	} {
+		res, err := ask()
+		require.NoError(t, err, name)
+		require.Equal(t, channel.Unknown, res.Outcome, name)
+	}
+	close(j.on)
+	got := <-first
+	require.NoError(t, got.err)
+	require.Equal(t, channel.Succeeded, got.res.Outcome)
+	s.flush(t, a, 0)
+	res, err := a.Query(t.Context(), s.ref())
+	require.NoError(t, err)
+	require.Equal(t, channel.Succeeded, res.Outcome, "nothing was taken back")
 }
 
 func TestAReversalThatIsOwedSurvivesACrash(t *testing.T) {

@@ -96,6 +96,30 @@ func (a *Adapter) kept(ctx context.Context, number string) (record, bool, error)
 	return r, ok, nil
 }
 
+// claim reports that no other call has a number in hand: the second one would send the same message, hear that it is on its way already, and owe the reversal
+// of what the first one is told was approved. [Adapter.unclaim] comes after it.
+func (a *Adapter) claim(number string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hands[number] {
+		return false
+	}
+	a.hands[number] = true
+	return true
+}
+
+func (a *Adapter) unclaim(number string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.hands, number)
+}
+
+func (a *Adapter) claimed(number string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.hands[number]
+}
+
 // advise sends a message that is owed from now on: it is journalled first, and forgotten once it is answered.
 func (a *Adapter) advise(ctx context.Context, q ask) (channel.Result, error) {
 	m, err := a.message(ctx, q, "")
@@ -139,6 +163,10 @@ func (a *Adapter) settled(ctx context.Context, r record, answer Message, result 
 
 // reversible sends a request to an acquirer that answers no enquiries: without an answer it is reversed, and the reversal is owed.
 func (a *Adapter) reversible(ctx context.Context, q ask, m Message) (channel.Result, error) {
+	if !a.claim(q.Number) {
+		return channel.Result{Number: q.Number}, nil // another call has it in hand
+	}
+	defer a.unclaim(q.Number)
 	known, again, err := a.kept(ctx, q.Number)
 	switch {
 	case err != nil:
@@ -180,6 +208,9 @@ func (a *Adapter) recall(ctx context.Context, ref channel.Ref) (channel.Result, 
 	r, ok, err := a.kept(ctx, number)
 	if err != nil {
 		return channel.Result{}, err
+	}
+	if !ok && a.claimed(number) {
+		return channel.Result{Number: number}, nil // it is being asked for at this moment
 	}
 	if !ok {
 		out := channel.Result{Outcome: channel.Missing, Number: number}

@@ -82,6 +82,7 @@ type Adapter struct {
 	late       int
 	enquiries  int
 	records    map[string]record // by our number; what the journal holds
+	hands      map[string]bool   // numbers that a call is about at this moment
 
 	saf sync.Mutex // held while what is owed is sent
 }
@@ -105,7 +106,7 @@ func New(s Settings) (*Adapter, error) {
 	if s.After == nil {
 		s.After = time.After
 	}
-	return &Adapter{s: s}, nil
+	return &Adapter{s: s, hands: map[string]bool{}}, nil
 }
 
 var (
