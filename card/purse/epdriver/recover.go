@@ -101,10 +101,12 @@ func (v *visit) byLog(ctx context.Context, q question) (purse.Verdict, purse.Evi
 // paid asks about a debit of money. With a proof in hand it is completed with its TAC; without, the log is all there is.
 //
 // A record of nothing shows little: a card that does not count such debits (C3) gives it the counter of another. So it tells to nobody
-// whom a counter went, and at the card's own counter not how the card logs.
+// whom a counter went, and at the card's own counter not how the card logs. A record with the counter before ours is then ours, logged before the increment, or of an equal debit
+// one earlier, logged after it: the backend must find out. One with the counter after ours is nobody else's, for this terminal makes no debit while ours is open.
 func (v *visit) paid(ctx context.Context, q question) (purse.Verdict, purse.Evidence, error) {
 	logged, sure, newest := v.logged(q.before), false, true
-	maybe := false // a record is ours, or of an equal debit in the same second
+	maybe := false  // a record is ours, or of an equal debit in the same second
+	either := false // the newest debit is of nothing at the card's own counter: one that logs after the increment, or does not count it
 	for n := byte(1); n <= logRecords; n++ {
 		l, found, err := v.debitLogged(ctx, n)
 		if err != nil {
@@ -120,10 +122,10 @@ func (v *visit) paid(ctx context.Context, q question) (purse.Verdict, purse.Evid
 			if by, known := loggedBy(l, q.counter, q.before, logged); known {
 				logged, sure = by, true
 			}
-			newest = false
+			either, newest = !sure && l.Counter == q.counter, false
 		}
 		switch {
-		case q.isOurs(l) && (l.Counter == logged || q.counter == q.before):
+		case q.isOurs(l) && (l.Counter == logged && !(either && l.Counter == q.before) || q.counter == q.before):
 			return purse.Completed, q.evidence(q.proven), nil
 		case q.isOurs(l):
 			maybe = true
