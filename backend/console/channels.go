@@ -33,6 +33,7 @@ type channelsView struct {
 	Lang, HTMLLang string
 	Base           string // what links are relative to: forms are answered one folder deeper
 	T              map[string]string
+	Links          []link
 	Said, Bad      string
 	Channels       []channelView
 	Incidents      []incidentView
@@ -68,7 +69,7 @@ func (h *handler) showChannels(w http.ResponseWriter, r *http.Request, status in
 		return
 	}
 	v := channelsOf(p, lang, h.Location)
-	v.Said, v.Bad, v.Lonely, v.Base = said, bad, lonely, "./"
+	v.Said, v.Bad, v.Lonely, v.Base, v.Links = said, bad, lonely, "./", h.links("channels", lang)
 	if r.Method == http.MethodPost {
 		v.Base = "../"
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	Log      *slog.Logger   // nil: slog.Default
 
 	Channels Channels // nil: there is no page of payment channels
+	Monitor  Monitor  // nil: there are no pages of the business, of merchants and of accounts
 }
 
 // MaxStreams bounds the open event streams. A page refused one still works; it is just not live.
@@ -62,7 +63,12 @@ func New(r Reader, c Config) http.Handler {
 			http.Redirect(w, r, "../channels?lang="+language(r), http.StatusSeeOther)
 		})
 	}
-	for name, kind := range map[string]string{"channels.js": "text/javascript; charset=utf-8", "console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml", "runbook-channels.txt": "text/plain; charset=utf-8"} {
+	if c.Monitor != nil {
+		mux.HandleFunc("GET /business", h.business)
+		mux.HandleFunc("GET /merchants", h.merchants)
+		mux.HandleFunc("GET /accounts", h.accounts)
+	}
+	for name, kind := range map[string]string{"channels.js": "text/javascript; charset=utf-8", "console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml", "monitor.js": "text/javascript; charset=utf-8", "runbook-channels.txt": "text/plain; charset=utf-8"} {
 		mux.Handle("GET /static/"+name, static(name, kind))
 	}
 	return headers(mux)
@@ -79,7 +85,7 @@ type handler struct {
 	have   bool
 }
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"money": showMoney, "count": showCount}).ParseFS(files, "templates/*.html"))
+var pages = template.Must(template.New("").Funcs(template.FuncMap{"money": showMoney, "count": showCount, "rate": showRate}).ParseFS(files, "templates/*.html"))
 
 // overview is the newest picture. However many look, the store is read once a change.
 func (h *handler) overview(ctx context.Context) (store.Overview, error) {
@@ -122,11 +128,27 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	w.Write(b.Bytes()) //nolint:errcheck // the reader has gone; there is nobody to tell
 }
 
-// view is the page's, with the way to the channels where there is one.
+// view is the page's, with the ways to the others.
 func (h *handler) view(ov store.Overview, lang string) pageView {
 	v := view(ov, lang, h.Location)
-	v.Channels = h.Channels != nil
+	v.Links = h.links("", lang)
 	return v
+}
+
+// link is a way to another page: Path is relative to the pages' folder.
+type link struct{ Path, Text string }
+
+// links are the ways from one page to the others there are.
+func (h *handler) links(from, lang string) (out []link) {
+	for _, p := range []struct {
+		path string
+		is   bool
+	}{{"", true}, {"business", h.Monitor != nil}, {"channels", h.Channels != nil}, {"merchants", h.Monitor != nil}, {"accounts", h.Monitor != nil}} {
+		if p.is && p.path != from {
+			out = append(out, link{p.path + "?lang=" + lang, texts[lang]["page."+p.path]})
+		}
+	}
+	return out
 }
 
 // headers keeps foreign script, frames and referrers away from the page.

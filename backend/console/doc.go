@@ -7,6 +7,8 @@
 // Where there is an online gateway, /channels shows its channels; an operator switches them there with a token and a reason, and closes incidents. All else
 // answers GET and HEAD only and changes nothing.
 //
+// Beside it, /business, /merchants and /accounts show what package monitor finds, with its alerts.
+//
 // The handler sets headers under which the page runs no script but its own. It does not ask who is looking: serve it on a local address, or behind something that does. Card numbers never
 // get here; the store hands out masked ones.
 package console

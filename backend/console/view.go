@@ -27,7 +27,7 @@ type pageView struct {
 	Days           []dayView
 	Cases          []caseView
 	MoreCases      int64
-	Channels       bool // there is a page of payment channels
+	Links          []link // to other pages
 }
 
 type tapView struct {

@@ -26,6 +26,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/tcc"
 	"github.com/purselane/purselane/backend/gateway/vault"
 	"github.com/purselane/purselane/backend/intake"
+	"github.com/purselane/purselane/backend/monitor"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
@@ -177,7 +178,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Online: n.kioskSales(), Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
-	look := console.Config{Location: at, Log: c.Log}
+	look := console.Config{Location: at, Log: c.Log, Monitor: monitor.New(n.store, c.Clock)}
 	if n.online != nil {
 		look.Channels = channelsPage{n}
 	}

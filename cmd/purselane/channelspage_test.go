@@ -48,4 +48,10 @@ func TestTheConsoleSwitchesAChannel(t *testing.T) {
 	require.NotContains(t, body, "One channel alone takes qr CNY", "two take it")
 	code, _ = post("operator.token", "wechat")
 	require.Equal(t, http.StatusConflict, code, "it has moved since")
+	for _, page := range []string{"business", "merchants", "accounts"} {
+		w := httptest.NewRecorder()
+		n.Console().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+page+"?lang=en", nil))
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Contains(t, w.Body.String(), "Nothing to look at.")
+	}
 }
