@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -44,6 +45,7 @@ import (
 	"github.com/purselane/purselane/internal/money"
 	"github.com/purselane/purselane/shadowaccount/books"
 	sim "github.com/purselane/purselane/simulator/channel"
+	"github.com/purselane/purselane/simulator/channel/alipay"
 	"github.com/purselane/purselane/simulator/channel/cardacquirer"
 	"github.com/purselane/purselane/simulator/channel/stripe"
 	"github.com/purselane/purselane/simulator/channel/unionpay"
@@ -56,6 +58,7 @@ type everyKind struct {
 	union  *unionpay.Sim
 	stripe *stripe.Simulator
 	bank   *cardacquirer.Sim
+	log    *slog.Logger // of the node that is opened; nil: its own
 }
 
 const (
@@ -150,6 +153,21 @@ func newEveryKind(t *testing.T) *everyKind {
 	return x
 }
 
+// alipay has the account of that name reach a simulator of its own, by the hosts that are given first.
+func (x *everyKind) alipay(t *testing.T, before ...string) *alipay.Simulator {
+	t.Helper()
+	a := alipay.New(alipay.Options{Clock: clock.System{}, Seed: 1})
+	web := httptest.NewServer(a)
+	t.Cleanup(web.Close)
+	raw, err := os.ReadFile(x.path("channels/alipay.yaml"))
+	require.NoError(t, err)
+	head, _, found := strings.Cut(string(raw), "gateway: ")
+	require.True(t, found)
+	hosts := append(before, web.URL)
+	x.write(t, "channels/alipay.yaml", 0o644, head+"gateway: '"+hosts[0]+"/gateway.do'\nhosts: ["+strings.Join(hosts[1:], ", ")+"]\n")
+	return a
+}
+
 // seal seals a file with the tool, and deletes it.
 func (x *everyKind) seal(t *testing.T, name string) {
 	t.Helper()
@@ -167,6 +185,9 @@ func (x *everyKind) open(t *testing.T) *node.Node {
 	t.Helper()
 	c, err := x.config(t)
 	require.NoError(t, err)
+	if x.log != nil {
+		c.Log = x.log
+	}
 	n, err := node.Open(t.Context(), c)
 	require.NoError(t, err)
 	x.serve = n.GatewayAPI()
@@ -503,8 +524,20 @@ func TestASecondHost(t *testing.T) {
 		require.NoError(t, err)
 		x.write(t, "channels/"+file, 0o644, head+field+dead.URL+live.Path+"\n"+rest+fmt.Sprintf("hosts: ['%s://%s']\n", live.Scheme, live.Host))
 	}
+	a := x.alipay(t, dead.URL)
+	raw, err := os.ReadFile(x.path("channels/wechat.yaml"))
+	require.NoError(t, err)
+	require.Contains(t, string(raw), "hosts: ['")
+	x.write(t, "channels/wechat.yaml", 0o644, strings.Replace(string(raw), "hosts: ['", "hosts: ['"+dead.URL+"', '", 1))
 	n := x.open(t)
-	p := pays(t, n.Gateway(), "stripe", 4_000, gateway.NewPayment{Product: channel.Quick, Payer: channel.Payer{Token: "pm_card_visa"}})
+	p := pays(t, n.Gateway(), "alipay", 2_000, gateway.NewPayment{Product: channel.Code, Payer: channel.Payer{Code: a.Code(alipay.Payer{})}})
+	require.Equal(t, []any{"alipay", order.PaymentPaid}, []any{p.Account, p.State}, "%s %s", p.Code, p.Message)
+	taken, fen, _ := a.Booked(p.Number)
+	require.Equal(t, []int64{1, 2_000}, []int64{int64(taken), fen})
+	p = pays(t, n.Gateway(), "wechat", 2_500, gateway.NewPayment{Product: channel.QR})
+	require.Equal(t, "wechat", p.Account, "%s %s", p.Code, p.Message)
+	require.NoError(t, x.wechat.Pay(p.Number, wechat.Payer{}))
+	p = pays(t, n.Gateway(), "stripe", 4_000, gateway.NewPayment{Product: channel.Quick, Payer: channel.Payer{Token: "pm_card_visa"}})
 	require.Equal(t, order.PaymentPaid, p.State, "%s %s", p.Code, p.Message)
 	charges, paid, _ := x.stripe.Count(p.Number)
 	require.Equal(t, []int64{1, 4_000}, []int64{int64(charges), paid})
