@@ -218,3 +218,17 @@ func TestSuiteWithPaymentCodesAndCertificates(t *testing.T) {
 func TestSuiteWithMiniProgramsAndPublicKey(t *testing.T) {
 	channeltest.Run(t, bench(alipay.ByKey, channel.JSAPI))
 }
+
+// TestWorstDay: what stands before Alipay answers anything, in both modes of keys.
+func TestWorstDay(t *testing.T) {
+	for _, mode := range []alipay.Mode{alipay.ByKey, alipay.ByCertificate} {
+		s, _, at := open(t, alipay.Options{Mode: mode})
+		channeltest.WorstDay(t, channeltest.Worst{
+			Channel: func(w channeltest.Wire) channel.Channel {
+				return adapterOf(t, s, func(set *adapter.Settings) { set.HTTP = w })
+			},
+			Pay: request("wd000000000000000000001", 900, channel.QR), Payout: out("wd000000000000000000002", 800, at), Signs: true,
+			Success: `{"alipay_trade_precreate_response":{"code":"10000","msg":"Success","out_trade_no":"wd000000000000000000001","qr_code":"https://qr.alipay.com/1"},"alipay_trade_query_response":{"code":"10000","trade_status":"TRADE_SUCCESS"}}`,
+		})
+	}
+}

@@ -112,3 +112,15 @@ func benchOf(t *testing.T, listen func(*http.Client)) *channeltest.Bench {
 }
 
 func TestSuite(t *testing.T) { channeltest.Run(t, bench) }
+
+// TestWorstDay: what stands before Stripe answers anything.
+func TestWorstDay(t *testing.T) {
+	s := newStand(t)
+	channeltest.WorstDay(t, channeltest.Worst{
+		Channel: func(w channeltest.Wire) channel.Channel {
+			return s.adapter(func(set *adapter.Settings) { set.HTTP = &http.Client{Transport: w} })
+		},
+		Pay:     request("wd000000000000000000001", 900, "pm_card_visa"),
+		Success: `{"id":"pi_1","object":"payment_intent","status":"succeeded","amount":900,"amount_received":900,"currency":"usd","metadata":{"purselane":"wd000000000000000000001"}}`,
+	})
+}

@@ -113,3 +113,20 @@ func TestNotificationsComeFiveTimesAndStop(t *testing.T) {
 	require.Equal(t, 1+len(unionpay.Gaps), tries)
 	require.Equal(t, noon.Add(unionpay.DebitAfter+12*time.Minute), s.clock.Now())
 }
+
+// TestWorstDay: what stands before UnionPay answers anything.
+func TestWorstDay(t *testing.T) {
+	s := open(t)
+	set := settings(s.sim, s.clock, s.weather)
+	channeltest.WorstDay(t, channeltest.Worst{
+		Channel: func(w channeltest.Wire) channel.Channel {
+			set.HTTP = w
+			a, err := adapter.New(set)
+			require.NoError(t, err)
+			return a
+		},
+		Pay: s.quick("wd000000000000000000001", 900, channeltest.Pays), Signs: true,
+		Payout:  channel.PayoutRequest{Number: "wd000000000000000000002", Money: cny(800), Sent: s.clock.Now(), Account: "ref-payee", Name: "张三", Purpose: "提现", NotifyURL: notifyTo},
+		Success: "respCode=00&origRespCode=00&orderId=wd000000000000000000001&txnAmt=900&currencyCode=156&queryId=202603020900000000018&signature=&signPubKeyCert=",
+	})
+}

@@ -224,3 +224,15 @@ func TestSuiteWithPagesAndCertificates(t *testing.T) {
 func TestSuiteWithPaymentCodes(t *testing.T) {
 	channeltest.Run(t, bench(wechat.ByPublicKey, channel.Code))
 }
+
+// TestWorstDay: what stands before WeChat Pay answers anything.
+func TestWorstDay(t *testing.T) {
+	s, _, _ := open(t, wechat.ByPublicKey, nil)
+	channeltest.WorstDay(t, channeltest.Worst{
+		Channel: func(w channeltest.Wire) channel.Channel {
+			return adapterOf(t, s, func(set *adapter.Settings) { set.HTTP = w })
+		},
+		Pay: request("wd000000000000000000001", 900, channel.QR), Payout: out("wd000000000000000000002", 800), Signs: true,
+		Success: `{"code_url":"weixin://wxpay/bizpayurl?pr=1","trade_state":"SUCCESS","status":"SUCCESS","out_trade_no":"wd000000000000000000001","transaction_id":"1","amount":{"total":900,"currency":"CNY"}}`,
+	})
+}

@@ -18,8 +18,11 @@ func (c *Channel) Authorise(ctx context.Context, r channel.PayRequest) (channel.
 // not made again. Only some cards can; the others refuse with class NotSupported.
 func (c *Channel) Increment(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
 	units, pi, missing, err := c.reserved(ctx, r)
-	if err != nil || missing {
-		return channel.Result{Outcome: channel.Missing, Number: r.Number}, err
+	if err != nil {
+		return channel.Result{}, err
+	}
+	if missing {
+		return channel.Result{Outcome: channel.Missing, Number: r.Number}, nil
 	}
 	if was, made := pi.Metadata[increment+r.Number]; made {
 		if was != fmt.Sprint(units) {
@@ -51,8 +54,11 @@ func (c *Channel) Increment(ctx context.Context, r channel.RefundRequest) (chann
 // Capture takes at most what is reserved, once; the rest is released.
 func (c *Channel) Capture(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
 	units, pi, missing, err := c.reserved(ctx, r)
-	if err != nil || missing {
-		return channel.Result{Outcome: channel.Missing, Number: r.Number}, err
+	if err != nil {
+		return channel.Result{}, err
+	}
+	if missing {
+		return channel.Result{Outcome: channel.Missing, Number: r.Number}, nil
 	}
 	if pi.Status == api.PaymentIntentStatusSucceeded && pi.Metadata[captured] == r.Number {
 		if pi.AmountReceived != units {
@@ -80,8 +86,11 @@ func (c *Channel) Capture(ctx context.Context, r channel.RefundRequest) (channel
 // Release gives up the whole of what is reserved.
 func (c *Channel) Release(ctx context.Context, r channel.RefundRequest) (channel.Result, error) {
 	_, pi, missing, err := c.reserved(ctx, r)
-	if err != nil || missing {
-		return channel.Result{Outcome: channel.Missing, Number: r.Number}, err
+	if err != nil {
+		return channel.Result{}, err
+	}
+	if missing {
+		return channel.Result{Outcome: channel.Missing, Number: r.Number}, nil
 	}
 	after, err := c.cancel(ctx, r.Of.Number, pi)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 
 	api "github.com/stripe/stripe-go/v85"
 
@@ -53,10 +54,16 @@ func read(err error) (no *api.Error, unknown error) {
 		if errors.As(err, &op) && op.Op == "dial" { // redirects are not followed, so it is the dial of our own request
 			return nil, fmt.Errorf("Stripe: %w: %w", channel.ErrNotSent, err)
 		}
-		return nil, fmt.Errorf("Stripe: %w", err)
+		var of *url.Error
+		if errors.As(err, &of) {
+			return nil, fmt.Errorf("Stripe: %w", err)
+		}
+		return nil, errors.New("Stripe: the answer broke off, or something on the way has answered in Stripe's place: nobody knows what was done")
 	}
 	p := &problem{Status: e.HTTPStatusCode, Code: code(e), Request: e.RequestID}
 	switch {
+	case e.Type != api.ErrorTypeIdempotency && e.Type != api.ErrorTypeCard && e.Type != api.ErrorTypeInvalidRequest && p.Status < 500:
+		p.Say = "the answer is no error of Stripe's: something on the way has answered in its place, and the request may have been done"
 	case e.Type == api.ErrorTypeIdempotency:
 		p.Say = "this number was sent before with other content: nothing was done, and somebody must look"
 	case p.Status == http.StatusUnauthorized:

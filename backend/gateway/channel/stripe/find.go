@@ -80,10 +80,15 @@ func (c *Channel) get(ctx context.Context, id string) (*api.PaymentIntent, error
 	if err != nil {
 		return nil, err
 	}
-	if no.HTTPStatusCode == http.StatusNotFound {
+	if missing(no) {
 		return nil, nil
 	}
 	return nil, unread(no)
+}
+
+// missing reports that Stripe does not know the object that was asked for.
+func missing(no *api.Error) bool {
+	return no.HTTPStatusCode == http.StatusNotFound && no.Code == api.ErrorCodeResourceMissing
 }
 
 // unread is the error of a question: whatever Stripe says to it, nothing is known of what was asked about.

@@ -3,7 +3,6 @@ package stripe
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	api "github.com/stripe/stripe-go/v85"
@@ -55,7 +54,7 @@ func (c *Channel) Refund(ctx context.Context, r channel.RefundRequest) (channel.
 
 // QueryRefund asks what became of a refund.
 func (c *Channel) QueryRefund(ctx context.Context, r channel.RefundRef) (channel.Result, error) {
-	missing := channel.Result{Outcome: channel.Missing, Number: r.Number}
+	none := channel.Result{Outcome: channel.Missing, Number: r.Number}
 	if r.ChannelID != "" {
 		made, err := c.client.V1Refunds.Retrieve(ctx, r.ChannelID, nil)
 		if err == nil {
@@ -65,8 +64,8 @@ func (c *Channel) QueryRefund(ctx context.Context, r channel.RefundRef) (channel
 		if err != nil {
 			return channel.Result{}, err
 		}
-		if no.HTTPStatusCode == http.StatusNotFound {
-			return missing, nil
+		if missing(no) {
+			return none, nil
 		}
 		return channel.Result{}, unread(no)
 	}
@@ -75,14 +74,14 @@ func (c *Channel) QueryRefund(ctx context.Context, r channel.RefundRef) (channel
 		return channel.Result{}, err
 	}
 	if pi == nil {
-		return missing, nil
+		return none, nil
 	}
 	made, err := c.refundOf(ctx, pi.ID, r.Number)
 	if err != nil {
 		return channel.Result{}, err
 	}
 	if made == nil {
-		return missing, nil
+		return none, nil
 	}
 	return refundResult(r.Number, made)
 }
