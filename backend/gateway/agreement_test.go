@@ -40,7 +40,7 @@ func (b *signer) Sign(_ context.Context, r channel.SignRequest) (channel.Signed,
 	})
 }
 
-func (b *signer) QueryAgreement(_ context.Context, number string) (channel.Signed, error) {
+func (b *signer) QueryAgreement(_ context.Context, number, _ string) (channel.Signed, error) {
 	return b.word("query agreement", func() channel.Signed {
 		if c, known := b.covenants[number]; known {
 			c.Action = channel.Action{}

@@ -89,7 +89,7 @@ func (s *Service) askAgreement(ctx context.Context, row store.GatewayAgreement) 
 	}
 	limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer stop()
-	said, err := signs.QueryAgreement(limited, row.Number)
+	said, err := signs.QueryAgreement(limited, row.Number, row.ChannelID)
 	if err == nil && said.Outcome == channel.Succeeded && row.State == string(order.Ending) {
 		if row.ChannelID == "" {
 			row.ChannelID = said.Agreement

@@ -69,7 +69,7 @@ func (s *Service) lookAfter(ctx context.Context, row store.GatewayAgreement, ste
 	}
 	limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer stop()
-	said, err := signs.QueryAgreement(limited, row.Number)
+	said, err := signs.QueryAgreement(limited, row.Number, row.ChannelID)
 	if fault := s.fault("called"); fault != nil {
 		return fault
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel/wechat"
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/internal/money"
 )
 
 // wechatFile is the settings file of an account at WeChat Pay; docs/gateway-serve.md is its page. Files that it names lie beside it.
@@ -57,6 +58,17 @@ type alipayFile struct {
 	Gateway          string   `yaml:"gateway,omitempty"`
 	Hosts            []string `yaml:"hosts,omitempty"`
 	Transfers        bool     `yaml:"transfers,omitempty"`
+	Agreements       struct {
+		Product  string `yaml:"product,omitempty"`
+		Personal string `yaml:"personal,omitempty"`
+		Scene    string `yaml:"scene,omitempty"`
+		Open     string `yaml:"open,omitempty"`
+		Period   struct {
+			Type  string `yaml:"type,omitempty"`
+			Every int    `yaml:"every,omitempty"`
+			Most  string `yaml:"most,omitempty"` // yuan
+		} `yaml:"period,omitempty"`
+	} `yaml:"agreements,omitempty"`
 }
 
 // readBeside reads a file that a settings file names. A secret one must be its owner's alone.
@@ -212,6 +224,15 @@ func alipaySettings(raw []byte, read readBeside) (alipay.Settings, error) {
 	}
 	s := alipay.Settings{AppID: file.AppID, SellerID: file.SellerID, MiniApp: file.MiniApp, Gateway: file.Gateway, Transfers: file.Transfers}
 	r := &keyFiles{read: read}
+	g := file.Agreements
+	s.Agreements = alipay.Agreements{Product: g.Product, Personal: g.Personal, Scene: g.Scene, Open: alipay.Open(g.Open), Period: alipay.Period{Type: g.Period.Type, Every: g.Period.Every}}
+	if g.Period.Most != "" {
+		most, err := money.Parse(g.Period.Most)
+		if err != nil {
+			r.errs = append(r.errs, fmt.Errorf("agreements.period.most: %w", err))
+		}
+		s.Agreements.Period.Most = most
+	}
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
 	s.AppCertificate = r.certificate("app_certificate", file.AppCertificate)
 	s.HTTP = r.client(10*time.Second, s.Gateway, alipay.Gateway, file.Hosts)

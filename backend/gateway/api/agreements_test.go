@@ -17,7 +17,7 @@ import (
 func (able) Sign(_ context.Context, r channel.SignRequest) (channel.Signed, error) {
 	return channel.Signed{Outcome: channel.Succeeded, Number: r.Number, Agreement: "bank-" + r.Number}, nil
 }
-func (able) QueryAgreement(_ context.Context, number string) (channel.Signed, error) {
+func (able) QueryAgreement(_ context.Context, number, _ string) (channel.Signed, error) {
 	return channel.Signed{Outcome: channel.Succeeded, Number: number, Agreement: "bank-" + number}, nil
 }
 func (able) Unsign(_ context.Context, number, _ string) (channel.Signed, error) {

@@ -221,9 +221,12 @@ type Signed struct {
 }
 
 // Agreements are signed once and debited often. A debit is a Pay with product [Agreement].
+//
+// number is ours; agreement is the channel's, "" where it is not known yet. A channel may forget what has ended: of one whose number it has given us, not
+// to know it is to say Closed.
 type Agreements interface {
 	Sign(context.Context, SignRequest) (Signed, error)
-	QueryAgreement(ctx context.Context, number string) (Signed, error)
+	QueryAgreement(ctx context.Context, number, agreement string) (Signed, error)
 	Unsign(ctx context.Context, number, agreement string) (Signed, error)
 }
 

@@ -75,7 +75,7 @@ func covenant(number string, o channel.Outcome) channel.Signed {
 func (*bank) Sign(_ context.Context, r channel.SignRequest) (channel.Signed, error) {
 	return covenant(r.Number, channel.Succeeded), nil
 }
-func (*bank) QueryAgreement(_ context.Context, number string) (channel.Signed, error) {
+func (*bank) QueryAgreement(_ context.Context, number, _ string) (channel.Signed, error) {
 	return covenant(number, channel.Succeeded), nil
 }
 func (*bank) Unsign(_ context.Context, number, _ string) (channel.Signed, error) {

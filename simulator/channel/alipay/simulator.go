@@ -15,6 +15,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/channel/alipay"
 	"github.com/purselane/purselane/internal/clock"
+	"github.com/purselane/purselane/internal/money"
 	sim "github.com/purselane/purselane/simulator/channel"
 )
 
@@ -40,6 +41,7 @@ type Options struct {
 	ScanAtOnce   bool   // a payer scans each QR code as soon as it is made, and then waits
 	Messages     string // the address of the app, which messages about transfers go to; "": none is sent
 	Balance      int64  // what the merchant has for transfers, in fen; 0: 10,000,000.00
+	Cycle        bool   // agreements are of CYCLE_PAY_AUTH, with a period, and not of GENERAL_WITHHOLDING
 	TellsClosing bool   // notify of trades that expire, as Alipay does for merchants who ask for it
 }
 
@@ -63,6 +65,7 @@ type Simulator struct {
 	trades    map[string]*trade
 	refunds   map[string]*refund // by payment and number
 	codes     map[string]Payer
+	covenants []*covenant // in the order of signing
 	transfers map[string]*transfer
 	payees    map[string]Payee    // by identity
 	balance   int64               // for transfers, in fen
@@ -94,7 +97,11 @@ func New(o Options) *Simulator {
 
 // Settings are those of the merchant, who reaches the simulator without a network.
 func (s *Simulator) Settings() alipay.Settings {
-	set := alipay.Settings{AppID: AppID, SellerID: SellerID, Key: s.keys.App, HTTP: sim.Doer(s, s.Weather), Now: s.clock.Now}
+	set := alipay.Settings{
+		Agreements: alipay.Agreements{Product: s.product(), Scene: SignScene}, AppID: AppID, SellerID: SellerID, Key: s.keys.App, HTTP: sim.Doer(s, s.Weather), Now: s.clock.Now}
+	if s.set.Cycle {
+		set.Agreements.Period = alipay.Period{Type: "MONTH", Every: 1, Most: money.Minor(500_00)}
+	}
 	if s.set.Mode == ByKey {
 		set.PublicKey = &s.keys.Alipay.PublicKey
 	} else {

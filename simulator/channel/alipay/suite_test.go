@@ -68,7 +68,7 @@ func request(number string, minor int64, product channel.Product) channel.PayReq
 func bench(mode alipay.Mode, product channel.Product) channeltest.Maker {
 	return func(t *testing.T) *channeltest.Bench {
 		s, c, at := open(t, alipay.Options{Mode: mode, ScanAtOnce: product == channel.QR, Messages: notifyURL})
-		wills, codes := map[string]channeltest.Will{}, map[string]string{}
+		wills, codes, pages := map[string]channeltest.Will{}, map[string]string{}, map[string]string{}
 		return &channeltest.Bench{
 			Channel: c, Clock: at, Weather: s.Weather, Notifier: s.Notices, WrongKeys: wrongKeys(t, s, mode), Codes: payCodes, Forgeries: forgeries(t, mode),
 			Request: func(number string, minor int64, will channeltest.Will) channel.PayRequest {
@@ -82,7 +82,23 @@ func bench(mode alipay.Mode, product channel.Product) channeltest.Maker {
 				}
 				return r
 			},
+			Sign: func(number string) channel.SignRequest {
+				r := channel.SignRequest{Number: number, Plan: "auto-reload", NotifyURL: notifyURL, ReturnURL: "https://shop.example/signed"}
+				signed, err := c.Sign(t.Context(), r)
+				require.NoError(t, err)
+				pages[number] = signed.Action.URL
+				return r
+			},
+			Debit: func(number, agreement string, minor int64) channel.PayRequest {
+				r := request(number, minor, channel.Agreement)
+				r.Payer = channel.Payer{Agreement: agreement}
+				return r
+			},
+			EndThere: s.EndAtAlipay, TellsEnds: true,
 			Act: func(number string) error {
+				if page := pages[number]; page != "" {
+					return s.Sign(page, alipay.Payer{})
+				}
 				if wills[number] == channeltest.Declines {
 					return errors.New("the payer does not want to")
 				}

@@ -36,6 +36,10 @@ type orderRequest struct {
 	MiniApp  string `json:"op_app_id"`
 	Buyer    string `json:"buyer_id"`
 	OpenID   string `json:"buyer_open_id"`
+
+	Agreement struct {
+		Number string `json:"agreement_no"`
+	} `json:"agreement_params"`
 }
 
 type trade struct {
@@ -158,6 +162,10 @@ func (s *Simulator) scan(t *trade) {
 }
 
 func (s *Simulator) pay(p url.Values, content []byte) (map[string]any, *fault) {
+	var in orderRequest
+	if json.Unmarshal(content, &in) == nil && in.Agreement.Number != "" {
+		return s.debit(p, content)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, refused := s.read(p, content, "FACE_TO_FACE_PAYMENT")
@@ -185,11 +193,16 @@ func (s *Simulator) pay(p url.Values, content []byte) (map[string]any, *fault) {
 		return nil, no("10003", "the payer is typing the password")
 	}
 	s.take(t, payer)
+	return t.charged(), nil
+}
+
+// charged is the answer to a request that has taken the money at once.
+func (t *trade) charged() map[string]any {
 	out := t.answer()
 	delete(out, "trade_status") // it says none
 	delete(out, "send_pay_date")
 	out["gmt_payment"] = stamp(t.paidAt)
-	return out, nil
+	return out
 }
 
 // over reports that nobody can pay a trade any more, and closes one whose time is up. The lock is held.

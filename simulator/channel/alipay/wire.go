@@ -64,6 +64,8 @@ var methods = map[string]method{
 	"alipay.trade.fastpay.refund.query":              {sim.QueryRefund, (*Simulator).queryRefund},
 	"alipay.fund.trans.uni.transfer":                 {sim.Payout, (*Simulator).transfer},
 	"alipay.fund.trans.common.query":                 {sim.Query, (*Simulator).queryTransfer},
+	"alipay.user.agreement.query":                    {sim.Query, (*Simulator).queryAgreement},
+	"alipay.user.agreement.unsign":                   {sim.Unsign, (*Simulator).unsign},
 	"alipay.data.dataservice.bill.downloadurl.query": {sim.Bill, (*Simulator).billURL},
 }
 
@@ -188,23 +190,31 @@ func (s *Simulator) answer(w http.ResponseWriter, name string, out map[string]an
 
 // notify tells the merchant of a trade. The lock is held.
 func (s *Simulator) notify(t *trade, more map[string]string) {
+	said := map[string]string{
+		"out_trade_no": t.Number, "trade_no": t.id, "trade_status": t.state, "seller_id": SellerID, "total_amount": t.Amount, "subject": t.Subject,
+		"gmt_create": stamp(t.made), "buyer_id": "2088102122524333",
+	}
+	if t.Passback != "" {
+		said["passback_params"] = t.Passback
+	}
+	maps.Copy(said, more)
+	s.post(t.notify, "trade_status_sync", said)
+}
+
+// post sends the merchant a notification of a kind. The lock is held.
+func (s *Simulator) post(to, kind string, said map[string]string) {
 	s.seq++
 	v := url.Values{}
 	for name, value := range map[string]string{
-		"notify_id": fmt.Sprintf("%s%024d", s.clock.Now().In(zone).Format("20060102"), s.seq), "notify_type": "trade_status_sync",
+		"notify_id": fmt.Sprintf("%s%024d", s.clock.Now().In(zone).Format("20060102"), s.seq), "notify_type": kind,
 		"notify_time": stamp(s.clock.Now()), "app_id": AppID, "auth_app_id": AppID, "charset": "utf-8", "version": "1.0", "sign_type": "RSA2",
-		"out_trade_no": t.Number, "trade_no": t.id, "trade_status": t.state, "seller_id": SellerID, "total_amount": t.Amount, "subject": t.Subject,
-		"gmt_create": stamp(t.made), "buyer_id": "2088102122524333",
 	} {
 		v.Set(name, value)
 	}
-	if t.Passback != "" {
-		v.Set("passback_params", t.Passback)
-	}
-	for name, value := range more {
+	for name, value := range said {
 		v.Set(name, value)
 	}
-	s.Notices.Send(sim.Notice{ID: v.Get("notify_id"), URL: t.notify,
+	s.Notices.Send(sim.Notice{ID: v.Get("notify_id"), URL: to,
 		Make: func(at time.Time) gateway.Notification {
 			s.mu.Lock()
 			defer s.mu.Unlock()

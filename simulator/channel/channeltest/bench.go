@@ -80,6 +80,8 @@ type Bench struct {
 	Authorise func(number string, minor int64) channel.PayRequest // a card for Authoriser; nil: Request with Pays
 	Sign      func(number string) channel.SignRequest             // for Agreements; Act lets the payer sign
 	Debit     func(number, agreement string, minor int64) channel.PayRequest
+	EndThere  func(number string) error // lets the payer end an agreement at the channel, without us
+	TellsEnds bool                      // Agreements: the channel notifies of signings, and of ends that the payer makes
 	Payout    func(number string, minor int64) channel.PayoutRequest
 	PaidOut   func(number string) Truth // Payouts: Charges and Paid of a pay-out
 	Drain     func()                    // Payouts, may be nil even so: takes all away that we have for pay-outs

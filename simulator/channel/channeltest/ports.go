@@ -90,7 +90,7 @@ func agreement(s *stand) {
 	require.Contains(s.t, []channel.Outcome{channel.Pending, channel.Succeeded}, got.Outcome)
 	require.NoError(s.t, s.Act(n))
 	s.notifications()
-	got, err = a.QueryAgreement(s.ctx, n)
+	got, err = a.QueryAgreement(s.ctx, n, "")
 	require.NoError(s.t, err)
 	require.Equal(s.t, channel.Succeeded, got.Outcome)
 	require.NotEmpty(s.t, got.Agreement)
@@ -109,7 +109,7 @@ func agreement(s *stand) {
 		require.NoError(s.t, err)
 		require.Equal(s.t, channel.Closed, ended.Outcome)
 	}
-	ended, err := a.QueryAgreement(s.ctx, n)
+	ended, err := a.QueryAgreement(s.ctx, n, got.Agreement)
 	require.NoError(s.t, err)
 	require.Equal(s.t, channel.Closed, ended.Outcome)
 	if s.Debit != nil {
@@ -123,7 +123,7 @@ func agreement(s *stand) {
 		}
 		require.Equal(s.t, channel.Failed, res.Outcome, "debited after the end of the agreement")
 	}
-	missing, err := a.QueryAgreement(s.ctx, number())
+	missing, err := a.QueryAgreement(s.ctx, number(), "")
 	require.NoError(s.t, err)
 	require.Equal(s.t, channel.Missing, missing.Outcome)
 }

@@ -63,6 +63,13 @@ func Run(t *testing.T, make Maker) {
 	run(caps.Authorise && authorises, "authorise, capture too much", captureTooMuch)
 	run(caps.Authorise && authorises, "authorise, release", releaseAll)
 	run(caps.Agreements && agrees && b.Sign != nil, "agreement", agreement)
+	signs := caps.Agreements && agrees && b.Sign != nil
+	debits := signs && b.Debit != nil
+	run(debits && b.EndThere != nil, "agreement ended at the channel is found by asking", endedThere)
+	run(debits, "debit answer lost: charged once", debitAnswerLost)
+	run(signs, "end of an agreement, answer lost", unsignAnswerLost)
+	run(signs && notifies && b.TellsEnds && b.EndThere != nil, "told of an agreement", toldOfAgreement)
+	run(signs && notifies && b.TellsEnds && b.EndThere != nil, "told of a signing too late", toldTooLate)
 	out := caps.Payout && paysOut && b.Payout != nil
 	run(out, "pay-out", payout)
 	run(out, "pay-out answer lost", payoutAnswerLost)

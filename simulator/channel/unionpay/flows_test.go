@@ -179,7 +179,7 @@ func TestACardAndAnAgreementAreOpenedOnUnionPaysPage(t *testing.T) {
 	require.Equal(t, "sign0000000000000001", events[1].Agreement)
 
 	s.sim.EndAtBank("sign0000000000000001")
-	ended, err := s.a.QueryAgreement(t.Context(), "sign0000000000000001")
+	ended, err := s.a.QueryAgreement(t.Context(), "sign0000000000000001", "")
 	require.NoError(t, err)
 	require.Equal(t, channel.Closed, ended.Outcome, "the payer has ended it at the bank")
 }

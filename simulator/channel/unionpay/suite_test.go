@@ -37,6 +37,7 @@ func TestTheAdapterKeepsToTheSuite(t *testing.T) {
 			Debit: func(number, agreement string, minor int64) channel.PayRequest {
 				return channel.PayRequest{Number: number, Product: channel.Agreement, Money: cny(minor), Sent: s.first(number), NotifyURL: notifyTo, Payer: channel.Payer{Agreement: agreement}}
 			},
+			EndThere: func(number string) error { s.sim.EndAtBank(number); return nil },
 			Payout: func(number string, minor int64) channel.PayoutRequest {
 				return channel.PayoutRequest{Number: number, Money: cny(minor), Sent: s.first(number), Account: "ref-payee", Name: "张三", Purpose: "提现", NotifyURL: notifyTo}
 			},

@@ -46,6 +46,19 @@ func settings() Settings {
 	return Settings{AppID: "2021000118604126", SellerID: seller, Key: k[0], PublicKey: &k[1].PublicKey, Now: func() time.Time { return time.Unix(1772413200, 0) }}
 }
 
+func month(every int) Period { return Period{Type: "MONTH", Every: every, Most: money.Minor(500_00)} }
+
+// TestAPeriodStartsOnADayThatEveryMonthHas: Alipay takes no day after the 28th for months.
+func TestAPeriodStartsOnADayThatEveryMonthHas(t *testing.T) {
+	for at, first := range map[string]string{"2027-01-28T15:59:59Z": "2027-01-28", "2027-01-28T16:00:00Z": "2027-02-01", "2026-12-31T15:00:00Z": "2027-01-01", "2027-02-03T00:00:00Z": "2027-02-03"} {
+		now, err := time.Parse(time.RFC3339, at)
+		require.NoError(t, err)
+		require.Equal(t, &periodRule{Type: "MONTH", Every: 3, First: first, Most: "500.00"}, month(3).rule(now))
+	}
+	require.Equal(t, "2027-01-29", Period{Type: "DAY", Every: 7}.rule(time.Date(2027, 1, 29, 1, 0, 0, 0, time.UTC)).First)
+	require.Nil(t, Period{}.rule(time.Now()))
+}
+
 func fen(n int64) channel.Money { return channel.Money{Amount: money.Minor(n), Currency: currency} }
 
 func TestASettingThatIsWrongIsNamed(t *testing.T) {
@@ -60,6 +73,20 @@ func TestASettingThatIsWrongIsNamed(t *testing.T) {
 		{func(s *Settings) { s.RootCertificates = []byte("x") }, "in key mode or in certificate mode"},
 		{func(s *Settings) { s.PublicKey, s.RootCertificates = nil, []byte("x") }, "appCertPublicKey.crt"},
 		{func(s *Settings) { s.PublicKey = &s.Key.PublicKey }, "is the app's own"},
+		{func(s *Settings) { s.Agreements.Scene = "INDUSTRY|X" }, "the product (GENERAL_WITHHOLDING or CYCLE_PAY_AUTH) is missing"},
+		{func(s *Settings) { s.Agreements = Agreements{Product: "QUICK", Scene: "INDUSTRY|X"} }, `product "QUICK"`},
+		{func(s *Settings) { s.Agreements = Agreements{Product: withholding, Scene: "DEFAULT|DEFAULT"} }, "which takes our numbers with no other"},
+		{func(s *Settings) { s.Agreements = Agreements{Product: withholding, Scene: "INDUSTRY|X", Open: "sms"} }, `open "sms"`},
+		{func(s *Settings) {
+			s.Agreements = Agreements{Product: withholding, Scene: "INDUSTRY|X", Period: month(1)}
+		}, "has none: leave it out"},
+		{func(s *Settings) { s.Agreements = Agreements{Product: cycle, Scene: "INDUSTRY|X"} }, "wants DAY from 7 on, or MONTH"},
+		{func(s *Settings) {
+			s.Agreements = Agreements{Product: withholding, Personal: cycleOf, Scene: "INDUSTRY|X", Period: Period{Type: "DAY", Every: 6}}
+		}, "wants DAY from 7 on"},
+		{func(s *Settings) {
+			s.Agreements = Agreements{Product: cycle, Scene: "INDUSTRY|X", Period: Period{Type: "MONTH", Every: 1}}
+		}, "wants the highest amount"},
 	} {
 		s := settings()
 		tt.change(&s)
@@ -106,6 +133,7 @@ func TestWhatCanNeverBeAskedIsNotSent(t *testing.T) {
 		"code":     func(r *channel.PayRequest) { r.Product = channel.Code },
 		"openid":   func(r *channel.PayRequest) { r.Product = channel.JSAPI },
 		"product":  func(r *channel.PayRequest) { r.Product = channel.Quick },
+		"agreed":   func(r *channel.PayRequest) { r.Product, r.Payer.Agreement = channel.Agreement, "20260302000000000001" }, // none are set
 	} {
 		r := good
 		change(&r)

@@ -78,6 +78,18 @@ var codes = map[string]struct {
 	"ACQ.PAYMENT_FAIL":                           {ask, channel.ByIssuer},
 	"ACQ.PAYMENT_REQUEST_HAS_RISK":               {refused, channel.ByRisk},
 	"ACQ.CURRENCY_NOT_SUPPORT":                   {refused, channel.NotSupported},
+	// Of debits under an agreement. Whether the agreement is looked at before the number is not known: a debit of this number may stand from before its end.
+	"ACQ.AGREEMENT_NOT_EXIST":          {ask, channel.ByPayer}, // or it was ended
+	"ACQ.AGREEMENT_INVALID":            {ask, channel.ByPayer},
+	"ACQ.AGREEMENT_STATUS_NOT_NORMAL":  {ask, channel.ByPayer},
+	"ACQ.AGREEMENT_ERROR":              {ask, channel.BySetting},
+	"ACQ.MERCHANT_AGREEMENT_INVALID":   {refused, channel.BySetting},
+	"ACQ.BUYER_NOT_EXIST":              {ask, channel.ByPayer},
+	"ACQ.CYCLE_PAY_DATE_NOT_MATCH":     {ask, channel.BySetting},
+	"ACQ.CYCLE_PAY_SINGLE_FEE_EXCEED":  {ask, channel.BySetting},
+	"ACQ.CYCLE_PAY_TOTAL_FEE_EXCEED":   {ask, channel.BySetting}, // after a debit of this very number, too
+	"ACQ.CYCLE_PAY_TOTAL_TIMES_EXCEED": {ask, channel.BySetting},
+	"USER_AGREEMENT_NOT_EXIST":         {absent, channel.NoClass}, // of queries and ends: not signed, or ended
 	// Of refunds.
 	"ACQ.SELLER_BALANCE_NOT_ENOUGH":   {refused, channel.BySetting},
 	"ACQ.REFUND_AMT_NOT_EQUAL_TOTAL":  {refused, channel.BySetting},

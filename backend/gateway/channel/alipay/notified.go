@@ -30,6 +30,9 @@ func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]chann
 		}
 		return []channel.Event{e}, nil
 	}
+	if kind := v.Get("notify_type"); kind == noticeSigned || kind == noticeUnsigned {
+		return c.agreementTold(ctx, v)
+	}
 	if v.Get("notify_type") != sdk.NotifyTypeTradeStatusSync {
 		return nil, nil
 	}

@@ -26,6 +26,13 @@ type order struct {
 	MiniApp  string `json:"op_app_id,omitempty"`
 	Buyer    string `json:"buyer_id,omitempty"` // user number: 2088…
 	OpenID   string `json:"buyer_open_id,omitempty"`
+
+	Agreement *agreed `json:"agreement_params,omitempty"`
+}
+
+// agreed names the agreement that a debit is made under.
+type agreed struct {
+	Number string `json:"agreement_no"`
 }
 
 // products are the method and the product code that each of ours is sold as.
@@ -38,7 +45,15 @@ var products = map[channel.Product]struct{ method, code string }{
 	channel.NetBank: {methodPage, "FAST_INSTANT_TRADE_PAY"},
 }
 
-// Pay asks Alipay for a QR code or a trade for a mini program, or to charge a payment code. For an app and for pages it signs what the payer's device hands to Alipay:
+// product is the code that a product of ours is sold as; "" for none.
+func (c *Channel) product(p channel.Product) string {
+	if p == channel.Agreement {
+		return c.set.Agreements.Product
+	}
+	return products[p].code
+}
+
+// Pay asks Alipay for a QR code or a trade for a mini program, or to charge a payment code or a payer who has signed for it. For an app and for pages it signs what the payer's device hands to Alipay:
 // nothing is sent, and Alipay does not know the payment before the payer is there.
 func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result, error) {
 	o, err := c.order(r)
@@ -51,7 +66,7 @@ func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result
 	switch r.Product {
 	case channel.QR, channel.JSAPI:
 		return c.prepare(ctx, r, o)
-	case channel.Code:
+	case channel.Code, channel.Agreement:
 		return c.charge(ctx, r, o)
 	}
 	params, err := c.signed(products[r.Product].method, o, r.NotifyURL, r.ReturnURL)
@@ -65,10 +80,14 @@ func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result
 	return channel.Result{Outcome: channel.Pending, Number: r.Number, Action: action}, nil
 }
 
+var errQuery = errors.New("a query in the notify URL would come back among the signed parameters and break the signature: leave it out")
+
+func hasQuery(url string) bool { return strings.ContainsAny(url, "?#") }
+
 // order is a request as Alipay wants it. An error is about what can never be asked.
 func (c *Channel) order(r channel.PayRequest) (order, error) {
 	o := order{
-		Number: r.Number, Amount: r.Money.Amount.String(), Subject: clean(r.Subject, 256), Product: products[r.Product].code,
+		Number: r.Number, Amount: r.Money.Amount.String(), Subject: clean(r.Subject, 256), Product: c.product(r.Product),
 		Passback: url.QueryEscape(r.Context),
 	}
 	if !r.Expires.IsZero() {
@@ -82,12 +101,16 @@ func (c *Channel) order(r channel.PayRequest) (order, error) {
 		return order{}, fmt.Errorf("%w: product %s", channel.ErrUnsupported, r.Product)
 	case o.Subject == "":
 		return order{}, errors.New("Alipay wants to know what is paid for: the subject is empty")
-	case strings.ContainsAny(r.NotifyURL, "?#"):
-		return order{}, errors.New("a query in the notify URL would come back among the signed parameters and break the signature: leave it out")
+	case hasQuery(r.NotifyURL):
+		return order{}, errQuery
 	case r.Product == channel.Code && r.Payer.Code == "":
 		return order{}, errors.New("the payment code is missing")
 	case r.Product == channel.Code:
 		o.Scene, o.Code = "bar_code", r.Payer.Code
+	case r.Product == channel.Agreement && r.Payer.Agreement == "":
+		return order{}, errors.New("Alipay's number of the agreement is missing")
+	case r.Product == channel.Agreement:
+		o.Agreement = &agreed{r.Payer.Agreement}
 	case r.Product == channel.H5:
 		o.Quit = r.ReturnURL
 	case r.Product == channel.JSAPI && r.Payer.OpenID == "":
@@ -124,7 +147,7 @@ func (c *Channel) prepare(ctx context.Context, r channel.PayRequest, o order) (c
 	return channel.Result{}, fmt.Errorf("Alipay: payment %s: the answer is about %q, or has nothing for the payer to pay with", r.Number, out.Number)
 }
 
-// charge debits by payment code.
+// charge debits by payment code, or under an agreement.
 func (c *Channel) charge(ctx context.Context, r channel.PayRequest, o order) (channel.Result, error) {
 	t := trade{Status: success} // what it answers with a success is paid, and it says no state
 	no, err := c.call(ctx, methodCode, o, r.NotifyURL, &t)

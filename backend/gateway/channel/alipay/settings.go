@@ -36,6 +36,8 @@ type Settings struct {
 	RootCertificates []byte              // alipayRootCert.crt, as it is: PEM
 	Certificates     []*x509.Certificate // alipayCertPublicKey_RSA2.crt; the new one beside the old one while it changes
 
+	Agreements Agreements // payers may agree to be debited; the zero value is no
+
 	Transfers bool // the merchant may send money out ("transfer to Alipay account"); an app in certificate mode only
 
 	Gateway string           // "" becomes the constant of that name
@@ -62,8 +64,9 @@ type key struct {
 }
 
 var (
-	_ channel.Channel = (*Channel)(nil)
-	_ channel.Payouts = (*Channel)(nil)
+	_ channel.Channel    = (*Channel)(nil)
+	_ channel.Payouts    = (*Channel)(nil)
+	_ channel.Agreements = (*Channel)(nil)
 )
 
 // New checks the settings and makes the adapter. Its errors name the setting that is wrong, and never hold a key.
@@ -103,6 +106,9 @@ func (s *Settings) complete() error {
 		return errors.New("neither Alipay's public key nor its certificate is set: no answer could be verified")
 	case s.PublicKey != nil && certificates:
 		return errors.New("both Alipay's public key and certificates are set: an app is in key mode or in certificate mode")
+	}
+	if err := s.Agreements.complete(); err != nil {
+		return err
 	}
 	if s.MiniApp == "" {
 		s.MiniApp = s.AppID
@@ -173,9 +179,13 @@ func (c *Channel) Capabilities() channel.Capabilities {
 	if c.set.Transfers {
 		products = append(products, channel.Payout)
 	}
+	if c.set.Agreements.Product != "" {
+		products = append(products, channel.Agreement)
+	}
 	return channel.Capabilities{
 		Products:     products,
 		Payout:       c.set.Transfers,
+		Agreements:   c.set.Agreements.Product != "",
 		Currencies:   []string{"CNY"},
 		Close:        true,
 		Refund:       true,

@@ -21,6 +21,9 @@ const (
 	methodQueryRefund   = "alipay.trade.fastpay.refund.query"
 	methodTransfer      = "alipay.fund.trans.uni.transfer"
 	methodQueryTransfer = "alipay.fund.trans.common.query"
+	methodSign          = "alipay.user.agreement.page.sign"
+	methodQueryAgreed   = "alipay.user.agreement.query"
+	methodUnsign        = "alipay.user.agreement.unsign"
 	methodBill          = "alipay.data.dataservice.bill.downloadurl.query"
 )
 

@@ -29,7 +29,7 @@ func (a *Adapter) Sign(ctx context.Context, r channel.SignRequest) (channel.Sign
 		return channel.Signed{}, err
 	}
 	if answer["respCode"] == "12" {
-		return a.QueryAgreement(ctx, r.Number)
+		return a.QueryAgreement(ctx, r.Number, "")
 	}
 	return signed(answer, r.Number, codes[answer["respCode"]]), nil
 }
@@ -54,7 +54,7 @@ func signed(f Form, number string, v verdict) channel.Signed {
 }
 
 // QueryAgreement asks whether an agreement is in force. A holder may end it at the bank, without us.
-func (a *Adapter) QueryAgreement(ctx context.Context, number string) (channel.Signed, error) {
+func (a *Adapter) QueryAgreement(ctx context.Context, number, _ string) (channel.Signed, error) {
 	f := a.request("75", "00", "000501", "Q"+number, a.s.Clock.Now())
 	f.set("bindId", number)
 	answer, err := a.back(ctx, f)
