@@ -70,6 +70,8 @@ var kinds = []Kind{
 		Remedy: "Choose an amount within the limits, and ask the card with the order's amount.", is: []error{topup.ErrAmount}},
 	{Code: "max-balance", Status: http.StatusUnprocessableEntity, Title: "the card would hold more than is allowed",
 		Remedy: "Load less, or refund the order.", is: []error{topup.ErrMaxBalance}},
+	{Code: "max-paid-out", Status: http.StatusUnprocessableEntity, Title: "the agent would pay out more than is allowed on one day",
+		Remedy: "Hand nothing over; pay it out on another day, or let the holder load it onto a card. The scheme's max_paid_out is the limit.", is: []error{topup.ErrMaxPaidOut}},
 	{Code: codeOrder, Status: http.StatusNotFound, Title: "there is no such order, or it is another agent's",
 		Remedy: "Use the id that the order was answered with, and its agent's token.", is: []error{topup.ErrUnknownOrder, cardlife.ErrUnknownOrder, gateway.ErrUnknownOrder}, quiet: true},
 	{Code: codeUnknownCard, Status: http.StatusNotFound, Title: "the scheme has not issued this card",

@@ -32,6 +32,7 @@ var problems = map[string]struct {
 	"ErrKey":          {topup.ErrKey, 400, "request"},
 	"ErrAmount":       {topup.ErrAmount, 422, "amount"},
 	"ErrMaxBalance":   {topup.ErrMaxBalance, 422, "max-balance"},
+	"ErrMaxPaidOut":   {topup.ErrMaxPaidOut, 422, "max-paid-out"},
 	"ErrUnknownAgent": {topup.ErrUnknownAgent, 403, "unknown-agent"},
 	"ErrUnknownOrder": {topup.ErrUnknownOrder, 404, "unknown-order"},
 	"ErrUnknownCard":  {topup.ErrUnknownCard, 404, "unknown-card"},

@@ -73,7 +73,7 @@ func (s *Service) settle(ctx context.Context, tx *store.Tx, id string) (bool, er
 	} else {
 		o.LoadOrder = loadID(o.ID)
 		at := s.now()
-		if err := tx.AddLoadOrder(ctx, store.LoadOrder{ID: o.LoadOrder, Agent: o.Agent, IdempotencyKey: "card-life:" + o.ID, Amount: o.Amount, State: loadPaid, Created: at, Changed: at}); err != nil {
+		if err := tx.AddLoadOrder(ctx, store.LoadOrder{ID: o.LoadOrder, Agent: o.Agent, IdempotencyKey: store.LoadOfCardLife + o.ID, Amount: o.Amount, State: loadPaid, Created: at, Changed: at}); err != nil {
 			return false, err
 		}
 	}

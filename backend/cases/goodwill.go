@@ -165,7 +165,7 @@ func (s *Service) approveGoodwill(ctx context.Context, tx *store.Tx, c *store.Ca
 		return err
 	}
 	c.Repay.LoadOrder = loadID(c.ID)
-	if err := tx.AddLoadOrder(ctx, store.LoadOrder{ID: c.Repay.LoadOrder, Agent: c.Repay.Agent, IdempotencyKey: "case:" + c.ID, Amount: c.Repay.Amount, State: loadPaid, Created: at, Changed: at}); err != nil {
+	if err := tx.AddLoadOrder(ctx, store.LoadOrder{ID: c.Repay.LoadOrder, Agent: c.Repay.Agent, IdempotencyKey: store.LoadOfCase + c.ID, Amount: c.Repay.Amount, State: loadPaid, Created: at, Changed: at}); err != nil {
 		return err
 	}
 	lines, err := books.Move(books.LossGoodwill, books.Funding, c.Repay.Amount)

@@ -156,7 +156,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.pipeline, err = intake.New(n.store, c.HSM, c.Clock, intake.Options{TokenKey: c.TokenKey, EC: ec, DESFire: desfire, Location: at, Windows: c.Scheme.Windows, Posters: c.Scheme.Posters, Posting: c.Scheme.Posting, Log: c.Log}); err != nil {
 		return err
 	}
-	loads := topup.Config{Online: OnlineAgent, MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, Location: at, Log: c.Log}
+	loads := topup.Config{Online: OnlineAgent, MaxAmount: c.Scheme.MaxLoad, MaxBalance: c.Scheme.MaxBalance, MaxPaidOut: c.Scheme.MaxPaidOut, Location: at, Log: c.Log}
 	if ec != nil {
 		loads.EC, loads.ECLogRecords = ec.Issuer, c.Scheme.ECLoadLog
 	}

@@ -34,6 +34,7 @@ type Scheme struct {
 	TimeZone    string             `yaml:"time_zone"`    // IANA name; clearing days and purse times are in it
 	MaxLoad     money.Amount       `yaml:"max_load"`     // of one load
 	MaxBalance  money.Amount       `yaml:"max_balance"`  // on a card after a load
+	MaxPaidOut  money.Amount       `yaml:"max_paid_out"` // by one agent on one day, of cards given back and goodwill; 0: no limit
 	Term        string             `yaml:"term"`         // T+n working days or D+n calendar days until positions are due
 	Holidays    string             `yaml:"holidays"`     // file with the calendar, beside this one; empty: plain weeks
 	Currency    string             `yaml:"currency"`     // of the settlement files, ISO 4217 letters; empty: CNY
@@ -148,6 +149,9 @@ func (s *Scheme) Check() error {
 	}
 	if s.MaxBalance.Sign() <= 0 {
 		bad("max_balance: %v: want more than 0.00", s.MaxBalance)
+	}
+	if !s.MaxPaidOut.IsZero() && s.MaxPaidOut.Cmp(s.MaxBalance) < 0 {
+		bad("max_paid_out: %v: want 0.00, or at least max_balance: what one card holds is paid out on one day", s.MaxPaidOut)
 	}
 	if _, err := calendar.ParseTerm(s.Term); err != nil {
 		bad("term: %v", err)

@@ -68,6 +68,7 @@ func TestASchemeIsReadStrictly(t *testing.T) {
 		{"a place off the earth", "name: test", "name: test\nwatch: {places: [{name: pole, latitude: 91}]}", "scheme: watch.places[0]: latitude 91"},
 		{"a load log of less than nothing", "name: test", "name: test\nec_load_log: -1", "ec_load_log: -1"},
 		{"a system identifier that is none", "name: test", "name: test\ndesfire_system: '0102'", "desfire_system: want the 6 to 21 bytes"},
+		{"a desk that cannot pay out a card", "name: test\n", "name: test\nmax_paid_out: 999.99\n", "max_paid_out: 999.99: want 0.00, or at least max_balance"},
 		{"an id with a colon", "id: m1", "id: 'm:1'", "merchants[0].id"},
 	}
 	for _, c := range cases {

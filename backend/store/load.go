@@ -64,6 +64,20 @@ func (t *Tx) AddLoadOrder(ctx context.Context, o LoadOrder) error {
 	return err
 }
 
+// Beginnings of the idempotency keys of load orders that nobody has paid an agent for: what an agent gives back of them is paid out of its till.
+const (
+	LoadOfCardLife = "card-life:"
+	LoadOfCase     = "case:"
+)
+
+// LoadsPaidOut adds up what an agent has paid out from a moment on: loads of [LoadOfCardLife] and [LoadOfCase] that are in the state of one given back.
+func (t *Tx) LoadsPaidOut(ctx context.Context, agent ids.AcquirerID, state string, from time.Time) (money.Amount, error) {
+	var sum int64
+	_, err := t.one(ctx, "loads paid out", `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM load_order WHERE state = ? AND changed_ms >= ? AND agent = ?
+		AND (substr(idempotency_key, 1, 10) = '`+LoadOfCardLife+`' OR substr(idempotency_key, 1, 5) = '`+LoadOfCase+`')`, []any{state, from.UnixMilli(), string(agent)}, &sum)
+	return money.Minor(sum), err
+}
+
 // SetLoadOrder writes what changes in an order's life: state, card, counter, challenge, tallies, proof, time.
 func (t *Tx) SetLoadOrder(ctx context.Context, o LoadOrder) error {
 	var card any

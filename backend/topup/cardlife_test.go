@@ -12,6 +12,7 @@ import (
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/topup"
 	"github.com/purselane/purselane/internal/ids"
+	"github.com/purselane/purselane/internal/money"
 )
 
 // life ends the lives of the desk's cards.
@@ -146,6 +147,50 @@ func TestACardGivenBackIsPaidOutInCash(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, map[string]string{"acquirer:bus:sold-loads": "50.00", "acquirer:metro:sold-loads": "-50.00"}, d.accounts(), "the desk that paid is owed")
+}
+
+// TestADeskPaysOutSoMuchADay: what would be more is noted nowhere and waits for another day; what was sold at the desk is given back all the same.
+func TestADeskPaysOutSoMuchADay(t *testing.T) {
+	d := start(t)
+	l := d.life()
+	cfg := d.config()
+	cfg.MaxPaidOut = money.Minor(maxBalance - 1)
+	_, err := topup.New(d.store, d.hsm, d.clock, cfg)
+	require.ErrorContains(t, err, "MaxPaidOut")
+	cfg.MaxPaidOut = money.Minor(maxBalance)
+	cfg.Location = time.FixedZone("", 8*60*60)
+	d.topup, err = topup.New(d.store, d.hsm, d.clock, cfg)
+	require.NoError(t, err)
+	d.load("k", 50_00)
+	o := d.settled(l, d.ask(l, cardlife.Request{Kind: cardlife.Cash, Card: number(1), Agent: metro, Reason: "moves away", By: "ann"}))
+	goodwill := func(agent ids.AcquirerID, id string, minor int64) string {
+		at := d.clock.Now()
+		d.update(func(tx *store.Tx) error {
+			return tx.AddLoadOrder(d.ctx, store.LoadOrder{ID: id, Agent: agent, IdempotencyKey: store.LoadOfCase + id, Amount: money.Minor(minor), State: string(topup.Paid), Created: at, Changed: at})
+		})
+		return id
+	}
+	for range 2 { // told twice it counts once
+		_, err = d.topup.Refund(d.ctx, metro, o.LoadOrder)
+		require.NoError(t, err)
+	}
+	all := goodwill(metro, "all", maxBalance-50_00)
+	more := goodwill(metro, "more", 1)
+	_, err = d.topup.Refund(d.ctx, metro, all)
+	require.NoError(t, err, "to the last cent")
+	before := d.accounts()
+	_, err = d.topup.Refund(d.ctx, metro, more)
+	require.ErrorIs(t, err, topup.ErrMaxPaidOut)
+	require.Equal(t, topup.Paid, d.state(more))
+	require.Equal(t, before, d.accounts())
+	_, err = d.topup.Refund(d.ctx, metro, d.order(metro, "sold here", 50_00))
+	require.NoError(t, err, "its buyer had paid it here")
+	_, err = d.topup.Refund(d.ctx, bus, goodwill(bus, "another's", maxBalance))
+	require.NoError(t, err)
+	local := d.clock.Now().In(cfg.Location)
+	d.clock.Advance(time.Date(local.Year(), local.Month(), local.Day()+1, 0, 0, 0, 0, cfg.Location).Sub(local))
+	_, err = d.topup.Refund(d.ctx, metro, more)
+	require.NoError(t, err, "another day of the scheme's")
 }
 
 func TestValueThatNobodyAsksForIsWrittenOff(t *testing.T) {

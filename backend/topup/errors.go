@@ -13,6 +13,8 @@ var (
 	ErrAmount = errors.New("amount not allowed")
 	// ErrMaxBalance: the card would hold more than the scheme allows.
 	ErrMaxBalance = errors.New("balance would be above the scheme's maximum")
+	// ErrMaxPaidOut: the agent would pay out more than the scheme allows on one day.
+	ErrMaxPaidOut = errors.New("more than an agent pays out on one day")
 	// ErrUnknownAgent: no acquirer of that name is registered.
 	ErrUnknownAgent = errors.New("no such acquirer is registered")
 	// ErrOnline: loads that are paid online are made and given back by the gateway only.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/ids"
@@ -127,7 +128,8 @@ func owned(ctx context.Context, tx *store.Tx, agent ids.AcquirerID, id string) (
 	return o, err
 }
 
-// Refund notes that the agent gave the money back. Only a paid order can be; a refunded one stays as it is.
+// Refund notes that the agent gave the money back. Only a paid order can be; a refunded one stays as it is. Error: [ErrMaxPaidOut] where nobody had paid the agent
+// for it.
 func (s *Service) Refund(ctx context.Context, agent ids.AcquirerID, id string) (Order, error) {
 	var out Order
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
@@ -145,6 +147,9 @@ func (s *Service) Refund(ctx context.Context, agent ids.AcquirerID, id string) (
 		if err := s.move(ctx, tx, &o, GivenBack); err != nil {
 			return err
 		}
+		if err := s.mayPayOut(ctx, tx, o); err != nil {
+			return err
+		}
 		out = orderOf(o)
 		return tx.MoveLoad(ctx, "load:"+o.ID+":refund", "load-refund", s.day(o.Changed), o.ID, books.Funding, books.AcquirerSoldLoads(o.Agent), o.Amount)
 	})
@@ -152,6 +157,22 @@ func (s *Service) Refund(ctx context.Context, agent ids.AcquirerID, id string) (
 		return Order{}, fmt.Errorf("refund: %w", err)
 	}
 	return out, nil
+}
+
+// mayPayOut holds an order that was given back just now against what its agent may pay out on a day.
+func (s *Service) mayPayOut(ctx context.Context, tx *store.Tx, o store.LoadOrder) error {
+	if s.cfg.MaxPaidOut.IsZero() || !strings.HasPrefix(o.IdempotencyKey, store.LoadOfCardLife) && !strings.HasPrefix(o.IdempotencyKey, store.LoadOfCase) {
+		return nil
+	}
+	y, m, d := o.Changed.In(s.cfg.Location).Date()
+	sum, err := tx.LoadsPaidOut(ctx, o.Agent, string(Refunded), time.Date(y, m, d, 0, 0, 0, 0, s.cfg.Location))
+	if err != nil {
+		return err
+	}
+	if sum.Cmp(s.cfg.MaxPaidOut) > 0 {
+		return fmt.Errorf("order %s over %v: it would be %v today, and %v is allowed: %w", o.ID, o.Amount, sum, s.cfg.MaxPaidOut, ErrMaxPaidOut)
+	}
+	return nil
 }
 
 // move takes an order to its next state by the table and writes it.

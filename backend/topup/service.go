@@ -28,6 +28,11 @@ type Config struct {
 	// what a purse can hold (four bytes with the top bit clear).
 	MaxBalance money.Amount
 
+	// MaxPaidOut bounds what one agent pays out of its till on one of the scheme's days: value of cards that were given back, and goodwill.
+	//
+	// Default 0.00: no limit.
+	MaxPaidOut money.Amount
+
 	// Location is the scheme's: the date and time in MAC2 and TAC, and the clearing day, are in it.
 	//
 	// Default time.UTC.
@@ -80,6 +85,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxBalance.Sign() <= 0 || c.MaxBalance.Minor() > maxPurse {
 		errs = append(errs, fmt.Errorf("topup: MaxBalance %v: want more than zero and at most %v", c.MaxBalance, money.Minor(maxPurse)))
+	}
+	if !c.MaxPaidOut.IsZero() && c.MaxPaidOut.Cmp(c.MaxBalance) < 0 {
+		errs = append(errs, fmt.Errorf("topup: MaxPaidOut %v: want zero, or at least MaxBalance: what one card holds is paid out on one day", c.MaxPaidOut))
 	}
 	if c.UncertainAfter < 0 {
 		errs = append(errs, fmt.Errorf("topup: UncertainAfter %v: want zero or more", c.UncertainAfter))

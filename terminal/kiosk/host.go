@@ -133,6 +133,7 @@ type CashHost interface {
 var (
 	ErrConflict     = errors.New("the sale's key was used before for another amount")
 	ErrAmount       = errors.New("amount not allowed")
+	ErrMaxPaidOut   = errors.New("more than the desk pays out on one day")
 	ErrMaxBalance   = errors.New("the card would hold more than is allowed")
 	ErrUnknownOrder = errors.New("no such order")
 	ErrUnknownCard  = errors.New("the card is not of this scheme")

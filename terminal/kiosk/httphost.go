@@ -87,6 +87,7 @@ var problems = map[string]error{
 	"idempotency-conflict": ErrConflict,
 	"amount":               ErrAmount,
 	"max-balance":          ErrMaxBalance,
+	"max-paid-out":         ErrMaxPaidOut,
 	"unknown-order":        ErrUnknownOrder,
 	"unknown-card":         ErrUnknownCard,
 	"card-blocked":         ErrCardBlocked,
@@ -131,7 +132,7 @@ func Decided(err error) bool { return decided(err) }
 
 // decided reports that the backend has answered: repeating the call will not change the answer.
 func decided(err error) bool {
-	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
+	for _, kind := range []error{ErrConflict, ErrAmount, ErrMaxBalance, ErrMaxPaidOut, ErrUnknownOrder, ErrUnknownCard, ErrCardBlocked, ErrCardData, ErrUnknownKey,
 		ErrMAC1, ErrARQC, ErrChipData, ErrTAC, ErrOtherCard, ErrOpenLoad, ErrOpenEnd, ErrStale, ErrChallenge, ErrState, ErrEvidence, ErrOnlineOff, ErrNoChannel, ErrNoRefund, ErrAccess, ErrRequest} {
 		if errors.Is(err, kind) {
 			return true
