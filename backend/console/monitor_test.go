@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/history"
 	"github.com/purselane/purselane/backend/monitor"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
@@ -29,7 +30,7 @@ import (
 type watched struct{ err error }
 
 func (w watched) Business(context.Context) (monitor.Business, error) {
-	b := monitor.Business{At: morning, Payments: store.Overdue{Count: 3, Amount: money.Minor(123_45)}, Refunds: store.Overdue{Count: 1, Amount: money.Minor(5_00)}}
+	b := monitor.Business{At: morning, Payments: store.Overdue{Count: 3, Amount: money.Minor(123_45)}, Refunds: store.Overdue{Count: 1, Amount: money.Minor(5_00)}, History: &history.Lag{Events: 12, Behind: 11 * time.Minute}}
 	for i := range monitor.Hours {
 		n := int64(40 + 25*(i%7))
 		h := monitor.Hour{From: morning.Add(time.Duration(i-monitor.Hours) * time.Hour), Loads: 12, Loaded: 11}
@@ -79,7 +80,7 @@ func TestThePagesSayWhatIsWrong(t *testing.T) {
 		return body
 	}
 	for path, want := range map[string][]string{
-		"/business?lang=en": {"3 payments over 123.45 are past their end", "Of the attempts of the last hour 25.0 % were paid", "1 refunds and pay-outs", "top-ups", "code 99", "1,234,567.89", `href="./merchants?lang=en"`, `href="./channels?lang=en"`, `href="./?lang=en"`},
+		"/business?lang=en": {"3 payments over 123.45 are past their end", "Of the attempts of the last hour 25.0 % were paid", "1 refunds and pay-outs", "top-ups", "code 99", "1,234,567.89", "The history is ten minutes behind or more: 12 events", "12 · 11m0s", `href="./merchants?lang=en"`, `href="./channels?lang=en"`, `href="./?lang=en"`},
 		"/business?lang=zh": {"3笔支付（共123.45）已过期", "近1小时支付成功率25.0 %", "充值"},
 		"/merchants?lang=en": {"corner-shop-with-a-long-name / shop-22", "Of the attempts of the last hour 11.8 % were paid; before it was 97.7 %", "Risk blocked 300 attempts", "paid more than it earned: −3.50", "+ 7 more",
 			`href="./accounts?lang=en"`},

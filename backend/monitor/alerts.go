@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"time"
+
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/internal/money"
 )
@@ -22,6 +24,7 @@ const (
 	PaymentsLate = "payments-late" // attempts whose time is over, and nobody knows how they ended
 	RefundsLate  = "refunds-late"  // refunds and pay-outs not done after a day
 	LoadsLate    = "loads-late"    // loads on their way to a card for more than an hour
+	HistoryLate  = "history-late"  // the gateway's history is behind by ten minutes
 	OrdersFell   = "orders-fell"   // fewer than a tenth of the orders of the same hour yesterday
 	SuccessFell  = "success-fell"  // fewer attempts are paid than before, and that is no chance
 	RiskBlocks   = "risk-blocks"   // risk blocks a fifth of the attempts or more
@@ -33,7 +36,7 @@ const (
 )
 
 // Codes lists them all.
-var Codes = []string{PaymentsLate, RefundsLate, LoadsLate, OrdersFell, SuccessFell, RiskBlocks, OwesUs, BelowMinimum, WeOwe, NotZero, NotExplained}
+var Codes = []string{PaymentsLate, RefundsLate, LoadsLate, HistoryLate, OrdersFell, SuccessFell, RiskBlocks, OwesUs, BelowMinimum, WeOwe, NotZero, NotExplained}
 
 const (
 	z997        = 3.0 // standard deviations: of the two ranges that must not meet
@@ -41,6 +44,8 @@ const (
 	leastNow    = 20
 	leastOrders = 30 // of yesterday's hour, below which an empty hour is no wonder
 	leastBlocks = 10
+
+	lateHistory = 10 * time.Minute
 )
 
 // fell reports whether fewer attempts are paid now than before: the ranges in which the two rates lie do not meet.
@@ -78,6 +83,9 @@ func (b Business) Alerts() (out []Alert) {
 	}
 	if b.Loads.Count > 0 {
 		out = append(out, Alert{Code: LoadsLate, Count: b.Loads.Count, Amount: b.Loads.Amount})
+	}
+	if b.History != nil && b.History.Behind >= lateHistory {
+		out = append(out, Alert{Code: HistoryLate, Count: b.History.Events})
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/history"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/backend/store/emptystore"
@@ -50,6 +51,8 @@ func TestTheBusinessIsWatched(t *testing.T) {
 		"nobody knows how many were before": {Business{Hours: hours(Count{}, Count{Tried: 40}, Count{Orders: 100, Refused: 100})}, nil},
 		"late ones": {Business{Hours: hours(good, good, good), Payments: store.Overdue{Count: 1}, Refunds: store.Overdue{Count: 2}, Loads: store.Overdue{Count: 3}},
 			[]string{PaymentsLate, RefundsLate, LoadsLate}},
+		"a history of now":    {Business{History: &history.Lag{Events: 9, Behind: lateHistory - 1}}, nil},
+		"a history of before": {Business{History: &history.Lag{Events: 9, Behind: lateHistory}}, []string{HistoryLate}},
 	} {
 		require.Equal(t, c.want, codes(c.b.Alerts()), name)
 	}
@@ -161,7 +164,7 @@ func TestWhatIsReadIsTheLastDay(t *testing.T) {
 		return tx.PutBankEntry(ctx, store.BankEntry{Account: "1", Statement: "s", Ref: "r", Digest: "d", Day: "2026-11-25", Amount: money.Minor(9), Currency: "CNY", Unmatched: money.Minor(-9), ReadAt: noon})
 	})
 	c := clock.NewManual(noon)
-	w := New(st, c)
+	w := New(st, c, func(context.Context) (history.Lag, error) { return history.Lag{Events: 7}, nil })
 	b, err := w.Business(t.Context())
 	require.NoError(t, err)
 	require.Len(t, b.Hours, Hours)
@@ -182,6 +185,7 @@ func TestWhatIsReadIsTheLastDay(t *testing.T) {
 	require.EqualValues(t, 1, b.Refunds.Count)
 	require.Equal(t, noon.Add(-25*time.Hour), b.Refunds.Oldest.UTC())
 	require.Equal(t, []string{PaymentsLate, RefundsLate}, codes(b.Alerts()))
+	require.EqualValues(t, 7, b.History.Events)
 
 	s, err := w.Sales(t.Context())
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/code"
+	"github.com/purselane/purselane/backend/history"
 	"github.com/purselane/purselane/backend/settlement"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
@@ -83,6 +84,7 @@ type Business struct {
 	Payments store.Overdue // attempts whose time is over, and channels have not said how they ended
 	Refunds  store.Overdue // refunds and pay-outs of more than a day
 	Loads    store.Overdue // on their way to a card for more than an hour
+	History  *history.Lag  // nil: none is kept
 }
 
 // Seller is one app's orders for one merchant.
@@ -120,13 +122,16 @@ type Accounts struct {
 type Watcher struct {
 	store *store.Store
 	clock clock.Clock
+	lag   func(context.Context) (history.Lag, error)
 
 	sales    kept[sold]
 	accounts kept[Accounts]
 }
 
-// New makes a watcher; it starts nothing.
-func New(s *store.Store, c clock.Clock) *Watcher { return &Watcher{store: s, clock: c} }
+// New makes a watcher; it starts nothing. lag says how far the gateway's history is behind; nil: none is kept.
+func New(s *store.Store, c clock.Clock, lag func(context.Context) (history.Lag, error)) *Watcher {
+	return &Watcher{store: s, clock: c, lag: lag}
+}
 
 // kept is what was read last. However many look, it is read once in [keepFor].
 type kept[T any] struct {
@@ -173,6 +178,11 @@ func (w *Watcher) sold(ctx context.Context) (sold, error) {
 			s, err = readSold(ctx, tx, now)
 			return err
 		})
+		if err != nil || w.lag == nil {
+			return s, err
+		}
+		lag, err := w.lag(ctx)
+		s.business.History = &lag
 		return s, err
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/selfheal"
 	"github.com/purselane/purselane/backend/gateway/trace"
 	"github.com/purselane/purselane/backend/gateway/webhook"
+	"github.com/purselane/purselane/backend/history"
 	"github.com/purselane/purselane/backend/risk/desk"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
@@ -26,8 +27,9 @@ import (
 type online struct {
 	service  *gateway.Service
 	channels *selfheal.Channels
-	risk     *desk.Desk  // nil: none
-	trace    *trace.File // nil: none
+	risk     *desk.Desk    // nil: none
+	trace    *trace.File   // nil: none
+	history  *history.Feed // nil: none
 	api      http.Handler
 	run      []func(context.Context) error
 }
@@ -92,7 +94,14 @@ func (n *Node) openGateway(ctx context.Context) (*online, error) {
 	if assessor != nil {
 		run = append(run, assessor.Run, n.lately.Run)
 	}
-	return &online{service: service, channels: healing.channels, risk: assessor, trace: spans, api: api, run: append(run, n.owing()...)}, nil
+	feed, err := n.openHistory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if feed != nil {
+		run = append(run, feed.Run)
+	}
+	return &online{history: feed, service: service, channels: healing.channels, risk: assessor, trace: spans, api: api, run: append(run, n.owing()...)}, nil
 }
 
 // gatewayService is the gateway over these accounts; loads are sold by it.

@@ -33,6 +33,8 @@ type Gateway struct {
 
 	Risk *GatewayRisk `yaml:"risk"` // nil: every payment passes
 
+	History string `yaml:"history"` // database file in the data folder with what became of orders, for statistics; empty: none
+
 	Traces string `yaml:"traces"` // file in the data folder that gets a line for each step of a payment; empty: none
 
 	Combined   *GatewayCombined   `yaml:"combined"`   // payments with several instruments at once; nil: none
@@ -102,6 +104,9 @@ func (g *Gateway) check(bad func(string, ...any)) {
 	g.checkRates(bad)
 	g.Times.check(bad)
 	g.Risk.check(bad)
+	if g.History != "" && !filepath.IsLocal(g.History) {
+		bad("gateway.history: %q: want a file in the data folder, such as history.db", g.History)
+	}
 	if g.Traces != "" && !filepath.IsLocal(g.Traces) {
 		bad("gateway.traces: %q: want a file in the data folder, such as traces/gateway.jsonl", g.Traces)
 	}

@@ -178,7 +178,7 @@ func (n *Node) wire(ctx context.Context) (err error) {
 	if n.api, err = api.New(api.Config{Store: n.store, TopUp: n.topup, Life: n.life, Cases: n.cases, Online: n.kioskSales(), Files: n.files(), Tokens: c.Tokens, Location: at, Log: c.Log, Clock: c.Clock}); err != nil {
 		return err
 	}
-	look := console.Config{Location: at, Log: c.Log, Monitor: monitor.New(n.store, c.Clock)}
+	look := console.Config{Location: at, Log: c.Log, Monitor: monitor.New(n.store, c.Clock, n.historyLag())}
 	if n.online != nil {
 		look.Channels = channelsPage{n}
 	}
@@ -303,7 +303,7 @@ func (n *Node) post(ctx context.Context, step func() (int, error)) error {
 
 // Close closes the database and logs out of the HSM. Call it after Run has returned.
 func (n *Node) Close() error {
-	err := errors.Join(n.closeTraces(), n.store.Close())
+	err := errors.Join(n.closeTraces(), n.closeHistory(), n.store.Close())
 	if device, ok := n.cfg.HSM.(io.Closer); ok {
 		err = errors.Join(err, device.Close())
 	}

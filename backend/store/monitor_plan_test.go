@@ -24,6 +24,8 @@ func TestWhatOperatorsWatchIsFoundByIndexes(t *testing.T) {
 			"risk_decision_at":      `SELECT o.app, COUNT(*) FROM risk_decision r JOIN gateway_order o ON o.id = r.order_id WHERE r.at_ms >= 1 AND r.at_ms < 2 AND r.outcome = 3 GROUP BY o.app`,
 			"load_order_created":    `SELECT COUNT(*) FROM load_order WHERE created_ms >= 1 AND created_ms < 2`,
 			"load_order_state":      `SELECT COUNT(*) FROM load_order WHERE state IN ('in_progress', 'uncertain') AND changed_ms < 1`,
+			"outbox_done":           `SELECT of_key FROM outbox WHERE done_ms > 0 AND done_ms >= 5 AND topic = 'caller' ORDER BY done_ms LIMIT 10`,
+			"outbox_due":            `SELECT COUNT(*), COALESCE(MIN(at_ms), 0) FROM outbox WHERE done_ms = 0 AND topic = 'caller'`,
 			"bank_entry_unmatched":  `SELECT COUNT(*), SUM(ABS(unmatched)) FROM bank_entry WHERE unmatched <> 0`,
 		} {
 			if pgtest.Postgres { // it chooses by what is in the table, and there is nothing: that the index is there must do

@@ -32,6 +32,7 @@ type commands struct {
 	Balance  BalanceCmd  `cmd:"" help:"Show what holders have beside cards, and change it by two persons: balances and points."`
 	Payouts  PayoutsCmd  `cmd:"" help:"Look at what the gateway has paid out, and decide by two persons about what nobody has confirmed."`
 	Risk     RiskCmd     `cmd:"" help:"Check rules that assess payments, try them on a day that was, and explain what they decided."`
+	History  HistoryCmd  `cmd:"" help:"Ask what became of the gateway's orders, beside the database."`
 	Books    BooksCmd    `cmd:"" help:"Prove the books."`
 	Backup   BackupCmd   `cmd:"" help:"Copy the database while it is written to, prove a copy, and put it back."`
 	Findings FindingsCmd `cmd:"" help:"What is suspicious, and what it means."`
