@@ -82,9 +82,19 @@ type Config struct {
 	// Default: nothing is known of cards.
 	Cards func(ctx context.Context, token string) (bank, card string, err error)
 
-	// Box seals whom pay-outs go to.
+	// Typed says what may be known of what a payer has typed to bind a card, by the vault's reference. Error: [ErrNotTyped].
 	//
-	// Default nil: nothing is paid out.
+	// Default nil: cards are bound on channels' pages only.
+	Typed func(ctx context.Context, ref string) (TypedCard, error)
+
+	// PhoneCodes are codes of ours for channels that bind a card without checking whose it is.
+	//
+	// Default nil: such channels bind only on their own page.
+	PhoneCodes PhoneCodes
+
+	// Box seals whom pay-outs go to, and channels' tokens of bound cards.
+	//
+	// Default nil: nothing is paid out, and no card is bound.
 	Box *sealed.Box
 
 	// EarnAfter is how long what a payment earns is pending before it is available to its merchant: until then the channel has paid us too.

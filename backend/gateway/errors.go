@@ -17,6 +17,14 @@ var (
 	ErrRate = errors.New("no rate")
 	// ErrUnknownAgreement: there is no such agreement, or it is another app's.
 	ErrUnknownAgreement = errors.New("no such agreement")
+	// ErrUnknownBinding: there is no such binding, or it is another app's or another holder's.
+	ErrUnknownBinding = errors.New("no such binding")
+	// ErrNotTyped: what the payer has typed is not held any more.
+	ErrNotTyped = errors.New("what was typed is not held any more: have the payer type it again")
+	// ErrCode: a code of ours is wrong, or too old.
+	ErrCode = errors.New("the code is wrong, or too old")
+	// ErrCards: a holder binds more cards, or asks for more codes, than anybody needs.
+	ErrCards = errors.New("too many: unbind a card, or begin anew")
 	// ErrUnknownPayout: there is no such pay-out.
 	ErrUnknownPayout = errors.New("no such pay-out")
 	// ErrUnknownAccount: we have no such account at a channel.

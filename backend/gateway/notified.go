@@ -33,6 +33,9 @@ func (s *Service) Notified(ctx context.Context, account string, n channel.Notifi
 
 // event does what a verified event says, and notes in the same transaction that it was heard.
 func (s *Service) event(ctx context.Context, account string, e channel.Event) error {
+	if number := bindingNumber(e.Result.Number); e.About == channel.OfAgreement && number != "" {
+		return s.bindingEvent(ctx, account, number, e)
+	}
 	if e.About == channel.OfAgreement {
 		return s.agreementEvent(ctx, account, e)
 	}

@@ -31,7 +31,8 @@ func (s *Service) Scan(ctx context.Context) (int, error) {
 	}
 	n, err := s.endOrders(ctx)
 	k, agreed := s.scanAgreements(ctx)
-	n, err = n+k, errors.Join(err, agreed)
+	b, bound := s.scanBindings(ctx)
+	n, err = n+k+b, errors.Join(err, agreed, bound)
 	for slice := range order.Slices {
 		k, sliceErr := s.scanSlice(ctx, slice)
 		n += k

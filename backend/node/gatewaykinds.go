@@ -94,6 +94,20 @@ func (n *Node) cardOf(ctx context.Context, token string) (bank, card string, err
 	return b.Bank, string(b.Type), nil
 }
 
+// typedOf is what the gateway may know of what a payer has typed to bind a card; nil where the scheme has no vault.
+func (n *Node) typedOf() func(context.Context, string) (gateway.TypedCard, error) {
+	if n.vault == nil {
+		return nil
+	}
+	return func(_ context.Context, ref string) (gateway.TypedCard, error) {
+		b, card, err := n.vault.OfTyped(ref)
+		if err != nil {
+			return gateway.TypedCard{}, fmt.Errorf("%w: %w", gateway.ErrNotTyped, err)
+		}
+		return gateway.TypedCard{Card: card, Last: b.Last, Bank: b.Bank, Kind: string(b.Type)}, nil
+	}
+}
+
 // makeChannels makes the adapters that need the node, beside those that are there.
 func (n *Node) makeChannels(ctx context.Context) error {
 	c := &n.cfg

@@ -125,7 +125,7 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 	}
 	var owners app.Owners
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf,
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf, Typed: n.typedOf(),
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},

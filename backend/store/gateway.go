@@ -406,7 +406,7 @@ func (t *Tx) GatewayNextAsk(ctx context.Context) (time.Time, error) {
 	var ms int64
 	_, err := t.one(ctx, "next ask", `SELECT COALESCE(MIN(ms), 0) FROM (SELECT MIN(ask_ms) AS ms FROM gateway_payment WHERE ask_ms > 0
 		UNION ALL SELECT MIN(ask_ms) FROM gateway_operation WHERE ask_ms > 0 UNION ALL SELECT MIN(due_ms) FROM gateway_order WHERE due_ms > 0
-		UNION ALL SELECT MIN(due_ms) FROM gateway_agreement WHERE due_ms > 0) AS waiting`, nil, &ms)
+		UNION ALL SELECT MIN(due_ms) FROM gateway_agreement WHERE due_ms > 0 UNION ALL SELECT MIN(due_ms) FROM gateway_binding WHERE due_ms > 0) AS waiting`, nil, &ms)
 	return unstamp(ms), err
 }
 

@@ -99,6 +99,36 @@ func TestGatewayRowsComeBackAsTheyWere(t *testing.T) {
 		require.Equal(t, []store.GatewayAgreement{{Number: a.Number, Due: time.UnixMilli(1)}}, all)
 		return err
 	})
+	var b store.GatewayBinding
+	fill(t, &b)
+	update(t, s, func(ctx context.Context, tx *store.Tx) error {
+		require.NoError(t, tx.AddGatewayBinding(ctx, b))
+		same, err := tx.GatewayBindingByKey(ctx, b.App, b.IdempotencyKey)
+		require.NoError(t, err)
+		require.Equal(t, b, same)
+		in, err := tx.GatewayBindingsIn(ctx, b.App, b.Holder, "none", b.State)
+		require.NoError(t, err)
+		require.Equal(t, []store.GatewayBinding{b}, in)
+		for _, other := range [][3]string{{"x" + b.App, b.Holder, b.State}, {b.App, "x" + b.Holder, b.State}, {b.App, b.Holder, "none"}} {
+			in, err := tx.GatewayBindingsIn(ctx, other[0], other[1], other[2])
+			require.NoError(t, err)
+			require.Empty(t, in)
+			in, err = tx.GatewayBindings(ctx, other[0], other[1], other[2], 10)
+			require.NoError(t, err)
+			require.Empty(t, in)
+		}
+		in, err = tx.GatewayBindings(ctx, "", b.Holder, "", 10)
+		require.NoError(t, err)
+		require.Len(t, in, 1)
+		require.NoError(t, tx.SetGatewayBinding(ctx, store.GatewayBinding{Number: b.Number, Due: time.UnixMilli(1)}))
+		due, err := tx.GatewayBindingsDue(ctx, time.UnixMilli(1), 10)
+		require.NoError(t, err)
+		require.Equal(t, []store.GatewayBinding{{Number: b.Number, Due: time.UnixMilli(1)}}, due)
+		next, err := tx.GatewayNextAsk(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, next.UnixMilli())
+		return err
+	})
 	require.ErrorIs(t, s.Update(t.Context(), func(tx *store.Tx) error { return tx.SetGatewayOrder(t.Context(), store.GatewayOrder{ID: "none"}) }), store.ErrNotFound)
 	require.ErrorIs(t, s.View(t.Context(), func(tx *store.Tx) error { _, err := tx.GatewayPayment(t.Context(), "none"); return err }), store.ErrNotFound)
 }

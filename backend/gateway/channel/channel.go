@@ -218,6 +218,7 @@ type Signed struct {
 	Code      string
 	Class     Class
 	Message   string
+	Duplicate bool // of a card: the channel has it bound already
 }
 
 // Agreements are signed once and debited often. A debit is a Pay with product [Agreement].

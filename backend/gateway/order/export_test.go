@@ -12,5 +12,5 @@ func listed[S, E ~string](all []arrow[S, E]) (out []Arrow) {
 
 // Tables are the tables, by the word that heads each drawing.
 func Tables() map[string][]Arrow {
-	return map[string][]Arrow{"Order": listed(arrows), "Payment": listed(paymentArrows), "Operation": listed(operationArrows), "Agreement": listed(agreementArrows), "Reload": listed(reloadArrows)}
+	return map[string][]Arrow{"Order": listed(arrows), "Payment": listed(paymentArrows), "Operation": listed(operationArrows), "Agreement": listed(agreementArrows), "Binding": listed(bindingArrows), "Reload": listed(reloadArrows)}
 }

@@ -11,6 +11,7 @@ const (
 	OfPayment   byte = 'P'
 	OfOperation byte = 'R'
 	OfAgreement byte = 'A'
+	OfBinding   byte = 'B'
 )
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -16,7 +16,7 @@ import (
 func TestDrawings(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/gateway.md")
 	require.NoError(t, err)
-	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered", "Agreement": "signing", "Reload": "watching"} {
+	for name, first := range map[string]string{"Order": "open", "Payment": "created", "Operation": "ordered", "Agreement": "signing", "Binding": "applied", "Reload": "watching"} {
 		want := "```mermaid\nstateDiagram-v2\n  [*] --> " + first + "\n"
 		seen := map[string]bool{}
 		for _, a := range order.Tables()[name] {
@@ -72,6 +72,20 @@ func TestEveryWordOfAChannelFitsTheTable(t *testing.T) {
 					require.NoError(t, err, "%s %v", s, o)
 					require.Equal(t, next == order.Active, o == channel.Succeeded, "%s %v", s, o)
 					require.False(t, o == channel.Missing && !gone, "it may still be signed")
+				}
+			}
+			for _, s := range order.BindingStates {
+				for bits := range 16 {
+					w := order.BindingWord{Outcome: o, ByPayer: flag, Proven: bits&1 > 0, OnItsWay: bits&2 > 0, ByPage: bits&4 > 0, MaxTries: 1 + bits>>3}
+					e, means := order.BindingEventOf(s, w)
+					if !means {
+						continue
+					}
+					next, err := order.NextBinding(s, e)
+					require.NoError(t, err, "%s %v", s, w)
+					require.Equal(t, next == order.Bound, o == channel.Succeeded && w.Proven, "%s %v", s, w)
+					require.NotEqual(t, channel.Unknown, o, "unknown is not refused")
+					require.False(t, o == channel.Missing && w.OnItsWay, "it may still be on its way")
 				}
 			}
 			for _, s := range order.OperationStates {

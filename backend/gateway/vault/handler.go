@@ -37,7 +37,8 @@ type told struct {
 	Scheme bin.Scheme `json:"scheme"`
 }
 
-// Handler is the vault's door: POST /v1/cards takes a card and answers with its token, DELETE /v1/cards/TOKEN forgets one. Who comes must show the
+// Handler is the vault's door: POST /v1/cards takes a card and answers with its token, DELETE /v1/cards/TOKEN forgets one, and
+// POST /v1/typed takes what a payer has typed to bind a card, which is held for [HoldFor] in memory and kept nowhere. Who comes must show the
 // bearer token. Nothing of a request is logged.
 func (v *Vault) Handler(bearer string, log *slog.Logger) (http.Handler, error) {
 	if len(bearer) < 32 {
@@ -67,12 +68,10 @@ func (v *Vault) Handler(bearer string, log *slog.Logger) (http.Handler, error) {
 			log.ErrorContext(r.Context(), "vault: a card is not kept", "error", err)
 			app.WriteProblem(w, http.StatusInternalServerError, "internal", "The card is not kept: try again.")
 		default:
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Cache-Control", "no-store")
-			w.WriteHeader(http.StatusCreated)
-			_ = json.NewEncoder(w).Encode(told(b)) // who has gone does not hear it, and asks again
+			writeTold(w, b)
 		}
 	})
+	mux.HandleFunc("POST /v1/typed", func(w http.ResponseWriter, r *http.Request) { v.takeTyped(w, r) })
 	mux.HandleFunc("DELETE /v1/cards/{token}", func(w http.ResponseWriter, r *http.Request) {
 		if err := v.Forget(r.Context(), r.PathValue("token")); err != nil {
 			log.ErrorContext(r.Context(), "vault: a card is not forgotten", "error", err)
@@ -89,6 +88,13 @@ func (v *Vault) Handler(bearer string, log *slog.Logger) (http.Handler, error) {
 		}
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+func writeTold(w http.ResponseWriter, b Bound) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(told(b)) // who has gone does not hear it, and asks again
 }
 
 // readAsked reads a request strictly. Its error repeats nothing of it.

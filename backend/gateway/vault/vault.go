@@ -25,8 +25,9 @@ import (
 
 // Prefixes of tokens.
 const (
-	kept = "card_" // sealed in a file; the same number has the same token
-	held = "once_" // in memory, for one payment
+	kept   = "card_"  // sealed in a file; the same number has the same token
+	held   = "once_"  // in memory, for one payment
+	typing = "typed_" // in memory, to bind a card
 )
 
 // HoldFor is how long a card that was read for one payment is held.
@@ -56,8 +57,9 @@ type Vault struct {
 	cfg Config
 	box *sealed.Box
 
-	mu   sync.Mutex
-	held map[string]heldCard
+	mu    sync.Mutex
+	held  map[string]heldCard
+	typed map[string]heldTyped
 }
 
 type heldCard struct {
@@ -90,7 +92,7 @@ func New(c Config) (*Vault, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
-	return &Vault{cfg: c, box: box, held: map[string]heldCard{}}, nil
+	return &Vault{cfg: c, box: box, held: map[string]heldCard{}, typed: map[string]heldTyped{}}, nil
 }
 
 // bound looks a number up. A number of no known bank is taken: the table may be older than the card.
@@ -117,9 +119,7 @@ func (v *Vault) Keep(ctx context.Context, c cardacquirer.Card) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	mac := hmac.New(sha256.New, v.cfg.Key)
-	mac.Write([]byte("purselane-vault-token-1\n" + c.Number))
-	b.Token = kept + strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))[:26]
+	b.Token = v.tokenOf(c.Number)
 	raw, err := json.Marshal(content{c.Number, c.Expires})
 	if err != nil {
 		return Bound{}, errors.New("vault: a card cannot be written")
@@ -130,6 +130,13 @@ func (v *Vault) Keep(ctx context.Context, c cardacquirer.Card) (Bound, error) {
 	return b, v.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		return tx.PutVaultCard(ctx, store.VaultCard{Token: b.Token, Last: b.Last, Bank: b.Bank, Type: string(b.Type), Scheme: string(b.Scheme), Made: v.cfg.Clock.Now()})
 	})
+}
+
+// tokenOf is the token of a card that is kept, or would be: keyed, and the same for the same number.
+func (v *Vault) tokenOf(number string) string {
+	mac := hmac.New(sha256.New, v.cfg.Key)
+	mac.Write([]byte("purselane-vault-token-1\n" + number))
+	return kept + strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))[:26]
 }
 
 // content of a sealed file.
@@ -267,6 +274,7 @@ func (v *Vault) Expired(ctx context.Context, token string) (bool, error) {
 func (v *Vault) Forget(ctx context.Context, token string) error {
 	v.mu.Lock()
 	delete(v.held, token)
+	delete(v.typed, token)
 	v.mu.Unlock()
 	if !plain(token) {
 		return nil

@@ -19,6 +19,8 @@ func (s *Sim) binding(f adapter.Form) adapter.Form {
 		if _, code := s.typed(f); code != "" {
 			return answer(f, code, "the bank knows it otherwise")
 		}
+		s.serial++
+		s.codes[f["orderId"]] = fmt.Sprintf("%06d", 314159+s.serial)
 		return answer(f, "00", "sent")
 	case "79000902":
 		return s.openToken(f)
@@ -81,6 +83,22 @@ func (s *Sim) askBind(f adapter.Form) adapter.Form {
 	return answer(f, "00", "bound")
 }
 
+// Text is the code that the bank has sent its cardholder for an opening, "" where it has sent none.
+func (s *Sim) Text(opening string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.codes[opening]
+}
+
+// EndTokenAtBank ends a token as its cardholder does at the bank, without the merchant.
+func (s *Sim) EndTokenAtBank(opening string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tokenOf(opening); t != nil {
+		t.ended = true
+	}
+}
+
 // EndAtBank ends an agreement as its payer does at the bank, without the merchant.
 func (s *Sim) EndAtBank(bindID string) {
 	s.mu.Lock()
@@ -119,6 +137,9 @@ func (s *Sim) openToken(f adapter.Form) adapter.Form {
 	c, code := s.typed(f)
 	if code != "" {
 		return answer(f, code, "the bank knows it otherwise")
+	}
+	if sent := s.codes[f["orderId"]]; sent != "" && sent != composite(s.open(f, "customerInfo"))["smsCode"] {
+		return answer(f, "71", "the code is wrong")
 	}
 	return withToken(answer(f, "00", "opened"), s.newToken(f["orderId"], c))
 }

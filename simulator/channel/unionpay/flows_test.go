@@ -125,6 +125,13 @@ func TestACardIsOpenedOnOurPage(t *testing.T) {
 	require.Equal(t, channel.Failed, got.Outcome)
 	require.Equal(t, "65", got.Code)
 
+	data.Code = "000000"
+	got, err = s.a.Open(t.Context(), r, data)
+	require.NoError(t, err)
+	require.Equal(t, "71", got.Code)
+	require.Equal(t, channel.ByPayer, got.Class)
+
+	data.Code = s.sim.Text(r.Number)
 	got, err = s.a.Open(t.Context(), r, data)
 	require.NoError(t, err)
 	require.Equal(t, channel.Succeeded, got.Outcome)

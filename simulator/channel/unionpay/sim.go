@@ -45,8 +45,9 @@ type Sim struct {
 	cards   map[string]*Card
 	tokens  map[string]*token
 	binds   map[string]*bind
-	txns    map[string]*txn // by order number and time
-	order   []*txn          // as they came
+	codes   map[string]string // texts to cardholders, by the opening's number
+	txns    map[string]*txn   // by order number and time
+	order   []*txn            // as they came
 	flaws   []flaw
 	serial  int
 	balance int64 // of the merchant at UnionPay, fen
@@ -95,7 +96,7 @@ type txn struct {
 
 // New starts a simulator without cards.
 func New(c Config) *Sim {
-	return &Sim{c: c, notifier: sim.NewNotifier(c.Clock, c.Weather, Gaps), cards: map[string]*Card{}, tokens: map[string]*token{}, binds: map[string]*bind{}, txns: map[string]*txn{}}
+	return &Sim{c: c, notifier: sim.NewNotifier(c.Clock, c.Weather, Gaps), cards: map[string]*Card{}, tokens: map[string]*token{}, binds: map[string]*bind{}, codes: map[string]string{}, txns: map[string]*txn{}}
 }
 
 // Notifier sends the notifications.
