@@ -87,6 +87,62 @@ type Agreements struct {
 // Example: 50.00
 type Amount = money.Amount
 
+// Binding defines model for Binding.
+type Binding struct {
+	// Account Our account at the channel.
+	Account string `json:"account"`
+
+	// Action What the payer's device needs.
+	Action  *Action    `json:"action,omitempty"`
+	Attach  *string    `json:"attach,omitempty"`
+	Bank    *string    `json:"bank,omitempty"`
+	Bound   *time.Time `json:"bound,omitempty"`
+	Changed time.Time  `json:"changed"`
+
+	// Code The channel's; DUPLICATE where the card is bound elsewhere.
+	Code    *string   `json:"code,omitempty"`
+	Context string    `json:"context"`
+	Created time.Time `json:"created"`
+	Holder  string    `json:"holder"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+
+	// Kind debit, credit or prepaid
+	Kind *string `json:"kind,omitempty"`
+
+	// Last4 Of the card's number, where it was typed on our side.
+	Last4   *string `json:"last4,omitempty"`
+	Message *string `json:"message,omitempty"`
+	Number  string  `json:"number"`
+
+	// Order That is still to be paid by it.
+	Order *string `json:"order,omitempty"`
+
+	// Page It is bound on the channel's page.
+	Page bool `json:"page"`
+
+	// State See docs/gateway.md, which draws it.
+	State string `json:"state"`
+
+	// Unproven Nobody proved whose card it is: risk has lower limits for it (docs/risk.md).
+	Unproven *bool `json:"unproven,omitempty"`
+}
+
+// BindingConfirmation defines model for BindingConfirmation.
+type BindingConfirmation struct {
+	// Code What the payer was sent.
+	Code *string `json:"code,omitempty"`
+
+	// Typed The vault's reference of what the code was sent for.
+	Typed *string `json:"typed,omitempty"`
+}
+
+// Bindings defines model for Bindings.
+type Bindings struct {
+	Bindings []Binding `json:"bindings"`
+}
+
 // Claim defines model for Claim.
 type Claim struct {
 	// Amount Decimal, two places.
@@ -242,6 +298,36 @@ type NewAgreement struct {
 	Token *string `json:"token,omitempty"`
 }
 
+// NewBinding defines model for NewBinding.
+type NewBinding struct {
+	// Attach The app's own; comes back.
+	Attach *string `json:"attach,omitempty"`
+
+	// Holder The app's name for whose card it is. Nobody else pays by it.
+	Holder string `json:"holder"`
+
+	// Key Names it at the app, for ever. The same key with other content is refused.
+	Key Key `json:"key"`
+
+	// Order An order of the app's that is paid once the card is bound, by an attempt whose key is the binding's number.
+	Order *string `json:"order,omitempty"`
+
+	// Product The first four digits of the context code.
+	Product int `json:"product"`
+
+	// ReturnUrl Where the payer's browser goes after the page. That it comes there proves nothing.
+	ReturnUrl *string `json:"return_url,omitempty"`
+
+	// Typed The vault's reference of what the payer has typed (docs/gateway-products.md), never what was typed. Left out: the payer binds on the channel's page, where nobody can prove whose card it is.
+	Typed *string `json:"typed,omitempty"`
+}
+
+// NewBindingCode defines model for NewBindingCode.
+type NewBindingCode struct {
+	// Typed The vault's reference.
+	Typed string `json:"typed"`
+}
+
 // NewClaim defines model for NewClaim.
 type NewClaim struct {
 	// Holder Whose balance gets it, as the app names him.
@@ -321,11 +407,17 @@ type NewPayment struct {
 	// Bank The bank that the payer has chosen.
 	Bank *string `json:"bank,omitempty"`
 
+	// Binding quick: our number of a bound card, in place of `token`.
+	Binding *string `json:"binding,omitempty"`
+
 	// Code code: what was scanned.
 	Code *string `json:"code,omitempty"`
 
 	// Device The app's name for the device that pays, such as the number of its installation. Risk keeps a keyed hash of it.
 	Device *string `json:"device,omitempty"`
+
+	// Holder With `binding`: whose it is.
+	Holder *string `json:"holder,omitempty"`
 
 	// Ip The payer's.
 	Ip *string `json:"ip,omitempty"`
@@ -741,11 +833,23 @@ type Timeline struct {
 // AgreementNumber defines model for AgreementNumber.
 type AgreementNumber = string
 
+// BindingNumber defines model for BindingNumber.
+type BindingNumber = string
+
 // OrderID defines model for OrderID.
 type OrderID = string
 
 // ListAgreementsParams defines parameters for ListAgreements.
 type ListAgreementsParams struct {
+	// State Of one state.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// ListBindingsParams defines parameters for ListBindings.
+type ListBindingsParams struct {
+	// Holder Of one holder.
+	Holder *string `form:"holder,omitempty" json:"holder,omitempty"`
+
 	// State Of one state.
 	State *string `form:"state,omitempty" json:"state,omitempty"`
 }
@@ -770,6 +874,15 @@ type ConsentJSONRequestBody = NewConsent
 
 // SetPriceJSONRequestBody defines body for SetPrice for application/json ContentType.
 type SetPriceJSONRequestBody = NewPrice
+
+// BindCardJSONRequestBody defines body for BindCard for application/json ContentType.
+type BindCardJSONRequestBody = NewBinding
+
+// SendBindingCodeJSONRequestBody defines body for SendBindingCode for application/json ContentType.
+type SendBindingCodeJSONRequestBody = NewBindingCode
+
+// ConfirmBindingJSONRequestBody defines body for ConfirmBinding for application/json ContentType.
+type ConfirmBindingJSONRequestBody = BindingConfirmation
 
 // CreateOrderJSONRequestBody defines body for CreateOrder for application/json ContentType.
 type CreateOrderJSONRequestBody = NewOrder
@@ -812,6 +925,30 @@ type ServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(w http.ResponseWriter, r *http.Request, agreement AgreementNumber)
+	// ListBindings The app's bound cards, the newest first, at most 100
+	// (GET /v1/bindings)
+	ListBindings(w http.ResponseWriter, r *http.Request, params ListBindingsParams)
+	// BindCard Bind a holder's card
+	// (POST /v1/bindings)
+	BindCard(w http.ResponseWriter, r *http.Request)
+	// GetBinding A bound card
+	// (GET /v1/bindings/{binding})
+	GetBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber)
+	// AskBinding Ask the channel whether it still has the card
+	// (POST /v1/bindings/{binding}/ask)
+	AskBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber)
+	// SendBindingCode Send a code once more
+	// (POST /v1/bindings/{binding}/code)
+	SendBindingCode(w http.ResponseWriter, r *http.Request, binding BindingNumber)
+	// ConfirmBinding Bind the card with the code that came
+	// (POST /v1/bindings/{binding}/confirm)
+	ConfirmBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber)
+	// GetBindingTimeline What happened to a binding, in order
+	// (GET /v1/bindings/{binding}/timeline)
+	GetBindingTimeline(w http.ResponseWriter, r *http.Request, binding BindingNumber)
+	// UnbindCard End a binding
+	// (POST /v1/bindings/{binding}/unbind)
+	UnbindCard(w http.ResponseWriter, r *http.Request, binding BindingNumber)
 	// GetHolder What one of the app's holders has beside cards
 	// (GET /v1/holders/{holder})
 	GetHolder(w http.ResponseWriter, r *http.Request, holder string)
@@ -1033,6 +1170,222 @@ func (siw *ServerInterfaceWrapper) GetAgreementTimeline(w http.ResponseWriter, r
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetAgreementTimeline(w, r, agreement)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListBindings operation middleware
+func (siw *ServerInterfaceWrapper) ListBindings(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBindingsParams
+
+	// ------------- Optional query parameter "holder" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "holder", r.URL.Query(), &params.Holder, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "holder"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "holder", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListBindings(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BindCard operation middleware
+func (siw *ServerInterfaceWrapper) BindCard(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BindCard(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBinding operation middleware
+func (siw *ServerInterfaceWrapper) GetBinding(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBinding(w, r, binding)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AskBinding operation middleware
+func (siw *ServerInterfaceWrapper) AskBinding(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AskBinding(w, r, binding)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SendBindingCode operation middleware
+func (siw *ServerInterfaceWrapper) SendBindingCode(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SendBindingCode(w, r, binding)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmBinding operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmBinding(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmBinding(w, r, binding)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBindingTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetBindingTimeline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBindingTimeline(w, r, binding)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UnbindCard operation middleware
+func (siw *ServerInterfaceWrapper) UnbindCard(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "binding" -------------
+	var binding BindingNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "binding", r.PathValue("binding"), &binding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "binding", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UnbindCard(w, r, binding)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1541,6 +1894,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/end", wrapper.EndAgreement)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/price", wrapper.SetPrice)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/agreements/{agreement}/consent", wrapper.Consent)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bindings", wrapper.ListBindings)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bindings", wrapper.BindCard)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bindings/{binding}", wrapper.GetBinding)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/bindings/{binding}/timeline", wrapper.GetBindingTimeline)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bindings/{binding}/code", wrapper.SendBindingCode)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bindings/{binding}/confirm", wrapper.ConfirmBinding)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bindings/{binding}/unbind", wrapper.UnbindCard)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/bindings/{binding}/ask", wrapper.AskBinding)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/confirm", wrapper.ConfirmOrder)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/claims", wrapper.ClaimShare)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{order}/close", wrapper.CloseOrder)
@@ -1814,6 +2175,320 @@ type GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAgreementTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetAgreementTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBindingsRequestObject struct {
+	Params ListBindingsParams
+}
+
+type ListBindingsResponseObject interface {
+	VisitListBindingsResponse(w http.ResponseWriter) error
+}
+
+type ListBindings200JSONResponse Bindings
+
+func (response ListBindings200JSONResponse) VisitListBindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBindingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListBindingsdefaultApplicationProblemPlusJSONResponse) VisitListBindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindCardRequestObject struct {
+	Body *BindCardJSONRequestBody
+}
+
+type BindCardResponseObject interface {
+	VisitBindCardResponse(w http.ResponseWriter) error
+}
+
+type BindCard200JSONResponse Binding
+
+func (response BindCard200JSONResponse) VisitBindCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BindCarddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response BindCarddefaultApplicationProblemPlusJSONResponse) VisitBindCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBindingRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+}
+
+type GetBindingResponseObject interface {
+	VisitGetBindingResponse(w http.ResponseWriter) error
+}
+
+type GetBinding200JSONResponse Binding
+
+func (response GetBinding200JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetBindingdefaultApplicationProblemPlusJSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskBindingRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+}
+
+type AskBindingResponseObject interface {
+	VisitAskBindingResponse(w http.ResponseWriter) error
+}
+
+type AskBinding200JSONResponse Binding
+
+func (response AskBinding200JSONResponse) VisitAskBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskBindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskBindingdefaultApplicationProblemPlusJSONResponse) VisitAskBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBindingCodeRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+	Body    *SendBindingCodeJSONRequestBody
+}
+
+type SendBindingCodeResponseObject interface {
+	VisitSendBindingCodeResponse(w http.ResponseWriter) error
+}
+
+type SendBindingCode200JSONResponse Binding
+
+func (response SendBindingCode200JSONResponse) VisitSendBindingCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBindingCodedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SendBindingCodedefaultApplicationProblemPlusJSONResponse) VisitSendBindingCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmBindingRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+	Body    *ConfirmBindingJSONRequestBody
+}
+
+type ConfirmBindingResponseObject interface {
+	VisitConfirmBindingResponse(w http.ResponseWriter) error
+}
+
+type ConfirmBinding200JSONResponse Binding
+
+func (response ConfirmBinding200JSONResponse) VisitConfirmBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmBindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmBindingdefaultApplicationProblemPlusJSONResponse) VisitConfirmBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBindingTimelineRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+}
+
+type GetBindingTimelineResponseObject interface {
+	VisitGetBindingTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetBindingTimeline200JSONResponse Timeline
+
+func (response GetBindingTimeline200JSONResponse) VisitGetBindingTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBindingTimelinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetBindingTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetBindingTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnbindCardRequestObject struct {
+	Binding BindingNumber `json:"binding"`
+}
+
+type UnbindCardResponseObject interface {
+	VisitUnbindCardResponse(w http.ResponseWriter) error
+}
+
+type UnbindCard200JSONResponse Binding
+
+func (response UnbindCard200JSONResponse) VisitUnbindCardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnbindCarddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UnbindCarddefaultApplicationProblemPlusJSONResponse) VisitUnbindCardResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2386,6 +3061,30 @@ type StrictServerInterface interface {
 	// GetAgreementTimeline What happened to an agreement, in order
 	// (GET /v1/agreements/{agreement}/timeline)
 	GetAgreementTimeline(ctx context.Context, request GetAgreementTimelineRequestObject) (GetAgreementTimelineResponseObject, error)
+	// ListBindings The app's bound cards, the newest first, at most 100
+	// (GET /v1/bindings)
+	ListBindings(ctx context.Context, request ListBindingsRequestObject) (ListBindingsResponseObject, error)
+	// BindCard Bind a holder's card
+	// (POST /v1/bindings)
+	BindCard(ctx context.Context, request BindCardRequestObject) (BindCardResponseObject, error)
+	// GetBinding A bound card
+	// (GET /v1/bindings/{binding})
+	GetBinding(ctx context.Context, request GetBindingRequestObject) (GetBindingResponseObject, error)
+	// AskBinding Ask the channel whether it still has the card
+	// (POST /v1/bindings/{binding}/ask)
+	AskBinding(ctx context.Context, request AskBindingRequestObject) (AskBindingResponseObject, error)
+	// SendBindingCode Send a code once more
+	// (POST /v1/bindings/{binding}/code)
+	SendBindingCode(ctx context.Context, request SendBindingCodeRequestObject) (SendBindingCodeResponseObject, error)
+	// ConfirmBinding Bind the card with the code that came
+	// (POST /v1/bindings/{binding}/confirm)
+	ConfirmBinding(ctx context.Context, request ConfirmBindingRequestObject) (ConfirmBindingResponseObject, error)
+	// GetBindingTimeline What happened to a binding, in order
+	// (GET /v1/bindings/{binding}/timeline)
+	GetBindingTimeline(ctx context.Context, request GetBindingTimelineRequestObject) (GetBindingTimelineResponseObject, error)
+	// UnbindCard End a binding
+	// (POST /v1/bindings/{binding}/unbind)
+	UnbindCard(ctx context.Context, request UnbindCardRequestObject) (UnbindCardResponseObject, error)
 	// GetHolder What one of the app's holders has beside cards
 	// (GET /v1/holders/{holder})
 	GetHolder(ctx context.Context, request GetHolderRequestObject) (GetHolderResponseObject, error)
@@ -2663,6 +3362,233 @@ func (sh *strictHandler) GetAgreementTimeline(w http.ResponseWriter, r *http.Req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetAgreementTimelineResponseObject); ok {
 		if err := validResponse.VisitGetAgreementTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBindings operation middleware
+func (sh *strictHandler) ListBindings(w http.ResponseWriter, r *http.Request, params ListBindingsParams) {
+	var request ListBindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBindings(ctx, request.(ListBindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBindings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListBindingsResponseObject); ok {
+		if err := validResponse.VisitListBindingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BindCard operation middleware
+func (sh *strictHandler) BindCard(w http.ResponseWriter, r *http.Request) {
+	var request BindCardRequestObject
+
+	var body BindCardJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BindCard(ctx, request.(BindCardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BindCard")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BindCardResponseObject); ok {
+		if err := validResponse.VisitBindCardResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBinding operation middleware
+func (sh *strictHandler) GetBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request GetBindingRequestObject
+
+	request.Binding = binding
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBinding(ctx, request.(GetBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBinding")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBindingResponseObject); ok {
+		if err := validResponse.VisitGetBindingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskBinding operation middleware
+func (sh *strictHandler) AskBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request AskBindingRequestObject
+
+	request.Binding = binding
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AskBinding(ctx, request.(AskBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskBinding")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AskBindingResponseObject); ok {
+		if err := validResponse.VisitAskBindingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SendBindingCode operation middleware
+func (sh *strictHandler) SendBindingCode(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request SendBindingCodeRequestObject
+
+	request.Binding = binding
+
+	var body SendBindingCodeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SendBindingCode(ctx, request.(SendBindingCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendBindingCode")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SendBindingCodeResponseObject); ok {
+		if err := validResponse.VisitSendBindingCodeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmBinding operation middleware
+func (sh *strictHandler) ConfirmBinding(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request ConfirmBindingRequestObject
+
+	request.Binding = binding
+
+	var body ConfirmBindingJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmBinding(ctx, request.(ConfirmBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmBinding")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmBindingResponseObject); ok {
+		if err := validResponse.VisitConfirmBindingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBindingTimeline operation middleware
+func (sh *strictHandler) GetBindingTimeline(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request GetBindingTimelineRequestObject
+
+	request.Binding = binding
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBindingTimeline(ctx, request.(GetBindingTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBindingTimeline")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBindingTimelineResponseObject); ok {
+		if err := validResponse.VisitGetBindingTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnbindCard operation middleware
+func (sh *strictHandler) UnbindCard(w http.ResponseWriter, r *http.Request, binding BindingNumber) {
+	var request UnbindCardRequestObject
+
+	request.Binding = binding
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UnbindCard(ctx, request.(UnbindCardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnbindCard")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UnbindCardResponseObject); ok {
+		if err := validResponse.VisitUnbindCardResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

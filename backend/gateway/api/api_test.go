@@ -123,7 +123,7 @@ type desk struct {
 	cafe    *http.Client
 }
 
-func newDesk(t testing.TB) *desk {
+func newDesk(t testing.TB, change ...func(*gateway.Config, *store.Store, *clock.Manual)) *desk {
 	s, err := store.Open(t.Context(), emptystore.At(t, filepath.Join(t.TempDir(), "scheme.db")), store.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -133,7 +133,7 @@ func newDesk(t testing.TB) *desk {
 	require.NoError(t, err)
 	box, err := sealed.New(make([]byte, 32))
 	require.NoError(t, err)
-	d.gateway, err = gateway.New(s, d.clock, gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one"}}}, Log: quiet, Box: box,
+	cfg := gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"one"}}}, Log: quiet, Box: box,
 		Accounts: []gateway.Account{{ID: "one", Company: 1, Number: 1, Channel: able{d.bank}, NotifyURL: "https://gateway.example/notify/one"}},
 		OnPaid:   func(context.Context, *store.Tx, gateway.Order) error { return nil },
 		OnRefund: func(context.Context, *store.Tx, gateway.Order, money.Amount) error { return gateway.ErrLoadState },
@@ -143,7 +143,11 @@ func newDesk(t testing.TB) *desk {
 				return gateway.ErrLoadAmount
 			}
 			return nil
-		}})
+		}}
+	for _, f := range change {
+		f(&cfg, s, d.clock)
+	}
+	d.gateway, err = gateway.New(s, d.clock, cfg)
 	require.NoError(t, err)
 	d.apps, err = app.New(s, app.Config{Box: box, Clock: d.clock, Log: quiet})
 	require.NoError(t, err)

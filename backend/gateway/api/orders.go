@@ -113,7 +113,7 @@ func (s *server) PayOrder(ctx context.Context, r PayOrderRequestObject) (PayOrde
 	}
 	payer.Agreement = orDefault(r.Body.Agreement)
 	n := gateway.NewPayment{Key: r.Body.Key, Product: channel.Product(r.Body.Product), ReturnURL: orDefault(r.Body.ReturnUrl), IP: orDefault(r.Body.Ip), Proof: orDefault(r.Body.Proof),
-		Payer: payer, Device: orDefault(r.Body.Device), Unproven: orDefault(r.Body.Unproven), Tolerant: orDefault(r.Body.Tolerant)}
+		Payer: payer, Binding: orDefault(r.Body.Binding), Holder: orDefault(r.Body.Holder), Device: orDefault(r.Body.Device), Unproven: orDefault(r.Body.Unproven), Tolerant: orDefault(r.Body.Tolerant)}
 	p, err := s.Gateway.Pay(ctx, c.App, r.Order, n)
 	return PayOrder200JSONResponse(paymentOf(p)), err
 }

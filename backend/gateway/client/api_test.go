@@ -46,6 +46,9 @@ func openShop() *shop {
 	must(err)
 	c, quiet := clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)), slog.New(slog.DiscardHandler)
 	g, err := gateway.New(s, c, gateway.Config{Registry: registry, Router: gateway.FixedRouter{{Accounts: []string{"bank"}}}, Box: box, Log: quiet,
+		Typed: func(_ context.Context, ref string) (gateway.TypedCard, error) {
+			return gateway.TypedCard{Card: "card_of " + ref, Last: "0048", Bank: "cmb", Kind: "debit"}, nil
+		},
 		Accounts: []gateway.Account{{ID: "bank", Company: 1, Number: 1, Channel: &bank{said: map[string]channel.Result{}}}}})
 	must(err)
 	apps, err := app.New(s, app.Config{Box: box, Clock: c, Log: quiet})
@@ -186,6 +189,30 @@ func ExampleSigner_redPacket() {
 	// cay 3.33
 	// 3.33
 	// part_refunded 3.33
+}
+
+// A card is bound once, with the code that its bank sends, and pays without card data from then on. What the payer types goes to the vault, whose reference is all that
+// travels here.
+func ExampleSigner_binding() {
+	s := openShop()
+	defer s.stop()
+	const typed = "typed_abcdefghijklmnopqrstuvwxyz" // POST /v1/typed of the vault has answered it
+	b := s.call("POST", "/v1/bindings", fields{"key": "b1", "product": 1, "holder": "rider-7", "typed": typed})
+	number := b["number"].(string)
+	fmt.Println(b["state"], b["bank"], b["last4"])
+	b = s.call("POST", "/v1/bindings/"+number+"/confirm", fields{"typed": typed, "code": "123456"})
+	fmt.Println(b["state"])
+	for _, key := range []string{"o1", "o2"} {
+		at := "/v1/orders/" + s.call("POST", "/v1/orders", tea(key))["id"].(string)
+		fmt.Println(s.call("POST", at+"/payments", fields{"key": "p1", "product": "quick", "binding": number, "holder": "rider-7"})["state"])
+	}
+	fmt.Println(s.call("POST", "/v1/bindings/"+number+"/unbind", nil)["state"])
+	// Output:
+	// code_sent cmb 0048
+	// bound
+	// paid
+	// paid
+	// unbound
 }
 
 // A payer signs once. The gateway charges what recurs; the app orders debits of its own by the same number.

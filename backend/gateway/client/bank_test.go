@@ -15,7 +15,7 @@ type bank struct {
 }
 
 func (*bank) Capabilities() channel.Capabilities {
-	return channel.Capabilities{Products: []channel.Product{channel.Card, channel.Agreement, channel.Payout}, Currencies: []string{"CNY"}, Sync: true, Refund: true, RefundWindow: 365 * 24 * time.Hour,
+	return channel.Capabilities{Products: []channel.Product{channel.Card, channel.Quick, channel.Agreement, channel.Payout}, Currencies: []string{"CNY"}, Sync: true, Refund: true, RefundWindow: 365 * 24 * time.Hour,
 		Authorise: true, Agreements: true, Payout: true}
 }
 
@@ -79,6 +79,24 @@ func (*bank) QueryAgreement(_ context.Context, number, _ string) (channel.Signed
 	return covenant(number, channel.Succeeded), nil
 }
 func (*bank) Unsign(_ context.Context, number, _ string) (channel.Signed, error) {
+	return covenant(number, channel.Closed), nil
+}
+
+// A card is bound at once after its code.
+func (*bank) Binds() channel.Binds { return channel.Binds{Typed: true, Code: true, Proves: true} }
+func (*bank) BindPage(context.Context, channel.SignRequest) (channel.Signed, error) {
+	return channel.Signed{}, channel.ErrUnsupported
+}
+func (*bank) BindCode(_ context.Context, r channel.SignRequest) (channel.Signed, error) {
+	return covenant(r.Number, channel.Pending), nil
+}
+func (*bank) Bind(_ context.Context, r channel.SignRequest, _ string) (channel.Signed, error) {
+	return covenant(r.Number, channel.Succeeded), nil
+}
+func (*bank) QueryBinding(_ context.Context, number string) (channel.Signed, error) {
+	return covenant(number, channel.Succeeded), nil
+}
+func (*bank) Unbind(_ context.Context, number, _ string) (channel.Signed, error) {
 	return covenant(number, channel.Closed), nil
 }
 
