@@ -29,7 +29,7 @@ func NewHosts(next http.RoundTripper, hosts ...string) (*Hosts, error) {
 		t.DialContext = (&net.Dialer{Timeout: DialTime, KeepAlive: 30 * time.Second}).DialContext
 		next = t
 	}
-	h := &Hosts{next: next}
+	h := &Hosts{next: Once{next}}
 	for i, text := range hosts {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || i > 0 && (u.Path != "" || u.RawQuery != "") {

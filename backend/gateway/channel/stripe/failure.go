@@ -3,7 +3,6 @@ package stripe
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 
@@ -50,8 +49,7 @@ func (p *problem) Error() string {
 func read(err error) (no *api.Error, unknown error) {
 	var e *api.Error
 	if !errors.As(err, &e) {
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "dial" { // redirects are not followed, so it is the dial of our own request
+		if channel.Opening(err) { // redirects are not followed, so it is the dial of our own request
 			return nil, fmt.Errorf("Stripe: %w: %w", channel.ErrNotSent, err)
 		}
 		var of *url.Error
