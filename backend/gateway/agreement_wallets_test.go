@@ -11,10 +11,12 @@ import (
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/channel"
 	alipayadapter "github.com/purselane/purselane/backend/gateway/channel/alipay"
+	wechatadapter "github.com/purselane/purselane/backend/gateway/channel/wechat"
 	"github.com/purselane/purselane/backend/gateway/order"
 	"github.com/purselane/purselane/backend/gateway/recurring"
 	sim "github.com/purselane/purselane/simulator/channel"
 	"github.com/purselane/purselane/simulator/channel/alipay"
+	"github.com/purselane/purselane/simulator/channel/wechat"
 )
 
 // wallet is a channel that signs agreements, with its simulator.
@@ -39,10 +41,21 @@ func alipayWallet(t *testing.T, d *desk) wallet {
 	}
 }
 
+func wechatWallet(t *testing.T, d *desk) wallet {
+	s := wechat.New(wechat.Options{Clock: d.clock, Seed: 1})
+	real, err := wechatadapter.New(s.Settings())
+	require.NoError(t, err)
+	return wallet{
+		real: real, weather: s.Weather, notices: s.Notices, run: s.Run, ends: s.EndInWeChat,
+		signs:  func(a channel.Action) error { return s.Sign(a.URL, wechat.Payer{}) },
+		booked: func(n string) (int, int64) { times, sum, _ := s.Booked(n); return times, sum },
+	}
+}
+
 // TestAgreementsOverWallets goes the whole way with real adapters and simulators that verify their signatures: a payer signs, is debited once for each order and
 // every month, and ends agreements at the channel, once told of and once found by asking.
 func TestAgreementsOverWallets(t *testing.T) {
-	for name, open := range map[string]func(*testing.T, *desk) wallet{"alipay": alipayWallet} {
+	for name, open := range map[string]func(*testing.T, *desk) wallet{"alipay": alipayWallet, "wechat": wechatWallet} {
 		t.Run(name, func(t *testing.T) { overWallet(t, open) })
 	}
 }

@@ -17,8 +17,13 @@ func TestAgreementsOfASettingsFile(t *testing.T) {
 		{"alipay", "{product: CYCLE_PAY_AUTH, scene: 'INDUSTRY|TRANSIT'}", "agreements: period"},
 		{"alipay", "{product: GENERAL_WITHHOLDING}", "agreements: scene"},
 		{"alipay", "{product: GENERAL_WITHHOLDING, plan: 7}", "plan"},
+		{"wechat", "{plan: '12535', v2_key: wechat.v2key}", ""},
+		{"wechat", "{plan: '12535'}", "the API v2 key has 0 bytes"},
+		{"wechat", "{v2_key: wechat.v2key}", "plan_id"},
+		{"wechat", "{plan: '12535', v2_key: nobody.v2key}", "agreements.v2_key"},
 	} {
 		x := newPayTown(t)
+		x.write(t, "channels/wechat.v2key", 0o600, "192006250b4c09247ec02edce69f6a2d\n")
 		x.append(t, "channels/"+c.account+".yaml", "agreements: "+c.agreements+"\n")
 		set, err := x.config(t)
 		if c.says != "" {

@@ -43,6 +43,11 @@ type wechatFile struct {
 		Reports    []wechat.Report `yaml:"reports,omitempty"`
 		Account    string          `yaml:"account,omitempty"`
 	} `yaml:"transfers,omitempty"`
+	Agreements struct {
+		Plan  string `yaml:"plan,omitempty"`
+		V2Key string `yaml:"v2_key,omitempty"` // secret file
+		IP    string `yaml:"ip,omitempty"`
+	} `yaml:"agreements,omitempty"`
 }
 
 // alipayFile is the settings file of an account at Alipay.
@@ -214,6 +219,8 @@ func wechatSettings(raw []byte, read readBeside) (wechat.Settings, error) {
 	s.Key, s.PublicKey, s.Certificates = r.privateKey("key", file.Key), r.publicKey("public_key", file.PublicKey), r.certificates("certificates", file.Certificates)
 	s.HTTP = r.client(10*time.Second, "", "", nil) // the adapter knows its hosts
 	s.V3Key = strings.TrimSpace(string(r.bytes("v3_key", file.V3Key, true)))
+	g := file.Agreements
+	s.Agreements = wechat.Agreements{Plan: g.Plan, V2Key: strings.TrimSpace(string(r.bytes("agreements.v2_key", g.V2Key, true))), IP: g.IP}
 	return s, errors.Join(r.errs...)
 }
 

@@ -63,9 +63,11 @@ type order struct {
 	ended   time.Time // of a payment code that was reversed
 	payer   Payer
 	handle  string // code_url, prepay_id or h5_url
+
+	agreement string // of a debit: its contract_id
 }
 
-var tradeTypes = map[string]string{"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB", "app": "APP", "codepay": "MICROPAY"}
+var tradeTypes = map[string]string{"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB", "app": "APP", "codepay": "MICROPAY", debitProduct: "PAP"}
 
 // lifetime is how long an order waits that says no end.
 const lifetime = 2 * time.Hour
@@ -73,7 +75,7 @@ const lifetime = 2 * time.Hour
 func (s *Simulator) payRequest(r *http.Request, body []byte) (any, *fault) {
 	var in orderRequest
 	product := r.PathValue("product")
-	if err := json.Unmarshal(body, &in); err != nil || tradeTypes[product] == "" {
+	if err := json.Unmarshal(body, &in); err != nil || tradeTypes[product] == "" || product == debitProduct {
 		return nil, no("PARAM_ERROR", "the request does not read")
 	}
 	if refused := s.checkOrder(product, in); refused != nil {
@@ -208,7 +210,7 @@ func (s *Simulator) queryRequest(r *http.Request, _ []byte) (any, *fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o, known := s.orders[r.PathValue("number")]
-	if !known {
+	if !known || o.product == debitProduct { // which API v2 is asked about
 		return nil, no("ORDER_NOT_EXIST", "there is no such order")
 	}
 	s.over(o)

@@ -73,6 +73,7 @@ type Simulator struct {
 	seq       int
 	orders    map[string]*order
 	refunds   map[string]*refund
+	contracts []*contract // in the order of signing
 	transfers map[string]*transfer
 	codes     map[string]Payer
 	payees    map[string]Payee  // by openid
@@ -115,8 +116,9 @@ func New(o Options) *Simulator {
 func (s *Simulator) Settings() wechat.Settings {
 	set := wechat.Settings{
 		MerchantID: MerchantID, AppID: AppID, Key: s.keys.Merchant, Serial: s.keys.Serial, V3Key: v3Key,
-		Transfers: wechat.Transfers{Scene: Scene, Reports: []wechat.Report{{Type: "采购商品名称", Content: "充值服务"}}},
-		HTTP:      sim.Doer(s, s.Weather), Now: s.clock.Now,
+		Agreements: wechat.Agreements{Plan: PlanID, V2Key: v2Key},
+		Transfers:  wechat.Transfers{Scene: Scene, Reports: []wechat.Report{{Type: "采购商品名称", Content: "充值服务"}}},
+		HTTP:       sim.Doer(s, s.Weather), Now: s.clock.Now,
 	}
 	if s.mode == ByPublicKey {
 		set.PublicKeyID, set.PublicKey = keyID, &s.keys.Platform.PublicKey
@@ -126,9 +128,10 @@ func (s *Simulator) Settings() wechat.Settings {
 	return set
 }
 
-// Run pays out the refunds and transfers that are due by the clock, and makes the tries of notifications that are. It says how many of these.
+// Run pays out the refunds and transfers and takes the debits that are due by the clock, and makes the tries of notifications that are. It says how many of these.
 func (s *Simulator) Run(ctx context.Context) int {
 	s.settle()
+	s.settleDebits()
 	s.settleTransfers()
 	return s.Notices.Run(ctx)
 }

@@ -62,7 +62,7 @@ func request(number string, minor int64, product channel.Product) channel.PayReq
 func bench(mode wechat.Mode, product channel.Product) channeltest.Maker {
 	return func(t *testing.T) *channeltest.Bench {
 		s, c, at := open(t, mode, nil)
-		wills, codes := map[string]channeltest.Will{}, map[string]string{}
+		wills, codes, pages := map[string]channeltest.Will{}, map[string]string{}, map[string]string{}
 		b := &channeltest.Bench{
 			Channel: c, Clock: at, Weather: s.Weather, Notifier: s.Notices, WrongKeys: wrongKeys(t, s, mode), Codes: payCodes, Forgeries: forgeries(t, s),
 			Request: func(number string, minor int64, will channeltest.Will) channel.PayRequest {
@@ -76,7 +76,23 @@ func bench(mode wechat.Mode, product channel.Product) channeltest.Maker {
 				}
 				return r
 			},
+			Sign: func(number string) channel.SignRequest {
+				r := channel.SignRequest{Number: number, Plan: "自动充值 auto-reload 🚇", NotifyURL: notifyURL}
+				signed, err := c.Sign(t.Context(), r)
+				require.NoError(t, err)
+				pages[number] = signed.Action.URL
+				return r
+			},
+			Debit: func(number, agreement string, minor int64) channel.PayRequest {
+				r := request(number, minor, channel.Agreement)
+				r.Payer = channel.Payer{Agreement: agreement}
+				return r
+			},
+			EndThere: s.EndInWeChat, TellsEnds: true,
 			Act: func(number string) error {
+				if page := pages[number]; page != "" {
+					return s.Sign(page, wechat.Payer{})
+				}
 				if wills[number] == channeltest.Declines {
 					return errors.New("the payer does not want to")
 				}

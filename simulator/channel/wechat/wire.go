@@ -59,6 +59,7 @@ func (s *Simulator) routes() http.Handler {
 	m.HandleFunc("GET /v3/bill/fundflowbill", s.verified(sim.Bill, s.fundBillRequest))
 	m.HandleFunc("GET /v3/bill/tradebill", s.verified(sim.Bill, s.billRequest))
 	m.HandleFunc("GET /v3/billdownload/file", s.downloadRequest)
+	s.routes2(m)
 	return m
 }
 

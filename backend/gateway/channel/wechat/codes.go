@@ -67,6 +67,10 @@ var codes = map[string]struct {
 	"NOT_FOUND":                {absent, channel.NoClass},    // of a transfer
 	"QUOTA_EXCEEDED":           {refused, channel.BySetting}, // of a transfer: the merchant's limit of the day
 	"USER_ACCOUNT_UNAVAILABLE": {refused, channel.ByPayer},
+	noContract:                 {ask, channel.ByPayer}, // of an agreement: ended, or never signed
+	"CONTRACTERROR":            {ask, channel.ByPayer}, // or run out
+	"USER_NOT_EXIST":           {refused, channel.ByPayer},
+	"SIGNERROR":                {refused, channel.BySetting},
 	"BANK_ERROR":               {unsure, channel.ByIssuer},
 	"BANKERROR":                {unsure, channel.ByIssuer},
 	"SYSTEM_ERROR":             {unsure, channel.ByChannel},

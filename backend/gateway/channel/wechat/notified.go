@@ -51,6 +51,9 @@ func (s sealed) open(key string) ([]byte, error) {
 
 // Notified verifies a notification, opens it and says what has happened. One about something that we never asked for has no events.
 func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]channel.Event, error) {
+	if c.set.Agreements.Plan != "" && len(n.Body) > 0 && n.Body[0] == '<' {
+		return c.told2(ctx, n.Body)
+	}
 	at := n.At
 	if at.IsZero() {
 		at = c.set.Now()
@@ -96,10 +99,12 @@ func (c *Channel) Notified(ctx context.Context, n channel.Notification) ([]chann
 	return []channel.Event{e}, nil
 }
 
-// Answer is 204 for a notification that is kept. WeChat Pay sends it again after anything else, and after 5 seconds without an answer.
+// Answer is 204 for a notification that is kept, or 200 with the word of API v2 where there are agreements. WeChat Pay sends it again after anything else, and after 5 seconds without an answer.
 func (c *Channel) Answer(err error) channel.Reply {
 	var forged *channel.ForgedError
 	switch {
+	case err == nil && c.set.Agreements.Plan != "": // API v2 reads the body, and v3 the status alone
+		return channel.Reply{Status: http.StatusOK, Type: "text/xml", Body: []byte("<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>")}
 	case err == nil:
 		return channel.Reply{Status: http.StatusNoContent}
 	case errors.As(err, &forged):

@@ -43,8 +43,11 @@ type prepaid struct {
 	H5     string `json:"h5_url"`
 }
 
-// Pay makes the order at WeChat Pay; a payment code is charged at once, unless the payer must type a password.
+// Pay makes the order at WeChat Pay; a payment code is charged at once, unless the payer must type a password. A debit under an agreement is taken later.
 func (c *Channel) Pay(ctx context.Context, r channel.PayRequest) (channel.Result, error) {
+	if r.Product == channel.Agreement {
+		return c.debit(ctx, r)
+	}
 	o, err := c.order(r)
 	if err != nil {
 		return channel.Result{}, fmt.Errorf("WeChat Pay: payment %s: %w: %w", r.Number, channel.ErrNotSent, err)
@@ -195,7 +198,12 @@ func (c *Channel) query(ctx context.Context, number string) (channel.Result, str
 		return channel.Result{}, "", err
 	}
 	if no != nil {
-		return no.asked(number), "", nil
+		r := no.asked(number)
+		if r.Outcome == channel.Missing && c.set.Agreements.Plan != "" {
+			r, err = c.queryDebit(ctx, number) // debits are of API v2
+			return r, debitType, err
+		}
+		return r, "", nil
 	}
 	r, err := c.result(t, number)
 	if err != nil {
@@ -219,6 +227,9 @@ func (c *Channel) Close(ctx context.Context, ref channel.Ref) (channel.Result, e
 	now, kind, err := c.query(ctx, ref.Number)
 	if err != nil || now.Outcome != channel.Pending {
 		return now, err
+	}
+	if kind == debitType && c.set.Agreements.Plan != "" {
+		return c.closeDebit(ctx, now)
 	}
 	target := "/v3/pay/transactions/out-trade-no/" + ref.Number + "/close"
 	in := map[string]string{"mchid": c.set.MerchantID}

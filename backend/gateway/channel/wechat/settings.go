@@ -38,7 +38,8 @@ type Settings struct {
 	PublicKey    *rsa.PublicKey
 	Certificates []*x509.Certificate
 
-	Transfers Transfers // for pay-outs; without a scene there are none
+	Agreements Agreements // payers may agree to be debited; the zero value is no
+	Transfers  Transfers  // for pay-outs; without a scene there are none
 
 	Hosts []string         // tried in order while none can be dialled; nil: the primary and the backup host of WeChat Pay
 	HTTP  channel.Doer     // nil: an *http.Client that waits 10 seconds and follows no redirect
@@ -61,8 +62,9 @@ type Channel struct {
 }
 
 var (
-	_ channel.Channel = (*Channel)(nil)
-	_ channel.Payouts = (*Channel)(nil)
+	_ channel.Channel    = (*Channel)(nil)
+	_ channel.Payouts    = (*Channel)(nil)
+	_ channel.Agreements = (*Channel)(nil)
 )
 
 // New checks the settings and makes the adapter. Its errors name the setting that is wrong, and never hold a key.
@@ -123,6 +125,9 @@ func (s *Settings) complete() error {
 			return errors.New("what is set as a platform certificate is the merchant's own (apiclient_cert.pem)")
 		}
 	}
+	if err := s.Agreements.complete(); err != nil {
+		return err
+	}
 	if s.Hosts == nil {
 		s.Hosts = []string{consts.WechatPayAPIServer, consts.WechatPayAPIServerBackup}
 	}
@@ -153,9 +158,13 @@ func (c *Channel) Capabilities() channel.Capabilities {
 	if c.set.Transfers.Scene != "" {
 		products = append(products, channel.Payout)
 	}
+	if c.set.Agreements.Plan != "" {
+		products = append(products, channel.Agreement)
+	}
 	return channel.Capabilities{
 		Products:     products,
 		Payout:       c.set.Transfers.Scene != "",
+		Agreements:   c.set.Agreements.Plan != "",
 		Currencies:   []string{"CNY"},
 		Close:        true,
 		Refund:       true,
