@@ -139,6 +139,9 @@ func able(ch channel.Channel, w Wanted) bool {
 	if _, pays := ch.(channel.Payouts); w.Product == channel.Payout && !(caps.Payout && pays) {
 		return false
 	}
+	if len(caps.Cards) > 0 && w.Card != "" && !slices.Contains(caps.Cards, w.Card) {
+		return false
+	}
 	return (!w.Reserve || caps.Authorise && authorises) && slices.Contains(caps.Products, w.Product) && slices.Contains(caps.Currencies, w.Money.Currency)
 }
 

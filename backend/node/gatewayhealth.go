@@ -69,6 +69,10 @@ func (n *Node) gatewayHealth() (healing, error) {
 	if err := g.checkPlan(plan); err != nil {
 		return healing{}, err
 	}
+	plan, err := covered(plan, c.Channels)
+	if err != nil {
+		return healing{}, err
+	}
 	n.probes.use(plan, c.Channels)
 	keep := keeper.New(n.store, keeper.Config{Settings: g.HealthOf, Clock: c.Clock, Probe: n.probes.ask,
 		Sinks: g.Sinks(), Log: c.Log})
@@ -83,10 +87,14 @@ func (n *Node) gatewayHealth() (healing, error) {
 	}
 	h.run = append(told, keep.Run, n.publish(h), channels.Record(n.store, c.Log), channels.Limits(n.store, c.Log), channels.Judge(n.store, c.Log))
 	if g.Experiment != nil && c.Variant != nil {
-		if err := g.mayTry(channels, *c.Variant); err != nil {
+		variant, err := covered(*c.Variant, c.Channels)
+		if err != nil {
 			return healing{}, err
 		}
-		if err := channels.Try(*c.Variant, g.Experiment.of()); err != nil {
+		if err := g.mayTry(channels, variant); err != nil {
+			return healing{}, err
+		}
+		if err := channels.Try(variant, g.Experiment.of()); err != nil {
 			return healing{}, err
 		}
 	}

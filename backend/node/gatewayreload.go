@@ -49,6 +49,10 @@ func (n *Node) Reload(c Config) error {
 	if err := c.Scheme.Gateway.checkPlan(plan); err != nil {
 		return fmt.Errorf("reload: gateway: %w", err)
 	}
+	plan, err := covered(plan, n.cfg.Channels)
+	if err != nil {
+		return fmt.Errorf("reload: gateway: %w", err)
+	}
 	if c.Vault != nil && c.Vault.Bins != nil {
 		if err := n.bins.May(c.Vault.Bins); err != nil {
 			return fmt.Errorf("reload: gateway.cards.bins: %w", err)
@@ -58,8 +62,12 @@ func (n *Node) Reload(c Config) error {
 	if err := channels.MayUse(plan); err != nil {
 		return fmt.Errorf("reload: gateway: %w", err)
 	}
+	var variant route.Plan
 	if e != nil && c.Variant != nil {
-		if err := c.Scheme.Gateway.mayTry(channels, *c.Variant); err != nil {
+		if variant, err = covered(*c.Variant, n.cfg.Channels); err != nil {
+			return fmt.Errorf("reload: gateway.experiment: %w", err)
+		}
+		if err := c.Scheme.Gateway.mayTry(channels, variant); err != nil {
 			return fmt.Errorf("reload: gateway.experiment: %w", err)
 		}
 	}
@@ -69,7 +77,7 @@ func (n *Node) Reload(c Config) error {
 	n.probes.use(plan, n.cfg.Channels)
 	if e == nil || c.Variant == nil {
 		channels.Rest()
-	} else if err := channels.Try(*c.Variant, e.of()); err != nil {
+	} else if err := channels.Try(variant, e.of()); err != nil {
 		return fmt.Errorf("reload: gateway.experiment: %w", err)
 	}
 	if c.Vault != nil && c.Vault.Bins != nil {

@@ -166,7 +166,7 @@ func (g *Gateway) plan(channels map[string]channel.Channel) route.Plan {
 	p := route.Plan{Version: 1}
 	for _, a := range g.Accounts {
 		can := channels[a.ID].Capabilities()
-		p.Accounts = append(p.Accounts, route.Account{Name: a.ID, Channel: a.ID, Products: can.Products, Currencies: can.Currencies, FeePPM: a.FeePPM})
+		p.Accounts = append(p.Accounts, route.Account{Name: a.ID, Channel: a.ID, Products: can.Products, Currencies: can.Currencies, Cards: can.Cards, FeePPM: a.FeePPM})
 	}
 	for i, r := range g.Rules {
 		var when []string
@@ -179,6 +179,31 @@ func (g *Gateway) plan(channels map[string]channel.Channel) route.Plan {
 		p.Rules = append(p.Rules, route.Rule{Name: fmt.Sprintf("rule %d", i+1), When: strings.Join(when, " && "), Accounts: r.Accounts, Strategy: route.InOrder})
 	}
 	return p
+}
+
+// covered is a plan in which each account takes the cards that its credential is for, also where the plan names none. An error names an account that would take others.
+func covered(p route.Plan, channels map[string]channel.Channel) (route.Plan, error) {
+	p.Accounts = slices.Clone(p.Accounts)
+	for i := range p.Accounts {
+		a := &p.Accounts[i]
+		ch := channels[a.Name]
+		if ch == nil {
+			continue // checkPlan says so
+		}
+		can := ch.Capabilities().Cards
+		if len(can) == 0 {
+			continue
+		}
+		for _, kind := range a.Cards {
+			if !slices.Contains(can, kind) {
+				return p, fmt.Errorf("account %s of the plan takes %s cards, and its credential is for %s", a.Name, kind, strings.Join(can, ", "))
+			}
+		}
+		if len(a.Cards) == 0 {
+			a.Cards = can
+		}
+	}
+	return p, nil
 }
 
 // checkPlan refuses a plan that names accounts which there are not: it would be found out by a payer.

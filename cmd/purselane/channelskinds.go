@@ -54,6 +54,7 @@ type cardFile struct {
 	Framing  string        `yaml:"framing,omitempty"`
 	MACKey   string        `yaml:"mac_key,omitempty"` // secret file
 	Enquiry  bool          `yaml:"enquiry,omitempty"`
+	Cards    []string      `yaml:"cards,omitempty"` // debit, credit, prepaid; none: all
 	Patience time.Duration `yaml:"patience,omitempty"`
 	Files    string        `yaml:"files,omitempty"` // folder
 }
@@ -126,7 +127,7 @@ func cardMaker(raw []byte, read readBeside, folder func(string) string) (node.Ma
 		return nil, err
 	}
 	r := &keyFiles{read: read}
-	s := cardacquirer.Settings{Terminal: file.Terminal, Merchant: file.Merchant, Currency: file.Currency, Number: file.Number, Enquiry: file.Enquiry, Patience: file.Patience}
+	s := cardacquirer.Settings{Terminal: file.Terminal, Merchant: file.Merchant, Currency: file.Currency, Number: file.Number, Enquiry: file.Enquiry, Cards: file.Cards, Patience: file.Patience}
 	if s.Framing = framings[file.Framing]; file.Framing != "" && s.Framing == 0 && file.Framing != "binary2" {
 		r.errs = append(r.errs, fmt.Errorf("framing: %q: want binary2, binary2-self, ascii4 or ascii4-self", file.Framing))
 	}

@@ -121,6 +121,7 @@ type RefundRef struct {
 type Capabilities struct {
 	Products     []Product
 	Currencies   []string
+	Cards        []string      // kinds of cards that its credential is for, of [CardKinds]; empty: whatever comes
 	Sync         bool          // Pay's answer is the last word in the common case
 	Close        bool          // an unpaid payment can be closed
 	Refund       bool          // in parts and repeatedly
@@ -133,6 +134,9 @@ type Capabilities struct {
 	DayZone      *time.Location // of the channel's day: cut-off, bill, daily limits
 	DayStart     time.Duration  // after midnight there; negative: on the evening before
 }
+
+// CardKinds are the kinds of cards.
+var CardKinds = []string{"debit", "credit", "prepaid"}
 
 // Channel is one account at one payment channel.
 //

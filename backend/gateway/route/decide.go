@@ -252,6 +252,8 @@ func (r *Router) judge(a *account, q *Question) Verdict {
 		return Tried
 	case !slices.Contains(a.Products, q.Product) || !slices.Contains(a.Currencies, q.Currency):
 		return NotSupported
+	case len(a.Cards) > 0 && q.Card != "" && !slices.Contains(a.Cards, q.Card): // of one whose kind nobody knows the channel has the word
+		return NotSupported
 	}
 	var bank *Serves
 	if len(a.Serves) > 0 {

@@ -18,6 +18,7 @@ type Account struct {
 	Products   []channel.Product `json:"products"`
 	Currencies []string          `json:"currencies"`
 	Serves     []Serves          `json:"serves,omitempty"` // banks and cards; empty: whatever comes
+	Cards      []string          `json:"cards,omitempty"`  // kinds of cards that its credential is for; empty: whatever comes
 	Min        int64             `json:"min,omitempty"`
 	Max        int64             `json:"max,omitempty"`      // of a payment; 0: no limit
 	PerDay     int64             `json:"perDay,omitempty"`   // of the channel's own day; 0: no limit
@@ -120,6 +121,8 @@ func (r *Router) compile(p Plan) (*compiled, error) {
 			return nil, fmt.Errorf("account %s: a limit, fee, weight or start of the day is out of range", a.Name)
 		case a.Priority < 0 || a.Priority > 99:
 			return nil, fmt.Errorf("account %s: priority %d: want 0 (first) to 99", a.Name, a.Priority)
+		case slices.ContainsFunc(a.Cards, func(kind string) bool { return !slices.Contains(channel.CardKinds, kind) }):
+			return nil, fmt.Errorf("account %s: cards %q: want %q", a.Name, a.Cards, channel.CardKinds)
 		case a.Max > 0 && a.Min > a.Max:
 			return nil, fmt.Errorf("account %s: takes at least %d and at most %d", a.Name, a.Min, a.Max)
 		}

@@ -76,6 +76,7 @@ func TestWhyAnAccountIsLeftOut(t *testing.T) {
 		account("dollars", func(a *route.Account) { a.Currencies = []string{"USD"} }),
 		account("abc", func(a *route.Account) { a.Serves = []route.Serves{{Bank: "abc"}} }),
 		account("credit", func(a *route.Account) { a.Serves = []route.Serves{{Bank: "icbc", Card: "credit"}} }),
+		account("credits", func(a *route.Account) { a.Cards = []string{"credit"} }), // its credential is for no other
 		account("small", func(a *route.Account) { a.Max = 4999 }),
 		account("large", func(a *route.Account) { a.Min = 5001 }),
 		account("bank-limit", func(a *route.Account) { a.Serves = []route.Serves{{Bank: "icbc", Max: 100}} }),
@@ -87,11 +88,29 @@ func TestWhyAnAccountIsLeftOut(t *testing.T) {
 		got[w.Account] = w.Verdict
 	}
 	require.Equal(t, map[string]route.Verdict{
-		"off": route.Disabled, "wallet": route.NotSupported, "dollars": route.NotSupported, "abc": route.NotSupported, "credit": route.NotSupported,
+		"off": route.Disabled, "wallet": route.NotSupported, "dollars": route.NotSupported, "abc": route.NotSupported, "credit": route.NotSupported, "credits": route.NotSupported,
 		"small": route.OverLimit, "large": route.OverLimit, "bank-limit": route.OverLimit, "sick": route.Faulty, "half": route.Faulty, "was": route.Tried, "good": route.May,
 	}, got)
 	require.Equal(t, []string{"good"}, decide(t, r, question(func(q *route.Question) { q.Tried = []string{"was"} })))
 	require.Equal(t, []string{"half", "was", "good"}, decide(t, r, question(func(q *route.Question) { q.Bank = "ccb" })))
+}
+
+// TestACredentialCoversKindsOfCards: most banks have one interface for debit and another for credit, some have one for both.
+func TestACredentialCoversKindsOfCards(t *testing.T) {
+	cards := func(kinds ...string) func(*route.Account) {
+		return func(a *route.Account) { a.Cards = kinds }
+	}
+	p := plan(route.InOrder, account("abc debit", cards("debit")), account("abc credit", cards("credit")), account("icbc", cards("debit", "credit")), account("all"))
+	r := router(t, shares{{Channel: "icbc"}: 0}, p)
+	for kind, want := range map[string][]string{"debit": {"abc debit", "all"}, "credit": {"abc credit", "all"}, "prepaid": {"all"}, "": {"abc debit", "abc credit", "all"}} {
+		require.Equal(t, want, decide(t, r, question(func(q *route.Question) { q.Card = kind })), kind)
+	}
+	why, err := r.Explain(question(func(q *route.Question) { q.Card = "credit" }))
+	require.NoError(t, err)
+	require.Equal(t, route.NotSupported, why[0].Verdict, "nobody's fault")
+	require.Equal(t, route.Faulty, why[2].Verdict, "it supports the card, and is out")
+	p.Accounts[0].Cards = []string{"visa"}
+	require.ErrorContains(t, r.May(p), "visa")
 }
 
 func TestARuleWithNobodyLeftGivesWayToTheNext(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +68,9 @@ type Settings struct {
 	// Enquiry says that the acquirer answers enquiries (0600). Then a payment without an answer is asked about; else it is reversed.
 	Enquiry bool
 
+	// Cards are the kinds of cards that the terminal's contract is for: most banks have one interface for debit and another for credit. Empty: whatever comes.
+	Cards []string
+
 	Patience time.Duration                        // for an answer; 0: 30 s
 	Keep     time.Duration                        // how long the journal knows what became of a payment, without enquiries; 0: 10 days
 	After    func(time.Duration) <-chan time.Time // nil: time.After
@@ -97,6 +102,11 @@ func New(s Settings) (*Adapter, error) {
 	case len(s.Ends) == 0 || s.MAC == nil || s.Vault == nil || s.Journal == nil || s.Files == nil || s.Clock == nil || s.Zone == nil:
 		return nil, errors.New("cardacquirer: an end to connect to, MAC key, vault, journal, files, clock and zone must be set")
 	}
+	for _, kind := range s.Cards {
+		if !slices.Contains(channel.CardKinds, kind) {
+			return nil, fmt.Errorf("cardacquirer: cards: %q: want %s", kind, strings.Join(channel.CardKinds, ", "))
+		}
+	}
 	if s.Patience == 0 {
 		s.Patience = 30 * time.Second
 	}
@@ -122,6 +132,7 @@ func (a *Adapter) Capabilities() channel.Capabilities {
 	return channel.Capabilities{
 		Products:     []channel.Product{channel.Card},
 		Currencies:   []string{a.s.Currency},
+		Cards:        slices.Clone(a.s.Cards),
 		Sync:         true,
 		Refund:       true,
 		RefundWindow: 180 * 24 * time.Hour,
