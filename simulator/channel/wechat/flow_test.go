@@ -2,12 +2,14 @@ package wechat_test
 
 import (
 	"context"
+	"crypto/x509"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
+	adapter "github.com/purselane/purselane/backend/gateway/channel/wechat"
 	sim "github.com/purselane/purselane/simulator/channel"
 	"github.com/purselane/purselane/simulator/channel/wechat"
 )
@@ -137,6 +139,59 @@ func TestProbesAndAClockThatIsWrongProveNothing(t *testing.T) {
 	s.SignWith(keys(t).Merchant)
 	_, err = c.Query(t.Context(), channel.Ref{Number: number})
 	require.ErrorContains(t, err, "verified with the merchant key instead of the platform key")
+}
+
+// TestOurClockIsWrong by minutes: below five nobody notices, and from there on nothing is known, neither paid nor refused, and the error says why.
+func TestOurClockIsWrong(t *testing.T) {
+	for _, minutes := range []time.Duration{-30, -6, -4, 0, 4, 6, 30} {
+		s, _, at := open(t, wechat.ByPublicKey, nil)
+		c := adapterOf(t, s, func(set *adapter.Settings) { set.Now = func() time.Time { return at.Now().Add(minutes * time.Minute) } })
+		for what, ask := range map[string]func() (channel.Result, error){
+			"pay":    func() (channel.Result, error) { return c.Pay(t.Context(), request(number, 100, channel.QR)) },
+			"query":  func() (channel.Result, error) { return c.Query(t.Context(), channel.Ref{Number: number}) },
+			"close":  func() (channel.Result, error) { return c.Close(t.Context(), channel.Ref{Number: number}) },
+			"payout": func() (channel.Result, error) { return c.Payout(t.Context(), out(number, 250_000)) },
+		} {
+			got, err := ask()
+			if minutes.Abs() < 5 {
+				require.NoError(t, err, "%s, %d minutes", what, minutes)
+				continue
+			}
+			require.ErrorContains(t, err, "our clock is wrong", "%s, %d minutes", what, minutes)
+			require.NotErrorIs(t, err, channel.ErrNotSent)
+			require.Equal(t, channel.Unknown, got.Outcome, "%s, %d minutes", what, minutes)
+		}
+	}
+}
+
+// TestKeysThatChange: for a while two are set, in whatever order, and what either has signed counts.
+func TestKeysThatChange(t *testing.T) {
+	k := keys(t)
+	for _, c := range []struct {
+		name   string
+		signs  wechat.Mode
+		change func(*adapter.Settings)
+	}{
+		{"from the certificate of last year", wechat.ByCertificate, func(set *adapter.Settings) { set.Certificates = []*x509.Certificate{k.Retired, k.Certificate} }},
+		{"to one that is not used yet", wechat.ByCertificate, func(set *adapter.Settings) { set.Certificates = []*x509.Certificate{k.Certificate, k.Retired} }},
+		{"to a public key, which is not used yet", wechat.ByCertificate, func(set *adapter.Settings) { set.PublicKeyID, set.PublicKey = "PUB_KEY_ID_1", &k.Other.PublicKey }},
+		{"from a certificate to a public key", wechat.ByPublicKey, func(set *adapter.Settings) { set.Certificates = []*x509.Certificate{k.Certificate, k.Retired} }},
+	} {
+		s, ours, _ := open(t, c.signs, c.change)
+		told := error(nil)
+		s.Notices.Receive(func(ctx context.Context, _ string, n channel.Notification) channel.Reply {
+			_, told = ours.Notified(ctx, n)
+			return ours.Answer(told)
+		})
+		_, err := ours.Pay(t.Context(), request(number, 100, channel.QR))
+		require.NoError(t, err, c.name)
+		require.NoError(t, s.Pay(number, wechat.Payer{}))
+		require.Equal(t, 1, s.Run(t.Context()))
+		require.NoError(t, told, c.name)
+		got, err := ours.Query(t.Context(), channel.Ref{Number: number})
+		require.NoError(t, err, c.name)
+		require.Equal(t, channel.Succeeded, got.Outcome, c.name)
+	}
 }
 
 func TestARefundMayStick(t *testing.T) {
