@@ -9,6 +9,7 @@ import (
 
 	"github.com/purselane/purselane/backend/gateway/channel"
 	adapter "github.com/purselane/purselane/backend/gateway/channel/stripe"
+	"github.com/purselane/purselane/internal/clock"
 	"github.com/purselane/purselane/internal/money"
 	sim "github.com/purselane/purselane/simulator/channel"
 	"github.com/purselane/purselane/simulator/channel/channeltest"
@@ -195,4 +196,38 @@ func TestARolledSecretAndAnAccountOfOthers(t *testing.T) {
 	require.ErrorContains(t, err, "does not read")
 	require.Equal(t, 200, c.Answer(nil).Status)
 	require.Equal(t, 500, c.Answer(err).Status)
+}
+
+// fast is a clock that goes ahead of another.
+type fast struct {
+	clock.Clock
+	by time.Duration
+}
+
+func (f fast) Now() time.Time { return f.Clock.Now().Add(f.by) }
+
+// TestOurClockIsWrong by minutes: a payment that was made is never missing, and the error says what is wrong. When the clock is set, it is found by the time that was wrong, too.
+func TestOurClockIsWrong(t *testing.T) {
+	for _, minutes := range []time.Duration{-70, -10, -4, 0, 4, 10, 70} {
+		s := newStand(t)
+		c := s.adapter(func(set *adapter.Settings) { set.Clock = fast{s.clock, minutes * time.Minute} })
+		r := request("20260302000000000001", 900, "pm_card_visa")
+		r.Sent = s.clock.Now().Add(minutes * time.Minute)
+		_, err := c.Pay(t.Context(), r)
+		require.NoError(t, err)
+		for after := range 4 { // before it can be searched for, and then
+			got, err := c.Query(t.Context(), channel.Ref{Number: r.Number, Money: r.Money, Sent: r.Sent})
+			if err != nil {
+				require.ErrorContains(t, err, "clock is "+(minutes*time.Minute).String()+" ahead", "%d minutes", minutes)
+				require.Equal(t, channel.Unknown, got.Outcome)
+				require.Greater(t, minutes, time.Duration(5))
+			} else {
+				require.Equal(t, channel.Succeeded, got.Outcome, "%d minutes, %d later", minutes, after)
+			}
+			set, err := s.adapter().Query(t.Context(), channel.Ref{Number: r.Number, Money: r.Money, Sent: r.Sent})
+			require.NoError(t, err)
+			require.Equal(t, channel.Succeeded, set.Outcome, "%d minutes, and the clock is set", minutes)
+			s.clock.Advance(30 * time.Second)
+		}
+	}
 }

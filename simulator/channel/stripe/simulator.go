@@ -104,6 +104,7 @@ const maxBody = 64 << 10
 func (m *Simulator) handle(pattern string, op sim.Op, h handler, known ...string) {
 	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Date", m.clock.Now().UTC().Format(http.TimeFormat))
 		w.Header().Set("Request-Id", "req_"+digest(r.Method+r.URL.String()))
 		if r.Header.Get("Authorization") != "Bearer "+m.set.Key {
 			write(w, failure(http.StatusUnauthorized, "invalid_request_error", "", "Invalid API Key provided: ****"))

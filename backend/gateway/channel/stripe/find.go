@@ -53,8 +53,9 @@ func (c *Channel) find(ctx context.Context, r channel.Ref) (*api.PaymentIntent, 
 		return c.get(ctx, found.ID) // what is searched may be behind
 	}
 
-	from := c.set.Clock.Now().Add(-indexed - slack)
-	if sent := r.Sent.Add(-slack); sent.After(from) {
+	now := c.set.Clock.Now()
+	from := now.Add(-indexed - slack)
+	if sent := r.Sent.Add(-slack); sent.After(from) && !r.Sent.After(now) { // a time to come is of a clock that was wrong
 		from = sent
 	}
 	list := &api.PaymentIntentListParams{CreatedRange: &api.RangeQueryParams{GreaterThanOrEqual: from.Unix()}, Expand: []*string{api.String("data.latest_charge")}}

@@ -77,7 +77,7 @@ func New(s Settings) (*Channel, error) {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	client.Transport = lists{capped{channel.Once{Next: client.Transport}}}
+	client.Transport = lists{clock: s.Clock, RoundTripper: capped{channel.Once{Next: client.Transport}}}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // Stripe never redirects
 	s.Currencies = slices.Clone(s.Currencies)
 
