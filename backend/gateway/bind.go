@@ -351,7 +351,7 @@ func (s *Service) confirmBinding(ctx context.Context, app, number, typed, code s
 	case order.Opening:
 		return s.askBinding(ctx, row)
 	case order.PreBound:
-		return s.proveBinding(ctx, row, code)
+		return s.proveBinding(ctx, row, typed, code)
 	case order.Applied, order.CodeSent:
 	default:
 		return row, fmt.Errorf("binding is %s: %w", row.State, order.ErrState)
@@ -387,6 +387,9 @@ func (s *Service) confirmBinding(ctx context.Context, app, number, typed, code s
 	if row, err = s.heardBinding(ctx, row, said, err, ByAnswer); err != nil {
 		return row, err
 	}
+	if row.State == string(order.Bound) {
+		s.forgetTyped(ctx, row, typed)
+	}
 	switch {
 	case row.State == string(order.PreBound):
 		if err := s.ownCode(ctx, row, typed); err != nil { // it can be asked for again
@@ -398,8 +401,18 @@ func (s *Service) confirmBinding(ctx context.Context, app, number, typed, code s
 	return row, nil
 }
 
+// forgetTyped has the vault forget what was typed. It would do so by itself a little later.
+func (s *Service) forgetTyped(ctx context.Context, row store.GatewayBinding, typed string) {
+	if s.cfg.ForgetTyped == nil || typed == "" {
+		return
+	}
+	if err := s.cfg.ForgetTyped(context.WithoutCancel(ctx), typed); err != nil {
+		s.cfg.Log.WarnContext(ctx, "what was typed is not forgotten", "binding", row.Number, "error", err)
+	}
+}
+
 // proveBinding checks a code of ours.
-func (s *Service) proveBinding(ctx context.Context, row store.GatewayBinding, code string) (store.GatewayBinding, error) {
+func (s *Service) proveBinding(ctx context.Context, row store.GatewayBinding, typed, code string) (store.GatewayBinding, error) {
 	if s.cfg.PhoneCodes == nil {
 		return row, fmt.Errorf("nobody here sends codes: %w", ErrUnsupported)
 	}
@@ -417,10 +430,14 @@ func (s *Service) proveBinding(ctx context.Context, row store.GatewayBinding, co
 		c.b.Bound = c.at
 		return c.move(ctx, order.BindProven, ByRequest, "")
 	})
-	if err == nil && row.PayOrder != "" {
+	if err != nil {
+		return row, err
+	}
+	s.forgetTyped(ctx, row, typed)
+	if row.PayOrder != "" {
 		return s.payBound(ctx, row)
 	}
-	return row, err
+	return row, nil
 }
 
 // openPage has the payer bind on the channel's page.

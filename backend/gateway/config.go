@@ -87,6 +87,11 @@ type Config struct {
 	// Default nil: cards are bound on channels' pages only.
 	Typed func(ctx context.Context, ref string) (TypedCard, error)
 
+	// ForgetTyped is told that what a payer has typed is needed no more: his card is bound.
+	//
+	// Default nil: the vault forgets it by time alone.
+	ForgetTyped func(ctx context.Context, ref string) error
+
 	// PhoneCodes are codes of ours for channels that bind a card without checking whose it is.
 	//
 	// Default nil: such channels bind only on their own page.

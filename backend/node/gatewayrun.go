@@ -123,9 +123,13 @@ func (n *Node) gatewayService(accounts []gateway.Account, healing healing, asses
 	if spans != nil {
 		tracer = spans
 	}
+	phones, err := n.phoneCodes()
+	if err != nil {
+		return nil, err
+	}
 	var owners app.Owners
 	return gateway.New(n.store, c.Clock, gateway.Config{
-		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf, Typed: n.typedOf(),
+		Registry: registry, Box: box, Accounts: accounts, Router: healing.channels, Risk: assess, Trace: tracer, Watch: healing.channels.Watch, Out: healing.channels.Out, Currency: c.Scheme.Currency, Location: c.Scheme.Location(), Log: c.Log, Cards: n.cardOf, Typed: n.typedOf(), ForgetTyped: n.forgetTyped(), PhoneCodes: phones,
 		OnPaid: func(ctx context.Context, tx *store.Tx, o gateway.Order) error {
 			return n.topup.PaidOnline(ctx, tx, o.ID, o.Received)
 		},

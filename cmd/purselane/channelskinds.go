@@ -39,6 +39,7 @@ type unionpayFile struct {
 	Encrypt     string   `yaml:"encrypt,omitempty"`
 	Roots       []string `yaml:"roots,omitempty"`
 	Holder      string   `yaml:"holder,omitempty"`
+	Unchecked   bool     `yaml:"unchecked,omitempty"`
 	Hosts       []string `yaml:"hosts,omitempty"`
 }
 
@@ -96,7 +97,7 @@ func unionpayMaker(raw []byte, read readBeside) (node.Maker, error) {
 		return nil, err
 	}
 	r := &keyFiles{read: read}
-	s := unionpay.Settings{Merchant: file.Merchant, Gateway: file.Gateway, Files: file.Files, TokenID: file.TokenID, Holder: file.Holder}
+	s := unionpay.Settings{Merchant: file.Merchant, Gateway: file.Gateway, Files: file.Files, TokenID: file.TokenID, Holder: file.Holder, Unchecked: file.Unchecked}
 	s.HTTP = r.client(30*time.Second, file.Gateway, "", file.Hosts)
 	if key := r.privateKey("key", file.Key); key != nil {
 		s.Key.Signer = key

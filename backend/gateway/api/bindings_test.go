@@ -21,6 +21,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	unionadapter "github.com/purselane/purselane/backend/gateway/channel/unionpay"
 	"github.com/purselane/purselane/backend/gateway/vault"
+	"github.com/purselane/purselane/backend/risk/stepup"
 	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/clock"
 	sim "github.com/purselane/purselane/simulator/channel"
@@ -38,15 +39,23 @@ type unionDesk struct {
 	union *unionpay.Sim
 	door  string
 	log   *bytes.Buffer
+	texts []stepup.Message // that the operator's service has sent
 }
 
-func newUnionDesk(t *testing.T) *unionDesk {
+// Send is the operator's service that takes codes to payers.
+func (u *unionDesk) Send(_ context.Context, m stepup.Message) error {
+	u.texts = append(u.texts, m)
+	return nil
+}
+
+// newUnionDesk makes one; unchecked: UnionPay's contract checks neither phone nor person.
+func newUnionDesk(t *testing.T, unchecked bool) *unionDesk {
 	u := &unionDesk{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(u.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	u.desk = newDesk(t, func(c *gateway.Config, s *store.Store, now *clock.Manual) {
 		pki, err := unionpay.NewPKI(now.Now())
 		require.NoError(t, err)
-		u.union = unionpay.New(unionpay.Config{PKI: pki, Merchant: "777290058110048", TokenID: "62000000001", Clock: now, Weather: sim.NewWeather(1)})
+		u.union = unionpay.New(unionpay.Config{PKI: pki, Merchant: "777290058110048", TokenID: "62000000001", Clock: now, Weather: sim.NewWeather(1), Unchecked: unchecked})
 		u.union.AddCard(unionpay.Card{Number: debitCard, Bank: "0308", Phone: "13800000001", Balance: 1_000_00})
 		u.union.AddCard(unionpay.Card{Number: creditCard, Bank: "0102", Phone: "13800000002", CVN2: "248", Expires: "3012", Balance: 1_000_00})
 		network := httptest.NewServer(u.union)
@@ -65,9 +74,12 @@ func newUnionDesk(t *testing.T) *unionDesk {
 		u.door = door.URL
 
 		a, err := unionadapter.New(unionadapter.Settings{Merchant: "777290058110048", Gateway: network.URL + "/gateway/api", Files: network.URL, TokenID: "62000000001",
-			Key: pki.Merchant, Encrypt: pki.Encrypt, Roots: pki.Roots(), HTTP: network.Client(), Clock: now, Vault: v})
+			Key: pki.Merchant, Encrypt: pki.Encrypt, Roots: pki.Roots(), HTTP: network.Client(), Clock: now, Vault: v, Unchecked: unchecked})
 		require.NoError(t, err)
-		c.Accounts[0].Channel, c.Log = a, log
+		codes, err := stepup.New(s, make([]byte, 32), u, now, nil)
+		require.NoError(t, err)
+		c.Accounts[0].Channel, c.Log, c.ForgetTyped = a, log, v.Forget
+		c.PhoneCodes = stepup.Bindings{Codes: codes, Vault: v}
 		c.Typed = func(_ context.Context, ref string) (gateway.TypedCard, error) {
 			b, card, err := v.OfTyped(ref)
 			if err != nil {
@@ -120,7 +132,7 @@ func (u *unionDesk) order(key string) string {
 
 // TestACardIsBoundOverUnionPay: bound with its bank's code, pays twice without card data, is unbound, and pays no more. No number and no token is in a row or in the log.
 func TestACardIsBoundOverUnionPay(t *testing.T) {
-	u := newUnionDesk(t)
+	u := newUnionDesk(t, false)
 	typed := u.types(`{"number":"` + debitCard + `","phone":"13800000001","name":"张三","id_type":"01","id_number":"110101190001011234"}`)
 	bind := `{"key":"b1","product":1,"holder":"rider-7","typed":"` + typed + `"}`
 	b := u.good(u.shop, "POST", "/v1/bindings", bind)
@@ -163,7 +175,7 @@ func TestACardIsBoundOverUnionPay(t *testing.T) {
 
 // TestACardIsBoundAndPaysAtOnce: the third entry, with a credit card; and it ends at the bank.
 func TestACardIsBoundAndPaysAtOnce(t *testing.T) {
-	u := newUnionDesk(t)
+	u := newUnionDesk(t, false)
 	id := u.order("o1")
 	typed := u.types(`{"number":"` + creditCard + `","phone":"13800000002","cvn2":"248","expires":"3012"}`)
 	b := u.good(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","typed":"`+typed+`","order":"`+id+`"}`)
@@ -174,7 +186,10 @@ func TestACardIsBoundAndPaysAtOnce(t *testing.T) {
 	require.Equal(t, "paid", u.good(u.shop, "GET", "/v1/orders/"+id, "")["state"])
 	require.EqualValues(t, 990_00, u.union.Balance(creditCard))
 
+	u.refused(u.shop, "POST", "/v1/bindings", `{"key":"b2","product":1,"holder":"rider-7","typed":"`+typed+`"}`, 410, "not-typed")
+
 	// Bound already: the same binding, and the second order is paid by it.
+	typed = u.types(`{"number":"` + creditCard + `","phone":"13800000002"}`)
 	second := u.order("o2")
 	same := u.good(u.shop, "POST", "/v1/bindings", `{"key":"b2","product":1,"holder":"rider-7","typed":"`+typed+`","order":"`+second+`"}`)
 	require.Equal(t, number, same["number"])
@@ -187,9 +202,36 @@ func TestACardIsBoundAndPaysAtOnce(t *testing.T) {
 	u.hides(creditCard, "248", "13800000002")
 }
 
+// TestACardIsPreBoundOverUnionPay: where its contract checks neither phone nor person, a code of ours goes to the phone first; then the card is bound, and unproven.
+func TestACardIsPreBoundOverUnionPay(t *testing.T) {
+	u := newUnionDesk(t, true)
+	id := u.order("o1")
+	typed := u.types(`{"number":"` + debitCard + `","phone":"13800000001"}`)
+	b := u.good(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","typed":"`+typed+`","order":"`+id+`"}`)
+	require.Equal(t, "applied", b["state"])
+	number := b["number"].(string)
+	at := "/v1/bindings/" + number
+	b = u.good(u.shop, "POST", at+"/confirm", `{"typed":"`+typed+`"}`)
+	require.Equal(t, "pre_bound", b["state"])
+	require.Len(t, u.texts, 1)
+	require.Equal(t, []string{"shop", "13800000001", number}, []string{u.texts[0].App, u.texts[0].Payer, u.texts[0].Payment})
+	u.refused(u.shop, "POST", "/v1/orders/"+id+"/payments", `{"key":"p1","product":"quick","binding":"`+number+`","holder":"rider-7"}`, 409, "order-state")
+	u.refused(u.shop, "POST", at+"/confirm", `{"code":"no"}`, 422, "code")
+	u.clock.Advance(6 * time.Minute) // the code lives no more
+	u.refused(u.shop, "POST", at+"/confirm", `{"code":"`+u.texts[0].Code+`"}`, 422, "code")
+	require.Equal(t, "pre_bound", u.good(u.shop, "POST", at+"/code", `{"typed":"`+typed+`"}`)["state"])
+	require.Len(t, u.texts, 2)
+	b = u.good(u.shop, "POST", at+"/confirm", `{"typed":"`+typed+`","code":"`+u.texts[1].Code+`"}`)
+	require.Equal(t, "bound", b["state"])
+	require.Equal(t, true, b["unproven"])
+	u.goes(20)
+	require.Equal(t, "paid", u.good(u.shop, "GET", "/v1/orders/"+id, "")["state"])
+	u.hides(debitCard, "13800000001", "6235240000")
+}
+
 // TestACardIsBoundOnUnionPaysPage: nothing is typed here, and nobody proves whose card it is.
 func TestACardIsBoundOnUnionPaysPage(t *testing.T) {
-	u := newUnionDesk(t)
+	u := newUnionDesk(t, false)
 	b := u.good(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","return_url":"https://shop.example/back"}`)
 	require.Equal(t, "opening", b["state"])
 	form := unionadapter.Form{}
@@ -211,7 +253,7 @@ func TestACardIsBoundOnUnionPaysPage(t *testing.T) {
 
 // TestABindingThatDoesNotFitIsNamed: each refusal has its word.
 func TestABindingThatDoesNotFitIsNamed(t *testing.T) {
-	u := newUnionDesk(t)
+	u := newUnionDesk(t, false)
 	u.refused(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","typed":"typed_none"}`, 410, "not-typed")
 	u.refused(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","number":"`+debitCard+`"}`, 400, "request")
 	u.refused(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"`+debitCard+`"}`, 400, "card-number")

@@ -16,6 +16,9 @@ func (s *Sim) binding(f adapter.Form) adapter.Form {
 	case "75000501":
 		return s.askBind(f)
 	case "77000902":
+		if s.c.Unchecked {
+			return answer(f, "32", "no right to this transaction")
+		}
 		if _, code := s.typed(f); code != "" {
 			return answer(f, code, "the bank knows it otherwise")
 		}
@@ -41,6 +44,8 @@ func (s *Sim) typed(f adapter.Form) (c *Card, code string) {
 		return nil, "61"
 	case c.Stopped:
 		return nil, "63"
+	case s.c.Unchecked:
+		return c, ""
 	case c.Phone != customer["phoneNo"]:
 		return nil, "66"
 	case c.CVN2 != "" && (c.CVN2 != customer["cvn2"] || c.Expires != customer["expired"]):

@@ -34,6 +34,8 @@ type Config struct {
 	TokenID  string
 	Clock    clock.Clock
 	Weather  *sim.Weather
+
+	Unchecked bool // the merchant's contract opens a card by its number alone, and sends no code
 }
 
 // Sim is the gateway and its file server: an http.Handler. It is safe for concurrent use.

@@ -10,10 +10,10 @@ import (
 
 var _ channel.Binder = (*Adapter)(nil)
 
-// Binds: on UnionPay's page, and by what the payer types where the vault holds that.
+// Binds: on UnionPay's page, and by what the payer types where the vault holds that. An account whose contract checks neither phone nor person says so.
 func (a *Adapter) Binds() channel.Binds {
 	_, typed := a.s.Vault.(channel.TypedVault)
-	return channel.Binds{Page: a.s.TokenID != "", Typed: a.s.TokenID != "" && typed, Code: true, Proves: true}
+	return channel.Binds{Page: a.s.TokenID != "", Typed: a.s.TokenID != "" && typed, Code: !a.s.Unchecked, Proves: !a.s.Unchecked}
 }
 
 // BindPage is [Adapter.OpenPage].

@@ -33,6 +33,9 @@ type Settings struct {
 	Files    string // address of the file server, as https://filedownload.95516.com
 	TokenID  string // trId, the token requestor; "" : no tokens
 
+	// Unchecked says that this merchant's contract opens a card by its number alone: neither phone nor person is checked, and no code is sent.
+	Unchecked bool
+
 	Key     Key
 	Encrypt *x509.Certificate // UnionPay's certificate for sensitive fields
 	Roots   *x509.CertPool    // vouch for UnionPay's signing certificate
