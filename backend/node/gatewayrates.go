@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/purselane/purselane/backend/gateway"
 	"github.com/purselane/purselane/backend/gateway/app"
@@ -26,6 +27,13 @@ const (
 	keepFee  = "keep"
 	giveBack = "give-back"
 )
+
+// StandardRates are there in every scheme, for terms to name: what payments cost large merchants and small ones in the published figures, 0.3 % and 0.6 %. A rate of the scheme with the
+// same id is in place of one.
+var StandardRates = []GatewayRate{
+	{ID: "large-merchant", Schedule: fee.Schedule{Terms: []fee.Term{{From: "2000-01-01", Standards: []fee.Standard{fee.Percent("large merchants", "service", 3000)}}}}},
+	{ID: "small-merchant", Schedule: fee.Schedule{Terms: []fee.Term{{From: "2000-01-01", Standards: []fee.Standard{fee.Percent("small merchants", "service", 6000)}}}}},
+}
 
 func (g *Gateway) checkRates(bad func(string, ...any)) {
 	seen := map[string]bool{}
@@ -62,7 +70,7 @@ func (g *Gateway) rate(ctx context.Context, tx *store.Tx, of gateway.Rated) (gat
 	if err != nil || id == "" {
 		return gateway.Plain(ppm), err
 	}
-	for _, r := range g.Rates {
+	for _, r := range append(slices.Clone(g.Rates), StandardRates...) {
 		if r.ID != id {
 			continue
 		}
