@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/backend/gateway/channel"
@@ -45,6 +46,19 @@ func (n NewPayment) digest() (string, error) {
 
 // tolerant reports a payment whose failure bothers nobody much: its app says so, or it is a charge under an agreement, for which nobody waits.
 func (n NewPayment) tolerant() bool { return n.Tolerant || n.Product == channel.Agreement }
+
+// chosen is what the payer saw and chose, beside the account that is used: a bank's credit card may be paid over another company. The payment's bank is what
+// its channel says in the end.
+func (n NewPayment) chosen() string {
+	what := strings.TrimSpace(n.bank + " " + n.card)
+	if n.Company != 0 {
+		what = strings.TrimSpace(fmt.Sprintf("company %d %s", n.Company, what))
+	}
+	if what == "" {
+		return ""
+	}
+	return fmt.Sprintf("; chosen: %s, %s", n.Product, what)
+}
 
 // Pay tries to pay an order. The steps: check, idempotency, route, create (first transaction), risk (second: from here on the channel may have been
 // called), the channel's call, its answer (third). Where a channel certainly did not take the money and another one may, that is tried.
@@ -320,7 +334,7 @@ func (c *change) newPayment(ctx context.Context, number, digest string, a Accoun
 	if err := c.tx.AddGatewayPayment(ctx, p); err != nil {
 		return p, err
 	}
-	return p, c.tell(ctx, number, "created", "", p.State, ByRequest, p.Context, a.ID)
+	return p, c.tell(ctx, number, "created", "", p.State, ByRequest, p.Context, a.ID+n.chosen())
 }
 
 // payable reports why an order takes no attempt now.
