@@ -406,6 +406,8 @@ func (c *covenant) move(ctx context.Context, e order.AgreementEvent, by Source, 
 		c.a.Due = c.at
 	case next == order.Active && (c.a.Terms != "" || c.a.Reload != ""):
 		c.a.Due = c.at
+	case next == order.Active:
+		c.dueAt(c.at.Add(lookEvery))
 	}
 	return c.tell(ctx, string(e), was, by, detail)
 }

@@ -141,6 +141,13 @@ func overWallet(t *testing.T, open func(*testing.T, *desk) wallet) {
 	times, _ := w.booked(late.Payments[0].Number)
 	require.Zero(t, times)
 	require.Equal(t, order.Failed, late.Payments[0].State)
+	require.Equal(t, order.Active, d.agreement(silent.Number).State)
+	w.weather.Unreachable(true)
+	goes(25*time.Hour, time.Hour)
+	require.Equal(t, order.Active, d.agreement(silent.Number).State, "nobody answers, which says nothing")
+	w.weather.Unreachable(false)
+	goes(25*time.Hour, time.Hour)
+	require.Equal(t, order.EndedThen, d.agreement(silent.Number).State, "found by asking")
 	w.weather.Set(sim.Faults{})
 
 	month := signed(monthly("monthly"))

@@ -153,13 +153,51 @@ func (s *Service) tend(ctx context.Context, number string) error {
 	if err != nil || !mine {
 		return err
 	}
-	if row.State != string(order.Active) {
+	switch {
+	case row.State != string(order.Active):
 		return s.askAgreement(ctx, row)
-	}
-	if row.Reload != "" {
+	case row.Reload != "":
 		return s.reload(ctx, row)
+	case row.Terms == "":
+		return s.askWhetherThere(ctx, row)
 	}
 	return s.recur(ctx, row)
+}
+
+// lookEvery is how often a channel is asked whether it still has an agreement that only its app debits.
+const lookEvery = 24 * time.Hour
+
+// askWhetherThere asks about such an agreement: its payer may have ended it there, and the channel's word of that may be lost. What the channel does not say for
+// certain changes nothing.
+func (s *Service) askWhetherThere(ctx context.Context, row store.GatewayAgreement) error {
+	_, signs, err := s.signsBy(row.Channel)
+	said := channel.Signed{}
+	if err == nil {
+		if err := s.fault("call"); err != nil {
+			return err
+		}
+		limited, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
+		defer stop()
+		said, err = signs.QueryAgreement(limited, row.Number, row.ChannelID)
+		if fault := s.fault("called"); fault != nil {
+			return fault
+		}
+	}
+	if err != nil {
+		s.cfg.Log.WarnContext(ctx, "nobody says whether an agreement is still in force", "agreement", row.Number, "account", row.Channel, "error", err)
+		said = channel.Signed{}
+	}
+	_, err = s.covenant(context.WithoutCancel(ctx), "", row.Number, func(c *covenant) error {
+		if c.a.State != string(order.Active) {
+			return nil // it has moved on meanwhile
+		}
+		c.dueAt(c.at.Add(lookEvery))
+		if said.Outcome != channel.Closed {
+			return nil
+		}
+		return c.hear(ctx, said, ByQuery)
+	})
+	return err
 }
 
 // dueAt sets when something is to be done next.
