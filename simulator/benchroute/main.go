@@ -17,6 +17,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/channel"
 	"github.com/purselane/purselane/backend/gateway/health"
 	"github.com/purselane/purselane/backend/gateway/route"
+	"github.com/purselane/purselane/simulator/channellife"
 )
 
 const (
@@ -107,6 +108,14 @@ func run(seeds int) error {
 	fmt.Printf("learned routing against fixed rules, %d worlds of %d payments whose channels change:\n", seeds, payments)
 	fmt.Printf("  rules alone                     success %+.2f points, 95 %% from %+.2f to %+.2f\n", 100*gain, 100*(gain-half), 100*(gain+half))
 	fmt.Printf("  channel health beside both      success %+.2f points, 95 %% from %+.2f to %+.2f\n", 100*beside, 100*(beside-wide), 100*(beside+wide))
+	places, err := channellife.LearnKinds(channellife.Kinds, 1_000_001, 4000)
+	if err != nil {
+		return err
+	}
+	fmt.Println("kinds of channels with their published success, learned from 4000 payments; share of the last quarter:")
+	for _, x := range places {
+		fmt.Printf("  %-16s published %2.0f %%, learned %4.1f %%, share %5.1f %%\n", x.Name, 100*x.Success, 100*x.Learned, 100*x.Share)
+	}
 	fmt.Printf("BENCH route-gain ratio=%.4f own=%.4f floor=%.4f\n", 1+gain, gain, half)
 	fmt.Printf("BENCH route-gain-health ratio=%.4f own=%.4f floor=%.4f\n", 1+beside, beside, wide)
 	fmt.Printf("BENCH route-p99 ratio=%.3f own=%d floor=%d\n", float64(each[len(each)*99/100])/50e3, each[len(each)*99/100].Nanoseconds(), 50000)
