@@ -82,6 +82,7 @@ func Run(t *testing.T, make Maker) {
 	run(out && caps.Bill, "pay-out on the bill of its day", payoutOnTheBill)
 	run(caps.Bill, "bill of the day adds up", bill)
 	run(caps.Bill, "bill of the day matches, and differences are found", billMatches)
+	run(caps.Bill, "bill of a day on which much went wrong", billOfABadDay)
 }
 
 func tellsTheTruth(s *stand) {
