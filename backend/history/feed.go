@@ -81,6 +81,12 @@ func (f *Feed) page(ctx context.Context, since time.Time, limit int) (fresh int,
 			if !is {
 				continue
 			}
+			if known, err := f.To.has(ctx, e.ID); err != nil || known { // most of the half minute that is read again
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			if _, have := orders[e.Order]; !have {
 				o, err := tx.GatewayOrder(ctx, e.Order)
 				if errors.Is(err, store.ErrNotFound) {

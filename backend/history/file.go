@@ -188,6 +188,16 @@ func (h *History) Events(ctx context.Context, order string) (out []Event, err er
 	return out, err
 }
 
+// has reports whether an event is here.
+func (h *History) has(ctx context.Context, id string) (bool, error) {
+	var one int
+	err := h.db.QueryRowContext(ctx, `SELECT 1 FROM event WHERE id = ?`, id).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Mark is how far the file has come: the delivery of the last event in it, and when the outbox was read last. Zero: never.
 func (h *History) Mark(ctx context.Context) (done, read time.Time, err error) {
 	var d, r int64
