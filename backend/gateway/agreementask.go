@@ -167,9 +167,14 @@ func (s *Service) tend(ctx context.Context, number string) error {
 // lookEvery is how often a channel is asked whether it still has an agreement that only its app debits.
 const lookEvery = 24 * time.Hour
 
-// askWhetherThere asks about such an agreement: its payer may have ended it there, and the channel's word of that may be lost. What the channel does not say for
-// certain changes nothing.
+// askWhetherThere asks about such an agreement, and comes back to it.
 func (s *Service) askWhetherThere(ctx context.Context, row store.GatewayAgreement) error {
+	return s.foundOut(ctx, row, func(c *covenant) { c.dueAt(c.at.Add(lookEvery)) })
+}
+
+// foundOut asks whether the channel still has an agreement: its payer may have ended it there, and the channel's word of that may be lost. What the channel does not
+// say for certain ends nothing; then goesOn says what comes next.
+func (s *Service) foundOut(ctx context.Context, row store.GatewayAgreement, goesOn func(*covenant)) error {
 	_, signs, err := s.signsBy(row.Channel)
 	said := channel.Signed{}
 	if err == nil {
@@ -191,11 +196,11 @@ func (s *Service) askWhetherThere(ctx context.Context, row store.GatewayAgreemen
 		if c.a.State != string(order.Active) {
 			return nil // it has moved on meanwhile
 		}
-		c.dueAt(c.at.Add(lookEvery))
-		if said.Outcome != channel.Closed {
-			return nil
+		if said.Outcome == channel.Closed {
+			return c.hear(ctx, said, ByQuery)
 		}
-		return c.hear(ctx, said, ByQuery)
+		goesOn(c)
+		return nil
 	})
 	return err
 }

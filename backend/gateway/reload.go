@@ -146,7 +146,9 @@ func (s *Service) reloaded(ctx context.Context, row store.GatewayAgreement) erro
 	if err != nil {
 		return err
 	}
-	_, err = s.covenant(context.WithoutCancel(ctx), "", row.Number, func(c *covenant) error {
+	refused := false
+	row, err = s.covenant(context.WithoutCancel(ctx), "", row.Number, func(c *covenant) error {
+		refused = false
 		r := reloadOf(c.a)
 		if r.State != order.Charging || c.a.LastOrder != o.ID {
 			return nil // it has moved on meanwhile
@@ -159,6 +161,7 @@ func (s *Service) reloaded(ctx context.Context, row store.GatewayAgreement) erro
 		case order.Closed:
 			e, told = order.ReloadRefused, recurring.Refused
 			r.Refusals++
+			refused = true
 		default:
 			r.Paid, r.Refusals = r.Tried, 0
 		}
@@ -170,7 +173,10 @@ func (s *Service) reloaded(ctx context.Context, row store.GatewayAgreement) erro
 		}
 		return c.tell(ctx, "charge-"+string(told), c.a.State, ByTime, o.ID)
 	})
-	return err
+	if err != nil || !refused {
+		return err
+	}
+	return s.foundOut(ctx, row, func(*covenant) {}) // it may be refused because the payer has ended it
 }
 
 // moveReload takes the reload on by its table, and writes it.

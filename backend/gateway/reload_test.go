@@ -117,6 +117,27 @@ func TestAReloadThatIsRefusedIsTriedEverMoreSeldom(t *testing.T) {
 	require.Equal(t, n, b.count("debit"), "it has ended")
 }
 
+// TestAReloadIsRefusedBecauseThePayerHasEndedIt: nobody told of it, so the channel is asked after the refusal, and there is no other try.
+func TestAReloadIsRefusedBecauseThePayerHasEndedIt(t *testing.T) {
+	d, b, _ := reloader(t)
+	a, err := d.Sign(d.ctx, app, aReload("a"))
+	require.NoError(t, err)
+	b.signs(a.Number, channel.Succeeded)
+	b.after = func(call string, r channel.Result) (channel.Result, error) {
+		if call == "query agreement" && d.agreement(a.Number).State == order.Signing {
+			b.covenants[a.Number] = channel.Signed{Outcome: channel.Closed, Number: a.Number, Agreement: "at-bank-" + a.Number} // a moment after this answer
+		}
+		return r, nil
+	}
+	d.pass(time.Minute, time.Second)
+	a = d.agreement(a.Number)
+	require.Equal(t, order.EndedThen, a.State)
+	require.Equal(t, 1, b.count("debit"))
+	require.Equal(t, order.Closed, d.now(a.LastOrder).State)
+	d.pass(10*24*time.Hour, time.Hour)
+	require.Equal(t, 1, b.count("debit"))
+}
+
 func TestWhatAReloadMustBe(t *testing.T) {
 	d, _, _ := reloader(t)
 	for name, f := range map[string]func(*gateway.NewAgreement){
