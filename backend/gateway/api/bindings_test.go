@@ -37,6 +37,7 @@ const (
 type unionDesk struct {
 	*desk
 	union *unionpay.Sim
+	sky   *sim.Weather
 	door  string
 	log   *bytes.Buffer
 	texts []stepup.Message // that the operator's service has sent
@@ -55,7 +56,8 @@ func newUnionDesk(t *testing.T, unchecked bool) *unionDesk {
 	u.desk = newDesk(t, func(c *gateway.Config, s *store.Store, now *clock.Manual) {
 		pki, err := unionpay.NewPKI(now.Now())
 		require.NoError(t, err)
-		u.union = unionpay.New(unionpay.Config{PKI: pki, Merchant: "777290058110048", TokenID: "62000000001", Clock: now, Weather: sim.NewWeather(1), Unchecked: unchecked})
+		u.sky = sim.NewWeather(1)
+		u.union = unionpay.New(unionpay.Config{PKI: pki, Merchant: "777290058110048", TokenID: "62000000001", Clock: now, Weather: u.sky, Unchecked: unchecked})
 		u.union.AddCard(unionpay.Card{Number: debitCard, Bank: "0308", Phone: "13800000001", Balance: 1_000_00})
 		u.union.AddCard(unionpay.Card{Number: creditCard, Bank: "0102", Phone: "13800000002", CVN2: "248", Expires: "3012", Balance: 1_000_00})
 		network := httptest.NewServer(u.union)
@@ -200,6 +202,41 @@ func TestACardIsBoundAndPaysAtOnce(t *testing.T) {
 	u.union.EndTokenAtBank(number + "01")
 	require.Equal(t, "unbound", u.good(u.shop, "POST", "/v1/bindings/"+number+"/ask", "")["state"])
 	u.hides(creditCard, "248", "13800000002")
+}
+
+// TestWhatUnionPaySaidIsLost: a request or an answer is lost, or UnionPay says that it does not know. The binding is in doubt, asked about, and in the end what UnionPay has; where
+// it has nothing, the payer goes on where he was.
+func TestWhatUnionPaySaidIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		fate sim.Fate
+		done bool
+	}{
+		"the answer": {sim.Fate{Cut: sim.CutAfter}, true}, "the request": {sim.Fate{Cut: sim.CutBefore}, false},
+		"timed out, and done": {sim.Fate{Error: "04", AndDone: true}, true}, "timed out": {sim.Fate{Error: "04"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUnionDesk(t, false)
+			typed := u.types(`{"number":"` + debitCard + `","phone":"13800000001"}`)
+			b := u.good(u.shop, "POST", "/v1/bindings", `{"key":"b1","product":1,"holder":"rider-7","typed":"`+typed+`"}`)
+			at, opening := "/v1/bindings/"+b["number"].(string), b["number"].(string)+"01"
+			confirm := `{"typed":"` + typed + `","code":"` + u.union.Text(opening) + `"}`
+			u.sky.Next(sim.Sign, c.fate)
+			require.Equal(t, "opening", u.good(u.shop, "POST", at+"/confirm", confirm)["state"])
+			u.goes(20)
+			if !c.done {
+				require.Equal(t, "opening", u.good(u.shop, "GET", at, "")["state"], "it may be on its way")
+				u.goes(300)
+				require.Equal(t, "applied", u.good(u.shop, "GET", at, "")["state"])
+				require.Equal(t, "bound", u.good(u.shop, "POST", at+"/confirm", confirm)["state"], "the same opening, by the same code")
+			}
+			require.Equal(t, "bound", u.good(u.shop, "GET", at, "")["state"])
+			require.Equal(t, "bound", u.good(u.shop, "POST", at+"/confirm", confirm)["state"])
+			u.sky.Next(sim.Unsign, c.fate)
+			require.Equal(t, "unbinding", u.good(u.shop, "POST", at+"/unbind", "")["state"])
+			u.goes(10)
+			require.Equal(t, "unbound", u.good(u.shop, "GET", at, "")["state"])
+		})
+	}
 }
 
 // TestACardIsPreBoundOverUnionPay: where its contract checks neither phone nor person, a code of ours goes to the phone first; then the card is bound, and unproven.
