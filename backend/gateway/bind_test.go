@@ -178,7 +178,7 @@ func binds(t *testing.T, how channel.Binds) (*desk, *binder, *phones) {
 	return d, b, p
 }
 
-func (d *desk) bindsOver(t *testing.T, b *binder, p *phones, how channel.Binds) {
+func (d *desk) bindsOver(t require.TestingT, b *binder, p *phones, how channel.Binds) {
 	*b = binder{bank: d.one, how: how, bound: map[string]*opening{}}
 	d.one.caps.Products = append(d.one.caps.Products, channel.Quick)
 	d.cfg = func(c *gateway.Config) {
@@ -294,8 +294,7 @@ func (d *desk) keepsNoToken(t *testing.T) {
 }
 
 // bindingAgrees: the timeline is the state's own story.
-func (d *desk) bindingAgrees(t *testing.T, number string) {
-	t.Helper()
+func (d *desk) bindingAgrees(t require.TestingT, number string) {
 	all, err := d.BindingTimeline(d.ctx, app, number)
 	require.NoError(t, err)
 	is := ""
