@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/purselane/purselane/internal/ids"
@@ -74,9 +75,13 @@ const (
 func (t *Tx) LoadsPaidOut(ctx context.Context, agent ids.AcquirerID, state string, from time.Time) (money.Amount, error) {
 	var sum int64
 	_, err := t.one(ctx, "loads paid out", `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM load_order WHERE state = ? AND changed_ms >= ? AND agent = ?
-		AND (substr(idempotency_key, 1, 10) = '`+LoadOfCardLife+`' OR substr(idempotency_key, 1, 5) = '`+LoadOfCase+`')`, []any{state, from.UnixMilli(), string(agent)}, &sum)
+		AND (idempotency_key >= ? AND idempotency_key < ? OR idempotency_key >= ? AND idempotency_key < ?)`,
+		[]any{state, from.UnixMilli(), string(agent), LoadOfCardLife, after(LoadOfCardLife), LoadOfCase, after(LoadOfCase)}, &sum)
 	return money.Minor(sum), err
 }
+
+// after is the first text that comes after all those that begin with a word and its colon.
+func after(word string) string { return strings.TrimSuffix(word, ":") + ";" }
 
 // SetLoadOrder writes what changes in an order's life: state, card, counter, challenge, tallies, proof, time.
 func (t *Tx) SetLoadOrder(ctx context.Context, o LoadOrder) error {
