@@ -234,7 +234,7 @@ func (c closing) freezeTaps(ctx context.Context, taps []store.Unsettled) error {
 		if err != nil {
 			return err
 		}
-		item, state, tell, err := c.freezeTap(u, late)
+		item, state, tell, err := c.freezeTap(ctx, u, late)
 		if err != nil {
 			return fmt.Errorf("tap %v: %w", ids.TapID{Terminal: u.Terminal, Epoch: u.Epoch, Tap: u.Tap}, err)
 		}
@@ -268,7 +268,7 @@ func (c closing) late(ctx context.Context, u store.Unsettled) (store.Late, error
 }
 
 // freezeTap works out what the day says of a tap, and whether it tells its acquirer of it.
-func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, store.SettledState, bool, error) {
+func (c closing) freezeTap(ctx context.Context, u store.Unsettled, late store.Late) (store.Item, store.SettledState, bool, error) {
 	class, reason, err := classify(u.Status, late)
 	if err != nil {
 		return store.Item{}, store.SettledState{}, false, err
@@ -290,9 +290,19 @@ func (c closing) freezeTap(u store.Unsettled, late store.Late) (store.Item, stor
 		item.WasDay, item.WasClass, item.WasAmount, item.WasExpired = u.Was.Day, string(wasClass), u.Was.Amount, u.Was.Expired
 		same = class == wasClass && reason == wasReason && u.Amount == u.Was.Amount
 	}
-	if told, found := c.quarantined[store.RecordName{Terminal: u.Terminal, Epoch: u.Epoch, Seq: u.Seq}]; found && u.Was.Day == "" {
-		// The number was told of as one that nobody could read; its good record has come since, and goes to whom it was told.
-		item.Acquirer, item.WasDay, item.WasClass = told.Acquirer, told.Day, string(Rejected)
+	if told, found := c.quarantined[store.RecordName{Terminal: u.Terminal, Epoch: u.Epoch, Seq: u.Seq}]; found {
+		// The number was told of as one that nobody could read; its good record has come since, and goes to whom it was told. A tap that seemed not to have happened may have
+		// been settled before that, and in no report.
+		before := false
+		if u.Was.Day != "" {
+			if before, err = c.tx.WasTold(ctx, u.Was.Day, u.TapKey); err != nil {
+				return store.Item{}, store.SettledState{}, false, err
+			}
+		}
+		if !before {
+			item.Acquirer, item.WasDay, item.WasClass, item.WasAmount, item.WasExpired = told.Acquirer, told.Day, string(Rejected), money.Amount{}, false
+			same = false
+		}
 	}
 	if item.Acquirer == "" {
 		return store.Item{}, store.SettledState{}, false, fmt.Errorf("merchant %q has no acquirer: register it", u.Merchant)

@@ -379,6 +379,13 @@ func (t *Tx) QuarantinedItems(ctx context.Context, before string) (map[RecordNam
 	return out, err
 }
 
+// WasTold reports whether a day told of a tap: one that leaves it without a debit, and that no day had told of, says nothing.
+func (t *Tx) WasTold(ctx context.Context, day string, k TapKey) (bool, error) {
+	var n int
+	return t.one(ctx, "tap that was told of", `SELECT 1 FROM settlement_item WHERE terminal = ? AND epoch = ? AND tap = ? AND day = ? AND card = ? AND counter = ? LIMIT 1`,
+		[]any{string(k.Terminal), int64(k.Epoch), k.Tap, day, blob(k.Card), int(k.Counter)}, &n)
+}
+
 // RecordName names a record: its terminal, the epoch of its journal, and its number there.
 type RecordName struct {
 	Terminal   ids.TerminalID

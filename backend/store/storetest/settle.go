@@ -41,11 +41,19 @@ type settled struct {
 // and in the end each merchant was granted what its taps are worth, but for those that came too late and that officers did not grant.
 func (s suite) settlement(t *testing.T) {
 	seen := map[string]int{}
+	type life struct {
+		seed  uint64
+		world int
+	}
+	lives := []life{{20261125, 3}} // a number that nobody could read, and of a tap that had seemed not to have happened
 	for world := range max(1, *histories/100) {
+		lives = append(lives, life{*seed, world})
+	}
+	for _, l := range lives {
 		w := settled{player: s.begin(t, s.fresh(t), nil), t: t, outputs: map[string]settlement.Output{}, items: map[string]store.Item{},
 			expiry: expiry{model: reference.New(look), came: map[reference.Key]int64{}, late: map[reference.Tapped]store.Late{}},
 			told:   map[string]string{}, earned: map[ids.MerchantID]int64{}, seen: seen}
-		w.live(world)
+		w.live(l.seed, l.world)
 		require.NoError(t, w.store.Close())
 	}
 	for _, want := range []string{"accepted", "rejected", "suspect", "void", "unreadable", "granted", "denied", "correction", "taken back", "read after all",
@@ -54,13 +62,13 @@ func (s suite) settlement(t *testing.T) {
 	}
 }
 
-func (w *settled) live(world int) {
+func (w *settled) live(seed uint64, world int) {
 	const lives = 25
-	r := chance(*seed, uint64(world)<<8)
+	r := chance(seed, uint64(world)<<8)
 	var lists [][]action
 	w.register(world, lives)
 	for id := lives * world; id < lives*(world+1); id++ {
-		h := newHistory(*seed, id, id)
+		h := newHistory(seed, id, id)
 		lists = append(lists, arrive(h, r))
 	}
 	open := 0 // the first day that is not closed
