@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -76,6 +77,7 @@ type bench struct {
 	ctx  context.Context
 	shop *shop
 	hub  *api.Hub
+	door http.Handler
 	url  string
 	dir  string
 }
@@ -83,7 +85,8 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, ctx: browsertest.Chromium(t), hub: api.NewHub([]string{"bus-flat", "sale"}), dir: os.Getenv("PURSELANE_ARTIFACTS")}
 	b.shop = &shop{sales: map[string]edge.Sale{}, asked: make(chan string, 10), card: make(chan tap.Outcome)}
-	server := httptest.NewServer(api.New(api.Options{Terminal: b.shop, Hub: b.hub, Log: slog.New(slog.DiscardHandler), Screens: screen.New(screen.Default())}))
+	b.door = api.New(api.Options{Terminal: b.shop, Hub: b.hub, Log: slog.New(slog.DiscardHandler), Screens: screen.New(screen.Default())})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.door.ServeHTTP(w, r) }))
 	t.Cleanup(server.CloseClientConnections) // open streams do not end by themselves
 	b.url = server.URL
 	if b.dir == "" {
@@ -209,6 +212,30 @@ func (b *bench) asked() string {
 		b.t.Fatal("the page has not asked for the sale")
 		return ""
 	}
+}
+
+// TestATillWhoseScriptIsSlow: what makes the page a till comes late, and the page does not begin without it.
+func TestATillWhoseScriptIsSlow(t *testing.T) {
+	b := newBench(t)
+	watches := make(chan struct{}) // the page has begun
+	begun := sync.OnceFunc(func() { close(watches) })
+	quick := b.door
+	b.door = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/static/till.js" {
+			select {
+			case <-watches:
+			case <-time.After(time.Second): // the page waits
+			}
+		}
+		if r.URL.Path == "/v1/events" {
+			begun()
+		}
+		quick.ServeHTTP(w, r)
+	})
+	b.open("/till?lang=en&lane=1", 1280, 800)
+	b.see("idle", "Present your card")
+	b.press("1250")
+	b.see("idle", "12.50")
 }
 
 func TestTillInABrowser(t *testing.T) {

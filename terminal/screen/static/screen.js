@@ -106,4 +106,5 @@ async function start() {
   watch();
   document.dispatchEvent(new Event("started"));
 }
-start();
+// Not before the page's own script has said what it does otherwise: it may be slower to come than the texts.
+document.addEventListener("DOMContentLoaded", start);
