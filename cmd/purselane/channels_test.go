@@ -142,6 +142,7 @@ func TestASchemeWithoutChannels(t *testing.T) {
 		return out.String()
 	}
 	run(&InitCmd{})
+	freePorts(t, dir)
 	c, err := schemeFolder{Dir: dir}.config(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	c.Store = store.Options{NoSync: true}

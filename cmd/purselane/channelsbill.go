@@ -29,27 +29,17 @@ var errBill = errors.New("the bill and our books differ")
 
 // Run fetches and matches, and fails where an account differs or could not be matched.
 func (c *ChannelsBillCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
-	cfg, err := c.config(ctx, slog.New(slog.NewTextHandler(k.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		return err
-	}
-	if cfg.Scheme.Gateway == nil {
-		return errors.New("the scheme has no gateway")
-	}
-	if err := c.gateway(&cfg); err != nil {
-		return err
-	}
-	n, err := node.Open(ctx, cfg)
+	n, scheme, err := c.openGateway(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	if c.Day == "" {
-		c.Day = now().In(cfg.Scheme.Location()).AddDate(0, 0, -1).Format(time.DateOnly)
+		c.Day = yesterday(scheme)
 	}
 	var faults []error
 	found := false
-	for _, a := range cfg.Scheme.Gateway.Accounts {
+	for _, a := range scheme.Gateway.Accounts {
 		if c.Account != "" && a.ID != c.Account {
 			continue
 		}
@@ -96,4 +86,25 @@ func printBill(w io.Writer, r bill.Report) error {
 		p.line("  %-7s %s %s  ours %v, bill %v  order %s, channel %s %s", d.Class, d.What, d.Number, d.Ours, d.Theirs, d.Order, d.ID, d.State)
 	}
 	return p.err
+}
+
+// openGateway opens the scheme's gateway for a tool, without running it.
+func (f schemeFolder) openGateway(ctx context.Context, k *kong.Kong) (*node.Node, *node.Scheme, error) {
+	cfg, err := f.config(ctx, slog.New(slog.NewTextHandler(k.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.Scheme.Gateway == nil {
+		return nil, nil, errors.New("the scheme has no gateway")
+	}
+	if err := f.gateway(&cfg); err != nil {
+		return nil, nil, err
+	}
+	n, err := node.Open(ctx, cfg)
+	return n, cfg.Scheme, err
+}
+
+// yesterday is the last day of a channel that is over, where the scheme is.
+func yesterday(s *node.Scheme) string {
+	return now().In(s.Location()).AddDate(0, 0, -1).Format(time.DateOnly)
 }

@@ -62,6 +62,7 @@ func newPayTown(t *testing.T) *payTown {
 	k, err := parser.Parse([]string{"--dir", dir})
 	require.NoError(t, err)
 	require.NoError(t, k.Run())
+	freePorts(t, dir)
 	x := &payTown{schemeFolder: schemeFolder{Dir: dir}, wechat: wechat.New(wechat.Options{Clock: clock.System{}, Seed: 1})}
 	x.outside = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { x.serve.ServeHTTP(w, r) }))
 	t.Cleanup(x.outside.Close)

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/purselane/purselane/backend/gateway"
-	"github.com/purselane/purselane/backend/node"
 )
 
 // ChannelsReturnsCmd is `purselane channels returns`.
@@ -22,28 +19,18 @@ type ChannelsReturnsCmd struct {
 
 // Run reads and books back, and fails where an account's file could not be read.
 func (c *ChannelsReturnsCmd) Run(ctx context.Context, k *kong.Kong) (err error) {
-	cfg, err := c.config(ctx, slog.New(slog.NewTextHandler(k.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		return err
-	}
-	if cfg.Scheme.Gateway == nil {
-		return errors.New("the scheme has no gateway")
-	}
-	if err := c.gateway(&cfg); err != nil {
-		return err
-	}
-	n, err := node.Open(ctx, cfg)
+	n, scheme, err := c.openGateway(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
 	if c.Day == "" {
-		c.Day = now().In(cfg.Scheme.Location()).AddDate(0, 0, -1).Format(time.DateOnly)
+		c.Day = yesterday(scheme)
 	}
 	p := &printer{out: k.Stdout}
 	var faults []error
 	found := false
-	for _, a := range cfg.Scheme.Gateway.Accounts {
+	for _, a := range scheme.Gateway.Accounts {
 		if c.Account != "" && a.ID != c.Account {
 			continue
 		}

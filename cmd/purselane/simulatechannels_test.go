@@ -66,6 +66,7 @@ func newScheme(t *testing.T) schemeFolder {
 	k, err := parser.Parse([]string{"--dir", f.Dir})
 	require.NoError(t, err)
 	require.NoError(t, k.Run())
+	freePorts(t, f.Dir)
 	return f
 }
 
