@@ -19,6 +19,7 @@ import (
 	"github.com/purselane/purselane/backend/gateway/code"
 	"github.com/purselane/purselane/backend/gateway/route"
 	"github.com/purselane/purselane/backend/node"
+	"github.com/purselane/purselane/backend/store"
 	"github.com/purselane/purselane/internal/money"
 )
 
@@ -53,9 +54,11 @@ func TestWhyAnOrderWentWhereItWent(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(node.FallbackPath(c.Dir))
-		return err == nil
-	}, 30*time.Second, 10*time.Millisecond)
+		var begun []store.ChannelExperiment
+		err := n.Store().View(t.Context(), func(tx *store.Tx) (err error) { begun, err = tx.ChannelExperiments(t.Context()); return err })
+		_, none := os.Stat(node.FallbackPath(c.Dir))
+		return err == nil && none == nil && len(begun) == 1
+	}, 30*time.Second, 10*time.Millisecond, "the experiment has begun, and the file is written")
 	stop()
 	require.NoError(t, <-ended)
 	require.NoError(t, n.Close())
