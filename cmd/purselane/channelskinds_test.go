@@ -536,6 +536,7 @@ func TestASecondHost(t *testing.T) {
 	require.Equal(t, []int64{1, 2_000}, []int64{int64(taken), fen})
 	p = pays(t, n.Gateway(), "wechat", 2_500, gateway.NewPayment{Product: channel.QR})
 	require.Equal(t, "wechat", p.Account, "%s %s", p.Code, p.Message)
+	require.NotEmpty(t, p.Action.QR, "%s: %s %s", p.State, p.Code, p.Message)
 	require.NoError(t, x.wechat.Pay(p.Number, wechat.Payer{}))
 	p = pays(t, n.Gateway(), "stripe", 4_000, gateway.NewPayment{Product: channel.Quick, Payer: channel.Payer{Token: "pm_card_visa"}})
 	require.Equal(t, order.PaymentPaid, p.State, "%s %s", p.Code, p.Message)
